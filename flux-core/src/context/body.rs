@@ -1,0 +1,82 @@
+//! What a running task body knows of itself.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use uuid::Uuid;
+
+use super::current::{self, Current};
+use super::shared::Environment;
+use crate::id::{EventSeq, ExecutionId};
+
+/// One attempt of a body.
+#[derive(Debug)]
+pub(crate) struct BodyContext {
+    pub(crate) execution: ExecutionId,
+    pub(crate) call: EventSeq,
+    pub(crate) task: Arc<str>,
+    pub(crate) attempt: u32,
+    pub(crate) env: Arc<Environment>,
+}
+
+/// What a task's body can know of itself: see [`task_context`].
+#[derive(Clone, Debug)]
+pub struct TaskContext(Arc<BodyContext>);
+
+impl TaskContext {
+    /// The execution this body runs for.
+    pub fn execution_id(&self) -> &ExecutionId {
+        &self.0.execution
+    }
+
+    /// The task's name.
+    pub fn task(&self) -> &str {
+        &self.0.task
+    }
+
+    /// Which attempt this is, from 1; attempts cut off by a crash are counted too.
+    pub fn attempt(&self) -> u32 {
+        self.0.attempt
+    }
+
+    /// See [`idempotency_key`].
+    pub fn idempotency_key(&self) -> String {
+        format!("{}/{}", self.0.execution, self.0.call)
+    }
+}
+
+/// What the running body can know of itself; `None` where no task body of a workflow runs.
+pub fn task_context() -> Option<TaskContext> {
+    current::body().map(TaskContext)
+}
+
+/// A text that is the same in every attempt and every replay of this call, and differs from every other
+/// call's: hand it to the outside world so that it can tell a repeat from a second request.
+///
+/// A body runs at least once; a crash between its effect and the record of it repeats it. A payment
+/// service that is given this key charges once all the same.
+///
+/// Outside a workflow, where a task is a plain call, each use gives a new key.
+pub fn idempotency_key() -> String {
+    task_context().map_or_else(
+        || Uuid::now_v7().to_string(),
+        |context| context.idempotency_key(),
+    )
+}
+
+/// Polls a body as the code of its context.
+pub(crate) struct InBody<F> {
+    pub(crate) context: Arc<BodyContext>,
+    pub(crate) body: F,
+}
+
+impl<F: Future + Unpin> Future for InBody<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let current = Current::Body(Arc::clone(&self.context));
+        current::enter(current, || Pin::new(&mut self.body).poll(cx))
+    }
+}

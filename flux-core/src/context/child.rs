@@ -1,0 +1,155 @@
+//! `ChildCall`: one workflow calling another.
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::current;
+use super::pending::{Misplaced, Pending};
+use super::request::Request;
+use super::shared::{NewCall, Shared};
+use super::task_call::open;
+use crate::error::{ErrorRecord, TaskError, TaskErrorKind, TaskFailure};
+use crate::event::EventKind;
+use crate::id::ExecutionId;
+use crate::payload::{Payload, PayloadError};
+use crate::workflow::WorkflowDef;
+
+/// One call of a workflow from inside another: a child execution with an id and a history of its own.
+///
+/// The id is derived from the parent's and the same in every replay. The child's pause shows in its parent; its
+/// failure is a [`TaskError`] here. Dropping the call cancels the child.
+#[must_use = "a call does nothing until it is awaited"]
+pub struct ChildCall<O> {
+    stage: Stage,
+    def: &'static WorkflowDef,
+    id: Option<ExecutionId>,
+    site: &'static Location<'static>,
+    _output: PhantomData<fn() -> O>,
+}
+
+enum Stage {
+    New {
+        shared: Option<Arc<Shared>>,
+        input: Result<Payload, PayloadError>,
+    },
+    Waiting(Pending),
+    Done,
+}
+
+/// Makes the call.
+#[track_caller]
+pub(crate) fn child_call<I: Serialize, O>(def: &'static WorkflowDef, input: &I) -> ChildCall<O> {
+    ChildCall {
+        stage: Stage::New {
+            shared: current::workflow(),
+            input: Payload::encode(input),
+        },
+        def,
+        id: None,
+        site: Location::caller(),
+        _output: PhantomData,
+    }
+}
+
+impl<O> ChildCall<O> {
+    /// Gives the child an id of the caller's choice; taken by another parent or input, the call fails.
+    pub fn execution_id(mut self, id: impl Into<ExecutionId>) -> Self {
+        self.id = Some(id.into());
+        self
+    }
+
+    fn error(&self, message: String) -> TaskError {
+        let error = ErrorRecord::message(message);
+        let task = self.def.name.into();
+        TaskError::unrecorded(TaskFailure {
+            task,
+            kind: TaskErrorKind::Failed,
+            attempts: 0,
+            error,
+        })
+    }
+
+    fn begin(
+        &self,
+        shared: Option<Arc<Shared>>,
+        input: Result<Payload, PayloadError>,
+    ) -> Result<Pending, TaskError> {
+        let Some(shared) = shared else {
+            return Err(self.error(
+                "`call` is for use inside a workflow; elsewhere use `run` or `start`".to_owned(),
+            ));
+        };
+        let input =
+            input.map_err(|error| self.error(format!("its input cannot be recorded: {error}")))?;
+        let (size, limit) = (input.size(), shared.env.payload_limit);
+        if size > limit {
+            return Err(self.error(format!(
+                "its input takes {size} bytes, and the payload limit is {limit}"
+            )));
+        }
+        let call = NewCall {
+            kind: EventKind::ChildStarted,
+            name: self.def.name.into(),
+            input: Some(input.clone()),
+            site: self.site,
+            request: Request::Child {
+                def: self.def,
+                id: self.id.clone(),
+                input,
+            },
+        };
+        Ok(Pending::new(shared, call))
+    }
+}
+
+impl<O: DeserializeOwned + 'static> Future for ChildCall<O> {
+    type Output = Result<O, TaskError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        loop {
+            match &mut this.stage {
+                Stage::Waiting(pending) => {
+                    let Ok(polled) = pending.poll(cx) else {
+                        let what = format!("the call of workflow `{}`", this.def.name);
+                        return Poll::Ready(Err(this.error(Misplaced::message(&what))));
+                    };
+                    let outcome = ready!(polled);
+                    let shared = Arc::clone(pending.shared());
+                    this.stage = Stage::Done;
+                    return open(outcome, &shared, || {
+                        format!("output of workflow `{}`", this.def.name)
+                    });
+                }
+                Stage::Done => return Poll::Pending,
+                Stage::New { .. } => {
+                    let Stage::New { shared, input } =
+                        std::mem::replace(&mut this.stage, Stage::Done)
+                    else {
+                        continue;
+                    };
+                    match this.begin(shared, input) {
+                        Ok(pending) => this.stage = Stage::Waiting(pending),
+                        Err(error) => return Poll::Ready(Err(error)),
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<O> fmt::Debug for ChildCall<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChildCall")
+            .field("workflow", &self.def.name)
+            .finish_non_exhaustive()
+    }
+}

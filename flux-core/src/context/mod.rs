@@ -1,0 +1,144 @@
+//! What workflow code holds: `ExecutionContext`, and the durable operations, one file each.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::id::ExecutionId;
+use crate::payload::{Payload, PayloadError};
+use crate::task::{StartError, State};
+
+mod body;
+mod child;
+pub(crate) mod current;
+mod pause;
+mod pending;
+pub(crate) mod request;
+pub(crate) mod shared;
+mod signal;
+mod step;
+mod task_call;
+mod timer;
+mod value;
+
+pub(crate) use body::{BodyContext, InBody};
+pub use body::{TaskContext, idempotency_key, task_context};
+pub use child::ChildCall;
+pub(crate) use child::child_call;
+pub use pause::{Pause, PauseValue, pause};
+pub use signal::{SignalWait, signal};
+pub use step::{IntoStep, step};
+pub use task_call::{TaskCall, task_call, transaction_call};
+pub use timer::{Elapsed, Sleep, Timeout, sleep, sleep_until, timeout};
+pub use value::{Random, now, patched, publish, random, uuid};
+
+use shared::Shared;
+
+/// What a workflow knows of its own execution. Its first and only parameter.
+///
+/// The durable operations are free functions: [`flux::sleep`](sleep), [`flux::pause`](pause) and so on.
+pub struct ExecutionContext<I = ()> {
+    shared: Arc<Shared>,
+    input: Arc<I>,
+}
+
+/// An execution's context before its input is read.
+pub struct RawContext {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) input: Payload,
+}
+
+impl<I: DeserializeOwned> ExecutionContext<I> {
+    #[doc(hidden)]
+    pub fn private_from_raw(raw: RawContext) -> Result<Self, PayloadError> {
+        let input = Arc::new(raw.input.decode()?);
+        Ok(Self {
+            shared: raw.shared,
+            input,
+        })
+    }
+}
+
+impl<I> ExecutionContext<I> {
+    /// The recorded input.
+    pub fn input(&self) -> &I {
+        &self.input
+    }
+
+    /// The execution's id.
+    pub fn execution_id(&self) -> &ExecutionId {
+        &self.shared.id
+    }
+
+    /// Which attempt of the workflow this is, from 1, as of the point that is replayed.
+    pub fn attempt(&self) -> u32 {
+        self.shared.state().attempt
+    }
+
+    /// Whether the code is being replayed: nothing it does has an effect outside.
+    ///
+    /// For what must not happen twice, such as metrics; branching on it breaks the replay.
+    pub fn is_replaying(&self) -> bool {
+        self.shared.state().replaying
+    }
+
+    /// A dependency given to the engine with `state(value)`.
+    ///
+    /// # Panics
+    ///
+    /// When the engine has no value of this type.
+    pub fn state<T: Send + Sync + 'static>(&self) -> State<T> {
+        self.shared.env.states.get().unwrap_or_else(|error| match error {
+            StartError::MissingState(name) => {
+                panic!("the engine has no state of type `{name}`: add `.state(value)` to its builder")
+            }
+            StartError::Arguments(error) => panic!("{error}"),
+        })
+    }
+
+    /// Begins the workflow anew with `input`, under the same id and with an empty history to replay; never
+    /// returns. For workflows that go on for ever: a history should not grow without end.
+    ///
+    /// Signals that were not taken yet stay in their queues. Calls that are still held are cancelled.
+    ///
+    /// # Panics
+    ///
+    /// When `input` cannot be recorded.
+    pub async fn continue_as_new(&self, input: I) -> std::convert::Infallible
+    where
+        I: Serialize,
+    {
+        let payload = Payload::encode(&input)
+            .unwrap_or_else(|error| panic!("the new input cannot be recorded: {error}"));
+        self.shared.state().continue_with = Some(payload);
+        std::future::pending().await
+    }
+}
+
+impl<I> Clone for ExecutionContext<I> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            input: Arc::clone(&self.input),
+        }
+    }
+}
+
+impl<I: fmt::Debug> fmt::Debug for ExecutionContext<I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ExecutionContext")
+            .field("execution_id", &self.shared.id)
+            .field("input", &self.input)
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for RawContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RawContext")
+            .field("input", &self.input)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,97 @@
+//! What a call asks its driver to do, once it is recorded.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::clock::Timestamp;
+use crate::id::ExecutionId;
+use crate::payload::{Payload, PayloadError};
+use crate::retry::Backoff;
+use crate::store::TransactionBody;
+use crate::task::{BodyFuture, StartBody, TaskDef};
+use crate::workflow::WorkflowDef;
+
+/// What is to be done for a call.
+pub(crate) enum Request {
+    /// Run a body until it succeeds or its attempts are spent.
+    Task(TaskRequest),
+    /// Run statements inside a commit.
+    Transaction(TransactionBody),
+    /// Wait until a moment.
+    Timer { due: Timestamp },
+    /// Wait for a signal of the call's name; `check` says whether a value is of the wanted type.
+    Signal { check: Check },
+    /// Wait for a `resume`; `wants` is the type of the value it must give, if any.
+    Pause { wants: Option<Wanted> },
+    /// Run another workflow.
+    Child {
+        def: &'static WorkflowDef,
+        id: Option<ExecutionId>,
+        input: Payload,
+    },
+}
+
+/// Tells whether a value is of the wanted type.
+pub(crate) type Check = fn(&Payload) -> Result<(), PayloadError>;
+
+/// The type of value that a pause point wants.
+#[derive(Clone, Copy)]
+pub(crate) struct Wanted {
+    pub(crate) type_name: &'static str,
+    pub(crate) check: Check,
+}
+
+/// A body and how often it may be tried.
+pub(crate) struct TaskRequest {
+    pub(crate) body: Body,
+    pub(crate) policy: Policy,
+    pub(crate) fallback: Option<StartBody>,
+}
+
+/// Where the body of a call comes from.
+pub(crate) enum Body {
+    /// A `#[task]`, started on the call's recorded input.
+    Task(&'static TaskDef),
+    /// A step: makes the body anew for each attempt, or only once.
+    Step(Box<dyn FnMut() -> Option<BodyFuture> + Send>),
+}
+
+/// How often and how long a body is tried.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Policy {
+    pub(crate) max_attempts: u32,
+    pub(crate) backoff: Backoff,
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) deadline: Option<Duration>,
+    pub(crate) at_most_once: bool,
+}
+
+impl Policy {
+    /// One attempt, no limits.
+    pub(crate) const ONCE: Self = Self {
+        max_attempts: 1,
+        backoff: Backoff::DEFAULT,
+        timeout: None,
+        deadline: None,
+        at_most_once: false,
+    };
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Task(_) => "Task",
+            Self::Transaction(_) => "Transaction",
+            Self::Timer { .. } => "Timer",
+            Self::Signal { .. } => "Signal",
+            Self::Pause { .. } => "Pause",
+            Self::Child { .. } => "Child",
+        })
+    }
+}
+
+/// The name of a call as text that is shared rather than copied where it is fixed.
+pub(crate) fn shared_name(name: &str) -> Arc<str> {
+    name.into()
+}

@@ -1,0 +1,419 @@
+//! What an execution's code and its driver share: the calls it has made, and the delivery it is in.
+//!
+//! The code writes here while it is polled (it issues calls, looks at outcomes, drops calls); the replay
+//! core reads the result after each poll. Nothing is locked across an await, and nothing here knows a clock.
+
+use std::any::Any;
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::panic::Location;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use super::request::Request;
+use crate::clock::Timestamp;
+use crate::error::TaskError;
+use crate::error::escape::DropMark;
+use crate::event::{Event, EventKind};
+use crate::id::{EventSeq, ExecutionId};
+use crate::payload::{Payload, PayloadError};
+use crate::task::States;
+use crate::workflow::WorkflowDef;
+
+/// The limits and defaults that an engine gives to code that runs in it.
+#[derive(Debug)]
+pub(crate) struct Environment {
+    pub(crate) states: States,
+    pub(crate) payload_limit: usize,
+    pub(crate) defaults: super::request::Policy,
+}
+
+/// One execution, as its code sees it.
+pub(crate) struct Shared {
+    pub(crate) id: ExecutionId,
+    pub(crate) workflow: &'static WorkflowDef,
+    pub(crate) env: Arc<Environment>,
+    /// The number of the present delivery, for errors that note where they were dropped.
+    pub(crate) now: Arc<AtomicU32>,
+    state: Mutex<State>,
+}
+
+/// Names a call from its first poll on; its event number is known only after the delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct CallKey(u64);
+
+/// One call that its code still holds.
+pub(crate) struct Call {
+    pub(crate) kind: EventKind,
+    pub(crate) name: Arc<str>,
+    pub(crate) input: Option<Payload>,
+    pub(crate) site: &'static Location<'static>,
+    /// What the driver needs to carry it out; taken when it does.
+    pub(crate) request: Option<Request>,
+    /// Its event, once recorded.
+    pub(crate) seq: Option<EventSeq>,
+    waker: Option<Waker>,
+    outcome: Option<Outcome>,
+    /// Its code has looked at the outcome.
+    seen: bool,
+}
+
+/// What a call came to.
+pub(crate) enum Outcome {
+    /// A value, and where the body ran in this process, what was decoded from it.
+    Value(Payload, Option<Box<dyn Any + Send>>),
+    /// A failure.
+    Error(TaskError),
+}
+
+/// What the code did in one delivery, in order.
+pub(crate) enum Issued {
+    Call(CallKey),
+    Value(RecordedValue),
+}
+
+/// A value that was recorded the moment it was asked for.
+pub(crate) struct RecordedValue {
+    pub(crate) kind: EventKind,
+    pub(crate) name: Arc<str>,
+    pub(crate) payload: Payload,
+    pub(crate) site: &'static Location<'static>,
+}
+
+/// What stops an execution's code in mid-delivery.
+#[derive(Debug, Clone)]
+pub(crate) enum Fault {
+    /// A recorded value is not of the type the code has today.
+    Decode {
+        event: EventSeq,
+        what: String,
+        error: PayloadError,
+    },
+    /// The code asked for a value that the history does not have here.
+    Value {
+        kind: EventKind,
+        name: Arc<str>,
+        site: &'static Location<'static>,
+    },
+}
+
+/// A value that was delivered and never looked at: it goes to the next call of its kind and name.
+pub(crate) struct Unseen {
+    pub(crate) kind: EventKind,
+    pub(crate) name: Arc<str>,
+    pub(crate) payload: Payload,
+}
+
+pub(crate) struct State {
+    pub(crate) delivery: EventSeq,
+    pub(crate) at: Timestamp,
+    pub(crate) attempt: u32,
+    pub(crate) replaying: bool,
+    /// The future is dropped to evict, hand over or shut down: drops cancel nothing.
+    closing: bool,
+    next_key: u64,
+    pub(crate) calls: BTreeMap<CallKey, Call>,
+    by_seq: BTreeMap<EventSeq, CallKey>,
+    pub(crate) issued: Vec<Issued>,
+    /// Recorded calls that the code dropped before their end, in this delivery.
+    pub(crate) cancelled: Vec<EventSeq>,
+    /// In a replay: the values recorded in this delivery that the code has not asked for yet.
+    pub(crate) recorded_values: VecDeque<Event>,
+    pub(crate) patches: BTreeMap<Arc<str>, bool>,
+    pub(crate) continue_with: Option<Payload>,
+    pub(crate) fault: Option<Fault>,
+    /// Errors that were handed to the code, and where the last clone of each was dropped.
+    pub(crate) errors: Vec<HandedError>,
+    /// Signals and answers that were delivered to calls dropped unseen, oldest first.
+    pub(crate) unseen: VecDeque<Unseen>,
+}
+
+/// A failed call whose error the code was given.
+pub(crate) struct HandedError {
+    pub(crate) call: EventSeq,
+    pub(crate) failed: EventSeq,
+    pub(crate) mark: DropMark,
+    pub(crate) data: crate::error::TaskFailure,
+}
+
+/// What came of handing an arrival to the code.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Handed {
+    /// The call waits for it and was woken.
+    Woken,
+    /// No call of this number waits: it was dropped, or never asked for.
+    Nobody,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        id: ExecutionId,
+        workflow: &'static WorkflowDef,
+        env: Arc<Environment>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            id,
+            workflow,
+            env,
+            now: Arc::default(),
+            state: Mutex::new(State::new()),
+        })
+    }
+
+    /// Locks the state. A poisoned lock is taken all the same: user code never runs under it.
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens a delivery.
+    pub(crate) fn begin(&self, delivery: EventSeq, at: Timestamp, replaying: bool) {
+        self.now.store(delivery.get(), Ordering::Relaxed);
+        let mut state = self.state();
+        state.delivery = delivery;
+        state.at = at;
+        state.replaying = replaying;
+    }
+
+    /// Drops of calls cancel nothing from here on.
+    pub(crate) fn close(&self) {
+        self.state().closing = true;
+    }
+
+    /// Hands an outcome to the call `seq`.
+    pub(crate) fn hand(&self, seq: EventSeq, outcome: Outcome) -> Handed {
+        let waker = {
+            let mut state = self.state();
+            let Some(call) = state.call_by_seq(seq) else {
+                return Handed::Nobody;
+            };
+            call.outcome = Some(outcome);
+            call.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+        Handed::Woken
+    }
+
+    /// Registers a call on its first poll.
+    pub(crate) fn issue(&self, call: NewCall, waker: &Waker) -> CallKey {
+        let mut state = self.state();
+        let key = CallKey(state.next_key);
+        state.next_key += 1;
+        state.issued.push(Issued::Call(key));
+        let call = Call {
+            kind: call.kind,
+            name: call.name,
+            input: call.input,
+            site: call.site,
+            request: Some(call.request),
+            seq: None,
+            waker: Some(waker.clone()),
+            outcome: None,
+            seen: false,
+        };
+        state.calls.insert(key, call);
+        key
+    }
+
+    /// Looks at a call's outcome, or leaves the waker.
+    pub(crate) fn poll_call(&self, key: CallKey, cx: &Context<'_>) -> Poll<Outcome> {
+        let mut state = self.state();
+        let Some(call) = state.calls.get_mut(&key) else {
+            return Poll::Pending;
+        };
+        let Some(outcome) = call.outcome.take() else {
+            match &mut call.waker {
+                Some(waker) => waker.clone_from(cx.waker()),
+                none => *none = Some(cx.waker().clone()),
+            }
+            return Poll::Pending;
+        };
+        call.seen = true;
+        Poll::Ready(outcome)
+    }
+
+    /// Takes back a call that its code dropped.
+    pub(crate) fn drop_call(&self, key: CallKey) {
+        // What the request holds (a step's future, say) may run user code when dropped: not under the lock.
+        let _call = self.state().remove(key);
+    }
+
+    /// Stops the code: what it asked for cannot be answered.
+    pub(crate) fn fail(&self, fault: Fault) {
+        self.state().fault.get_or_insert(fault);
+    }
+
+    /// Records a value, or in a replay finds the one that was recorded.
+    pub(crate) fn value(
+        &self,
+        kind: EventKind,
+        name: &Arc<str>,
+        site: &'static Location<'static>,
+        make: impl FnOnce() -> Payload,
+    ) -> Option<Payload> {
+        let mut state = self.state();
+        if state.replaying {
+            let found = state.take_recorded(kind, name, site);
+            if found.is_none() {
+                state.fault.get_or_insert(Fault::Value {
+                    kind,
+                    name: Arc::clone(name),
+                    site,
+                });
+            }
+            return found;
+        }
+        let payload = make();
+        let value = RecordedValue {
+            kind,
+            name: Arc::clone(name),
+            payload: payload.clone(),
+            site,
+        };
+        state.issued.push(Issued::Value(value));
+        Some(payload)
+    }
+
+    /// Answers `patched(id)`: sticky from its first answer in this execution.
+    pub(crate) fn patched(&self, id: &Arc<str>, site: &'static Location<'static>) -> bool {
+        let mut state = self.state();
+        if let Some(answer) = state.patches.get(id) {
+            return *answer;
+        }
+        // A replay that finds no record is of a history that older code wrote: the old side was taken.
+        let answer = if state.replaying {
+            state.take_recorded(EventKind::Patched, id, site).is_some()
+        } else {
+            let payload = Payload::from_json("true");
+            state.issued.push(Issued::Value(RecordedValue {
+                kind: EventKind::Patched,
+                name: Arc::clone(id),
+                payload,
+                site,
+            }));
+            true
+        };
+        state.patches.insert(Arc::clone(id), answer);
+        answer
+    }
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shared")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A call as its future describes it.
+pub(crate) struct NewCall {
+    pub(crate) kind: EventKind,
+    pub(crate) name: Arc<str>,
+    pub(crate) input: Option<Payload>,
+    pub(crate) site: &'static Location<'static>,
+    pub(crate) request: Request,
+}
+
+impl State {
+    fn new() -> Self {
+        Self {
+            delivery: EventSeq::FIRST,
+            at: Timestamp::from_micros(0),
+            attempt: 1,
+            replaying: false,
+            closing: false,
+            next_key: 0,
+            calls: BTreeMap::new(),
+            by_seq: BTreeMap::new(),
+            issued: Vec::new(),
+            cancelled: Vec::new(),
+            recorded_values: VecDeque::new(),
+            patches: BTreeMap::new(),
+            continue_with: None,
+            fault: None,
+            errors: Vec::new(),
+            unseen: VecDeque::new(),
+        }
+    }
+
+    /// Gives a call its event number.
+    pub(crate) fn number(&mut self, key: CallKey, seq: EventSeq) {
+        if let Some(call) = self.calls.get_mut(&key) {
+            call.seq = Some(seq);
+            self.by_seq.insert(seq, key);
+        }
+    }
+
+    /// The call of this number, while its code holds it.
+    pub(crate) fn call_by_seq(&mut self, seq: EventSeq) -> Option<&mut Call> {
+        let key = self.by_seq.get(&seq)?;
+        self.calls.get_mut(key)
+    }
+
+    /// The numbered calls that wait for an outcome, in order.
+    pub(crate) fn pending(&mut self) -> impl Iterator<Item = (EventSeq, &mut Call)> {
+        self.calls
+            .values_mut()
+            .filter(|call| call.outcome.is_none() && !call.seen)
+            .filter_map(|call| call.seq.map(|seq| (seq, call)))
+    }
+
+    fn remove(&mut self, key: CallKey) -> Option<Call> {
+        if self.closing {
+            return None;
+        }
+        let mut call = self.calls.remove(&key)?;
+        // Without a number it was issued in this very delivery: ephemeral, as if never asked for.
+        let Some(seq) = call.seq else {
+            return Some(call);
+        };
+        self.by_seq.remove(&seq);
+        match call.outcome.take() {
+            _ if call.seen => {}
+            None => self.cancelled.push(seq),
+            Some(Outcome::Value(payload, _)) if call.kind.takes_from_a_queue() => {
+                self.unseen.push_back(Unseen {
+                    kind: call.kind,
+                    name: Arc::clone(&call.name),
+                    payload,
+                });
+            }
+            Some(_) => {}
+        }
+        Some(call)
+    }
+
+    /// Takes the recorded value of this kind and name; among several, the one of this source line.
+    fn take_recorded(
+        &mut self,
+        kind: EventKind,
+        name: &str,
+        site: &'static Location<'static>,
+    ) -> Option<Payload> {
+        let fits = |event: &Event| event.kind == kind && event.name_str() == name;
+        let mut candidates =
+            (0..self.recorded_values.len()).filter(|&i| fits(&self.recorded_values[i]));
+        let first = candidates.next()?;
+        let chosen = if candidates.next().is_none() {
+            first
+        } else {
+            let site = site.to_string();
+            let here = |i: &usize| {
+                let event = &self.recorded_values[*i];
+                fits(event) && event.meta::<crate::event::CallMeta>().site == site
+            };
+            (0..self.recorded_values.len()).find(here).unwrap_or(first)
+        };
+        self.recorded_values.remove(chosen)?.payload
+    }
+}
+
+impl Call {
+    /// Whether an outcome was handed to it that its code has not looked at.
+    pub(crate) fn is_answered(&self) -> bool {
+        self.outcome.is_some() || self.seen
+    }
+}

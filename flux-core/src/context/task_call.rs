@@ -1,0 +1,433 @@
+//! `TaskCall`: one use of a task or a step.
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::current;
+use super::pending::{Misplaced, Pending};
+use super::request::{Body, Policy, Request, TaskRequest};
+use super::shared::{Fault, NewCall, Outcome, Shared};
+use crate::error::{ErrorRecord, TaskError, TaskErrorKind, TaskFailure};
+use crate::event::EventKind;
+use crate::payload::{Payload, PayloadError};
+use crate::retry::Backoff;
+use crate::store::TransactionBody;
+use crate::task::{
+    BodyError, BodyFuture, BodyResult, StartBody, StartError, Started, States, TaskDef, TaskOptions,
+};
+
+/// One call of a task or a [`step`](crate::step): a future of `Result<T, TaskError>`.
+///
+/// It is lazy, as Rust's futures are: nothing happens before it is awaited. In a workflow the call is
+/// recorded before its body runs and its result is recorded once; every later replay is given that result and
+/// the body does not run again. Outside a workflow, and inside another task's body, it is a plain call.
+///
+/// # Delivery
+///
+/// The result is recorded exactly once; the body runs at least once: a crash between its effect and the
+/// record of it repeats it. See [`idempotency_key`](crate::idempotency_key).
+///
+/// # Cancel safety
+///
+/// Dropping it cancels the call: its body is aborted at its next await, the cancellation is recorded, and in
+/// every replay it stays cancelled.
+#[must_use = "a call does nothing until it is awaited"]
+pub struct TaskCall<T> {
+    stage: Stage,
+    name: Arc<str>,
+    site: &'static Location<'static>,
+    options: TaskOptions,
+    _output: PhantomData<fn() -> T>,
+}
+
+enum Stage {
+    /// Not in a workflow: the body, and the state it was given.
+    Plain {
+        start: PlainStart,
+        states: States,
+    },
+    /// In a workflow, not yet polled.
+    Durable {
+        shared: Arc<Shared>,
+        work: Work,
+    },
+    Waiting(Pending),
+    Running(BodyFuture),
+    Done,
+}
+
+type PlainStart = Box<dyn FnOnce(&States) -> Result<Started, StartError> + Send>;
+
+enum Work {
+    Task {
+        def: &'static TaskDef,
+        input: Result<Payload, PayloadError>,
+    },
+    Step(Box<dyn FnMut() -> Option<BodyFuture> + Send>),
+    Transaction(TransactionBody),
+}
+
+/// Makes the call that a `#[task]` function returns.
+#[track_caller]
+pub fn task_call<A, T>(
+    def: &'static TaskDef,
+    args: A,
+    start: fn(A, &States) -> Result<Started, StartError>,
+) -> TaskCall<T>
+where
+    A: Serialize + Send + 'static,
+{
+    let stage = match current::workflow() {
+        Some(shared) => Stage::Durable {
+            shared,
+            work: Work::Task {
+                def,
+                input: Payload::encode(&args),
+            },
+        },
+        None => Stage::Plain {
+            start: Box::new(move |states| start(args, states)),
+            states: here(),
+        },
+    };
+    TaskCall::new(stage, def.name.into(), def.options)
+}
+
+/// Makes the call of a step.
+#[track_caller]
+pub(crate) fn step_call<T>(
+    name: Arc<str>,
+    mut body: Box<dyn FnMut() -> Option<BodyFuture> + Send>,
+) -> TaskCall<T> {
+    let stage = match current::workflow() {
+        Some(shared) => Stage::Durable {
+            shared,
+            work: Work::Step(body),
+        },
+        None => {
+            let start = move |_: &States| {
+                body()
+                    .map(Started::Async)
+                    .ok_or(StartError::MissingState("step body"))
+            };
+            Stage::Plain {
+                start: Box::new(start),
+                states: here(),
+            }
+        }
+    };
+    TaskCall::new(
+        stage,
+        name,
+        TaskOptions {
+            max_attempts: Some(1),
+            ..TaskOptions::DEFAULT
+        },
+    )
+}
+
+/// Makes a call whose body is run by the store, inside the commit that records its outcome.
+///
+/// For backends: `flux::sqlite::transaction` is made of this. Outside a workflow it is an error.
+#[track_caller]
+pub fn transaction_call<T>(name: impl Into<String>, body: TransactionBody) -> TaskCall<T> {
+    let name: Arc<str> = name.into().into();
+    let stage = match current::workflow() {
+        Some(shared) => Stage::Durable {
+            shared,
+            work: Work::Transaction(body),
+        },
+        None => Stage::Plain {
+            start: Box::new(|_| Ok(Started::Async(Box::pin(no_store())))),
+            states: here(),
+        },
+    };
+    TaskCall::new(
+        stage,
+        name,
+        TaskOptions {
+            max_attempts: Some(1),
+            ..TaskOptions::DEFAULT
+        },
+    )
+}
+
+async fn no_store() -> BodyResult {
+    Err(BodyError {
+        record: ErrorRecord::message(
+            "a transaction belongs to the store of a workflow, and none runs here",
+        ),
+        kind: TaskErrorKind::Failed,
+        retryable: false,
+        tasks: Vec::new(),
+    })
+}
+
+/// The state of the body that runs here, if one does.
+fn here() -> States {
+    current::body()
+        .map(|body| body.env.states.clone())
+        .unwrap_or_default()
+}
+
+impl<T> TaskCall<T> {
+    #[track_caller]
+    fn new(stage: Stage, name: Arc<str>, options: TaskOptions) -> Self {
+        Self {
+            stage,
+            name,
+            site: Location::caller(),
+            options,
+            _output: PhantomData,
+        }
+    }
+
+    /// Gives this one call another name in the history, in errors and on screens.
+    ///
+    /// # Determinism
+    ///
+    /// The name is part of the call: a replay must give it the same.
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.name = name.into().into();
+        self
+    }
+
+    /// Sets how often this one call is tried in all, at least once.
+    ///
+    /// A step that is given as a future, not as a closure, can be tried once only.
+    pub fn max_attempts(mut self, attempts: u32) -> Self {
+        self.options.max_attempts = Some(attempts.max(1));
+        self
+    }
+
+    /// Sets the wait between the attempts of this one call.
+    pub fn backoff(mut self, backoff: Backoff) -> Self {
+        self.options.backoff = Some(backoff);
+        self
+    }
+
+    /// Limits each attempt of this one call.
+    pub fn timeout(mut self, limit: Duration) -> Self {
+        self.options.timeout = Some(limit);
+        self
+    }
+
+    /// Limits all attempts of this one call together with the waits between them.
+    pub fn deadline(mut self, limit: Duration) -> Self {
+        self.options.deadline = Some(limit);
+        self
+    }
+
+    /// Gives a plain call, outside a workflow, the state its body needs. In a workflow the engine's is taken.
+    pub fn with_state<S: Send + Sync + 'static>(mut self, state: S) -> Self {
+        if let Stage::Plain { states, .. } = &mut self.stage {
+            states.insert(state);
+        }
+        self
+    }
+
+    fn error(&self, kind: TaskErrorKind, error: ErrorRecord) -> TaskError {
+        TaskError::unrecorded(TaskFailure {
+            task: Arc::clone(&self.name),
+            kind,
+            attempts: 0,
+            error,
+        })
+    }
+
+    fn message(&self, message: impl Into<String>) -> TaskError {
+        self.error(TaskErrorKind::Failed, ErrorRecord::message(message))
+    }
+
+    /// The call as it is recorded, or why it cannot be.
+    fn new_call(&self, shared: &Shared, work: Work) -> Result<NewCall, TaskError> {
+        let mut input = None;
+        let request = match work {
+            Work::Task {
+                def,
+                input: encoded,
+            } => {
+                let payload = encoded.map_err(|error| {
+                    self.message(format!("its input cannot be recorded: {error}"))
+                })?;
+                let (size, limit) = (payload.size(), shared.env.payload_limit);
+                if size > limit {
+                    return Err(self.message(format!(
+                        "its input takes {size} bytes, and the payload limit is {limit}"
+                    )));
+                }
+                input = Some(payload);
+                self.task_request(shared, Body::Task(def), def.fallback)
+            }
+            Work::Step(body) => self.task_request(shared, Body::Step(body), None),
+            Work::Transaction(body) => Request::Transaction(body),
+        };
+        Ok(NewCall {
+            kind: EventKind::TaskStarted,
+            name: Arc::clone(&self.name),
+            input,
+            site: self.site,
+            request,
+        })
+    }
+
+    fn task_request(&self, shared: &Shared, body: Body, fallback: Option<StartBody>) -> Request {
+        let defaults = shared.env.defaults;
+        let policy = Policy {
+            max_attempts: self.options.max_attempts.unwrap_or(defaults.max_attempts),
+            backoff: self.options.backoff.unwrap_or(defaults.backoff),
+            timeout: self.options.timeout.or(defaults.timeout),
+            deadline: self.options.deadline.or(defaults.deadline),
+            at_most_once: self.options.at_most_once,
+        };
+        Request::Task(TaskRequest {
+            body,
+            policy,
+            fallback,
+        })
+    }
+
+    fn begin_plain(&self, start: PlainStart, states: &States) -> Result<BodyFuture, TaskError> {
+        match start(states) {
+            Ok(Started::Async(body)) => Ok(body),
+            Ok(Started::Blocking(body)) => Ok(Box::pin(async move {
+                match tokio::task::spawn_blocking(body).await {
+                    Ok(result) => result,
+                    Err(error) => std::panic::resume_unwind(error.into_panic()),
+                }
+            })),
+            Err(StartError::Arguments(error)) => Err(self.message(format!("its arguments cannot be read: {error}"))),
+            Err(StartError::MissingState(state)) => Err(self.message(format!(
+                "it needs `State<{state}>`, and outside an engine there is none: give it with `.with_state(value)`"
+            ))),
+        }
+    }
+}
+
+impl<T: DeserializeOwned + 'static> TaskCall<T> {
+    fn finish_plain(&self, result: BodyResult) -> Result<T, TaskError> {
+        let error = match result {
+            Ok(output) => match output.value.downcast::<T>() {
+                Ok(value) => return Ok(*value),
+                Err(_) => return self.decode_plain(&output.payload),
+            },
+            Err(error) => error,
+        };
+        let failure = TaskFailure {
+            task: Arc::clone(&self.name),
+            kind: error.kind,
+            attempts: 1,
+            error: error.record,
+        };
+        Err(TaskError::unrecorded(failure))
+    }
+
+    fn decode_plain(&self, payload: &Payload) -> Result<T, TaskError> {
+        payload
+            .decode()
+            .map_err(|error| self.message(error.to_string()))
+    }
+}
+
+impl<T: DeserializeOwned + 'static> Future for TaskCall<T> {
+    type Output = Result<T, TaskError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = &mut *self;
+        loop {
+            match &mut this.stage {
+                Stage::Waiting(pending) => {
+                    let outcome = match pending.poll(cx) {
+                        Ok(polled) => ready!(polled),
+                        Err(Misplaced) => {
+                            let message =
+                                Misplaced::message(&format!("the call of task `{}`", this.name));
+                            return Poll::Ready(Err(this.message(message)));
+                        }
+                    };
+                    let shared = Arc::clone(pending.shared());
+                    this.stage = Stage::Done;
+                    return open(outcome, &shared, || {
+                        format!("output of task `{}`", this.name)
+                    });
+                }
+                Stage::Running(body) => {
+                    let result = ready!(body.as_mut().poll(cx));
+                    this.stage = Stage::Done;
+                    return Poll::Ready(this.finish_plain(result));
+                }
+                Stage::Done => return Poll::Pending,
+                Stage::Durable { .. } | Stage::Plain { .. } => {
+                    if let Err(error) = this.begin() {
+                        return Poll::Ready(Err(error));
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<T> TaskCall<T> {
+    /// Goes from the first stage to the second.
+    fn begin(&mut self) -> Result<(), TaskError> {
+        self.stage = match std::mem::replace(&mut self.stage, Stage::Done) {
+            Stage::Durable { shared, work } => {
+                if !current::is_workflow(&shared) {
+                    let what = format!("the call of task `{}`", self.name);
+                    return Err(self.message(Misplaced::message(&what)));
+                }
+                let call = self.new_call(&shared, work)?;
+                Stage::Waiting(Pending::new(shared, call))
+            }
+            Stage::Plain { start, states } => Stage::Running(self.begin_plain(start, &states)?),
+            other => other,
+        };
+        Ok(())
+    }
+}
+
+/// Turns a delivered outcome into what the code is given. A recorded value that is not of today's type
+/// stops the execution: the code is not polled again.
+pub(crate) fn open<T: DeserializeOwned + 'static>(
+    outcome: Outcome,
+    shared: &Shared,
+    what: impl FnOnce() -> String,
+) -> Poll<Result<T, TaskError>> {
+    let payload = match outcome {
+        Outcome::Error(error) => return Poll::Ready(Err(error)),
+        Outcome::Value(payload, decoded) => match decoded.map(|value| value.downcast::<T>()) {
+            Some(Ok(value)) => return Poll::Ready(Ok(*value)),
+            _ => payload,
+        },
+    };
+    match payload.decode() {
+        Ok(value) => Poll::Ready(Ok(value)),
+        Err(error) => {
+            let event = shared.state().delivery;
+            shared.fail(Fault::Decode {
+                event,
+                what: what(),
+                error,
+            });
+            Poll::Pending
+        }
+    }
+}
+
+impl<T> fmt::Debug for TaskCall<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TaskCall")
+            .field("name", &self.name)
+            .field("site", &self.site.to_string())
+            .finish_non_exhaustive()
+    }
+}

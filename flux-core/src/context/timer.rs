@@ -1,0 +1,205 @@
+//! `sleep`, `sleep_until` and `timeout`: timers that survive.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::panic::Location;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, SystemTime};
+
+use super::current;
+use super::pending::{Misplaced, Pending};
+use super::request::Request;
+use super::shared::NewCall;
+use crate::clock::Timestamp;
+use crate::event::EventKind;
+use crate::payload::Payload;
+
+/// Suspends the workflow until `duration` has passed.
+///
+/// The moment it ends is recorded, so the wait survives a crash or a deploy: a resume waits for what is left
+/// of it. A sleep of a month costs one row.
+///
+/// Outside a workflow it is `tokio::time::sleep`.
+///
+/// # Cancel safety
+///
+/// Dropping the future cancels the timer, and the cancellation is recorded.
+///
+/// # Panics
+///
+/// When it is made in a workflow and awaited outside of it (in `tokio::spawn`).
+///
+/// # Examples
+///
+/// ```
+/// # use flux::{workflow, ExecutionContext};
+/// # use std::time::Duration;
+/// #[workflow]
+/// async fn wait_a_day(_ctx: ExecutionContext) -> bool {
+///     let before = flux::now();
+///     flux::sleep(flux::time::days(1)).await;
+///     flux::now().duration_since(before).is_ok_and(|waited| waited >= flux::time::days(1))
+/// }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), flux::Error> {
+/// # tokio::time::pause(); // the day takes no time
+/// let run = wait_a_day.on(&flux::Engine::in_memory()).run(()).await?;
+/// assert_eq!(run.output(), Some(&true));
+/// # Ok(()) }
+/// ```
+#[track_caller]
+pub fn sleep(duration: Duration) -> Sleep {
+    Sleep::new(Until::After(duration))
+}
+
+/// Suspends the workflow until `moment`; one that has passed ends it at once.
+///
+/// As [`sleep`] otherwise.
+#[track_caller]
+pub fn sleep_until(moment: SystemTime) -> Sleep {
+    Sleep::new(Until::At(moment.into()))
+}
+
+/// Waits for `future`, but no longer than `limit`, measured by a durable timer.
+///
+/// The loser is dropped, which cancels it: a task's body is aborted, a timed-out signal stays in its queue.
+///
+/// # Errors
+///
+/// [`Elapsed`], when the timer came first. After a crash an overdue timer is delivered before a body that
+/// was cut off runs again.
+#[track_caller]
+pub fn timeout<F: IntoFuture>(limit: Duration, future: F) -> Timeout<F::IntoFuture> {
+    Timeout {
+        future: Box::pin(future.into_future()),
+        sleep: sleep(limit),
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Until {
+    After(Duration),
+    At(Timestamp),
+}
+
+/// The future of [`sleep`] and [`sleep_until`].
+#[must_use = "a timer does nothing until it is awaited"]
+pub struct Sleep(Stage);
+
+enum Stage {
+    /// In a workflow, not yet polled: the moment counts from the first poll.
+    New {
+        shared: Arc<super::shared::Shared>,
+        until: Until,
+        site: &'static Location<'static>,
+    },
+    Waiting(Pending),
+    Plain(Until),
+    Ticking(Pin<Box<tokio::time::Sleep>>),
+    Done,
+}
+
+impl Sleep {
+    #[track_caller]
+    fn new(until: Until) -> Self {
+        Self(match current::workflow() {
+            Some(shared) => Stage::New {
+                shared,
+                until,
+                site: Location::caller(),
+            },
+            None => Stage::Plain(until),
+        })
+    }
+}
+
+impl Future for Sleep {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        loop {
+            match &mut self.0 {
+                Stage::Waiting(pending) => match pending.poll(cx) {
+                    Ok(polled) => {
+                        ready!(polled);
+                        self.0 = Stage::Done;
+                        return Poll::Ready(());
+                    }
+                    Err(Misplaced) => panic!("{}", Misplaced::message("a timer")),
+                },
+                Stage::Ticking(sleep) => return sleep.as_mut().poll(cx),
+                Stage::Done => return Poll::Pending,
+                Stage::Plain(until) => {
+                    let duration = match *until {
+                        Until::After(duration) => duration,
+                        Until::At(moment) => moment.since(Timestamp::now()),
+                    };
+                    self.0 = Stage::Ticking(Box::pin(tokio::time::sleep(duration)));
+                }
+                Stage::New {
+                    shared,
+                    until,
+                    site,
+                } => {
+                    let at = shared.state().at;
+                    let (due, input) = match *until {
+                        Until::After(span) => (
+                            at.after(span),
+                            format!("{{\"after\":{}}}", span.as_micros()),
+                        ),
+                        Until::At(moment) => {
+                            (moment, format!("{{\"until\":{}}}", moment.as_micros()))
+                        }
+                    };
+                    let call = NewCall {
+                        kind: EventKind::TimerStarted,
+                        name: "timer".into(),
+                        input: Some(Payload::from_json(input)),
+                        site,
+                        request: Request::Timer { due },
+                    };
+                    self.0 = Stage::Waiting(Pending::new(Arc::clone(shared), call));
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Sleep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Sleep")
+    }
+}
+
+/// The future of [`timeout`].
+#[must_use = "a timeout does nothing until it is awaited"]
+pub struct Timeout<F> {
+    future: Pin<Box<F>>,
+    sleep: Sleep,
+}
+
+/// The timer of a [`timeout`] came first.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, thiserror::Error, serde::Serialize, serde::Deserialize,
+)]
+#[error("the time limit has passed")]
+pub struct Elapsed(());
+
+impl<F: Future> Future for Timeout<F> {
+    type Output = Result<F::Output, Elapsed>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let Poll::Ready(output) = self.future.as_mut().poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        ready!(Pin::new(&mut self.sleep).poll(cx));
+        Poll::Ready(Err(Elapsed(())))
+    }
+}
+
+impl<F> fmt::Debug for Timeout<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Timeout")
+    }
+}

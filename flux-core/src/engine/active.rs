@@ -1,0 +1,291 @@
+//! The executions this process drives: who waits for them, and what stops them.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::{mpsc, watch};
+use tracing::Instrument;
+
+use super::Inner;
+use super::driver::{Begin, Driver, Halt, Input};
+use crate::error::Error;
+use crate::execution::Snapshot;
+use crate::id::ExecutionId;
+use crate::workflow::WorkflowDef;
+
+/// How a driver ended.
+pub(crate) type Settled = Result<Snapshot, Error>;
+
+/// Called once when a driver has ended, unless it is dropped.
+pub(crate) type OnSettled = Box<dyn FnOnce(&Settled) + Send>;
+
+/// The drivers of this process by execution.
+#[derive(Debug, Default)]
+pub(crate) struct ActiveSet {
+    drivers: Mutex<BTreeMap<ExecutionId, Active>>,
+    next: AtomicU64,
+}
+
+/// What is known of a driver from outside.
+#[derive(Clone, Debug)]
+pub(crate) struct Active {
+    number: u64,
+    sender: mpsc::UnboundedSender<Input>,
+    progress: watch::Receiver<Progress>,
+    /// Whoever drove it has dropped it; it is about to vanish.
+    abandoned: bool,
+}
+
+/// How far a driver has come.
+#[derive(Clone, Debug)]
+enum Progress {
+    Starting,
+    Started,
+    /// An execution of this id exists: nothing was started.
+    Exists,
+    Settled(Box<Settled>),
+}
+
+impl ActiveSet {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ExecutionId, Active>> {
+        self.drivers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn get(&self, id: &ExecutionId) -> Option<Active> {
+        self.lock().get(id).cloned()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
+    }
+
+    /// Tells a driver that its inbox has changed; `false` where none is driving.
+    pub(crate) fn notify_inbox(&self, id: &ExecutionId) -> bool {
+        self.lock()
+            .get(id)
+            .is_some_and(|active| active.sender.send(Input::Inbox).is_ok())
+    }
+
+    /// Refuses a second driver of one execution in this process.
+    fn enter(&self, id: &ExecutionId, active: Active) -> Result<(), Error> {
+        let mut drivers = self.lock();
+        if drivers.contains_key(id) {
+            return Err(Error::AlreadyRunning {
+                id: id.clone(),
+                by: "this process".to_owned(),
+            });
+        }
+        drivers.insert(id.clone(), active);
+        Ok(())
+    }
+
+    fn leave(&self, id: &ExecutionId, number: u64) {
+        let mut drivers = self.lock();
+        if drivers
+            .get(id)
+            .is_some_and(|active| active.number == number)
+        {
+            drivers.remove(id);
+        }
+    }
+
+    fn abandon(&self, id: &ExecutionId, number: u64) {
+        if let Some(active) = self
+            .lock()
+            .get_mut(id)
+            .filter(|active| active.number == number)
+        {
+            active.abandoned = true;
+        }
+    }
+}
+
+impl Active {
+    /// Whether whoever drove it has let go of it.
+    pub(crate) fn is_abandoned(&self) -> bool {
+        self.abandoned
+    }
+
+    /// Waits until the driver is gone, however it went.
+    pub(crate) async fn gone(mut self) {
+        while self.progress.changed().await.is_ok() {}
+    }
+
+    /// Waits until the execution has settled; `None` when its driver vanished before.
+    pub(crate) async fn settled(mut self) -> Option<Settled> {
+        loop {
+            if let Progress::Settled(settled) = &*self.progress.borrow_and_update() {
+                return Some((**settled).clone());
+            }
+            if self.progress.changed().await.is_err() {
+                let last = self.progress.borrow();
+                return match &*last {
+                    Progress::Settled(settled) => Some((**settled).clone()),
+                    _ => None,
+                };
+            }
+        }
+    }
+}
+
+/// A driver that was just set to work.
+#[derive(Debug)]
+pub(crate) struct Driving {
+    guard: DriverGuard,
+    progress: watch::Receiver<Progress>,
+}
+
+/// Whether a start began anything.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Start {
+    /// The start is committed.
+    Started,
+    /// An execution of this id exists: nothing was started.
+    Exists,
+}
+
+impl Driving {
+    /// Waits until the start, or the replay, has succeeded.
+    pub(crate) async fn started(&self) -> Result<Start, Error> {
+        let mut progress = self.progress.clone();
+        loop {
+            match &*progress.borrow_and_update() {
+                Progress::Starting => {}
+                Progress::Started => return Ok(Start::Started),
+                Progress::Exists => return Ok(Start::Exists),
+                Progress::Settled(settled) => return (**settled).clone().map(|_| Start::Started),
+            }
+            if progress.changed().await.is_err() {
+                return Err(self.guard.vanished());
+            }
+        }
+    }
+
+    /// Waits until the execution has settled; dropping this future stops the driver, as a crash would.
+    /// `None` where an execution of this id exists.
+    pub(crate) async fn settled(mut self) -> Result<Option<Snapshot>, Error> {
+        loop {
+            match &*self.progress.borrow_and_update() {
+                Progress::Starting | Progress::Started => {}
+                Progress::Exists => return Ok(None),
+                Progress::Settled(settled) => return (**settled).clone().map(Some),
+            }
+            if self.progress.changed().await.is_err() {
+                let last = self.progress.borrow();
+                return match &*last {
+                    Progress::Settled(settled) => (**settled).clone().map(Some),
+                    _ => Err(self.guard.vanished()),
+                };
+            }
+        }
+    }
+
+    pub(crate) fn into_guard(self) -> DriverGuard {
+        self.guard
+    }
+}
+
+/// Stops a driver when it is dropped, as a crash would.
+#[derive(Debug)]
+pub(crate) struct DriverGuard {
+    engine: Arc<Inner>,
+    id: ExecutionId,
+    number: u64,
+    abort: Option<tokio::task::AbortHandle>,
+}
+
+impl DriverGuard {
+    /// Lets the driver run on by itself.
+    pub(crate) fn detach(mut self) {
+        self.abort = None;
+    }
+
+    fn vanished(&self) -> Error {
+        Error::Interrupted {
+            id: self.id.clone(),
+        }
+    }
+}
+
+impl Drop for DriverGuard {
+    fn drop(&mut self) {
+        if let Some(abort) = self.abort.take() {
+            self.engine.active.abandon(&self.id, self.number);
+            abort.abort();
+        }
+    }
+}
+
+/// Takes the driver out of the set when it ends, or is dropped wherever it stands.
+struct Leave {
+    engine: Arc<Inner>,
+    id: ExecutionId,
+    number: u64,
+}
+
+impl Drop for Leave {
+    fn drop(&mut self) {
+        self.engine.active.leave(&self.id, self.number);
+    }
+}
+
+impl Inner {
+    pub(crate) fn is_active(&self, id: &ExecutionId) -> bool {
+        self.active.get(id).is_some()
+    }
+
+    /// Sets a driver to work on the caller's runtime.
+    pub(crate) fn drive(
+        self: &Arc<Self>,
+        def: &'static WorkflowDef,
+        id: ExecutionId,
+        begin: Begin,
+        on_settled: Option<OnSettled>,
+    ) -> Result<Driving, Error> {
+        let (sender, inputs) = mpsc::unbounded_channel();
+        let (report, progress) = watch::channel(Progress::Starting);
+        let number = self.active.next.fetch_add(1, Ordering::Relaxed);
+        let active = Active {
+            number,
+            sender: sender.clone(),
+            progress: progress.clone(),
+            abandoned: false,
+        };
+        self.active.enter(&id, active)?;
+        let leave = Leave {
+            engine: Arc::clone(self),
+            id: id.clone(),
+            number,
+        };
+        let span = tracing::info_span!("execution", execution_id = %id, workflow = def.name);
+        let driver = Driver::new(self, def, id.clone(), sender, inputs);
+        let driving = async move {
+            let ended = driver
+                .run(begin, || drop(report.send_replace(Progress::Started)))
+                .await;
+            // Out of the set first: whoever is told of the end may resume at once.
+            drop(leave);
+            match ended {
+                Err(Halt::Exists) => drop(report.send_replace(Progress::Exists)),
+                Err(Halt::Error(error)) => settle(&report, on_settled, Err(error)),
+                Ok(snapshot) => settle(&report, on_settled, Ok(snapshot)),
+            }
+        };
+        let abort = Some(tokio::spawn(driving.instrument(span)).abort_handle());
+        let guard = DriverGuard {
+            engine: Arc::clone(self),
+            id,
+            number,
+            abort,
+        };
+        Ok(Driving { guard, progress })
+    }
+}
+
+fn settle(report: &watch::Sender<Progress>, on_settled: Option<OnSettled>, settled: Settled) {
+    if let Some(on_settled) = on_settled {
+        on_settled(&settled);
+    }
+    report.send_replace(Progress::Settled(Box::new(settled)));
+}

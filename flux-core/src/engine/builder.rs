@@ -1,0 +1,195 @@
+//! `EngineBuilder`: a store, state, limits and defaults.
+
+use std::fmt;
+use std::future::{Future, IntoFuture};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::global::{open_default, open_location};
+use super::{Engine, Settings};
+use crate::clock::{Clock, SystemClock};
+use crate::context::request::Policy;
+use crate::engine::workflow::Workflow;
+use crate::error::Error;
+use crate::registry::Registry;
+use crate::retry::Backoff;
+use crate::store::{Durability, MemoryStore, Store};
+use crate::task::States;
+use crate::workflow::WorkflowDef;
+
+/// Builds an [`Engine`].
+///
+/// A builder that is told no store takes `$FLUX_STORE`, else the file `./flux.db`.
+#[must_use = "a builder does nothing until it is built"]
+pub struct EngineBuilder {
+    store: Choice,
+    durability: Durability,
+    states: States,
+    by_hand: Vec<&'static WorkflowDef>,
+    settings: Settings,
+    clock: Arc<dyn Clock>,
+}
+
+/// Which store to use.
+enum Choice {
+    Default,
+    Path(PathBuf),
+    Shared(Arc<dyn Store>),
+}
+
+impl Default for EngineBuilder {
+    fn default() -> Self {
+        Self {
+            store: Choice::Default,
+            durability: Durability::Full,
+            states: States::default(),
+            by_hand: Vec::new(),
+            settings: Settings::default(),
+            clock: Arc::new(SystemClock),
+        }
+    }
+}
+
+impl EngineBuilder {
+    /// Keeps everything in a SQLite file; it is created if there is none, directories included.
+    pub fn sqlite(mut self, path: impl AsRef<Path>) -> Self {
+        self.store = Choice::Path(path.as_ref().to_owned());
+        self
+    }
+
+    /// Sets what a commit to a file survives. The default is [`Durability::Full`].
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Keeps everything in memory, for tests: it is gone with the engine.
+    pub fn in_memory(self) -> Self {
+        self.store(MemoryStore::new())
+    }
+
+    /// Uses a store of one's own.
+    pub fn store(self, store: impl Store) -> Self {
+        self.shared_store(Arc::new(store))
+    }
+
+    /// Uses a store that other engines of this process use too.
+    pub fn shared_store(mut self, store: Arc<dyn Store>) -> Self {
+        self.store = Choice::Shared(store);
+        self
+    }
+
+    /// Gives tasks a dependency: a parameter `pool: State<PgPool>` is taken from `.state(pool)`.
+    pub fn state<T: Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.states.insert(value);
+        self
+    }
+
+    /// Registers a workflow by hand. They register themselves; this is for crates that nothing else refers to.
+    pub fn register<I, O>(mut self, workflow: Workflow<I, O>) -> Self {
+        self.by_hand.push(workflow.def());
+        self
+    }
+
+    /// Limits the JSON of any one recorded value. The default is 8 MiB.
+    pub fn payload_limit(mut self, bytes: usize) -> Self {
+        self.settings.payload_limit = bytes;
+        self
+    }
+
+    /// Sets how often a body may take its process with it before its outcome counts as unknown. The default is
+    /// 10.
+    pub fn max_recoveries(mut self, times: u32) -> Self {
+        self.settings.max_recoveries = times;
+        self
+    }
+
+    /// Sets the attempts of tasks that do not say. The default is 1.
+    pub fn default_task_attempts(mut self, attempts: u32) -> Self {
+        self.settings.task.max_attempts = attempts.max(1);
+        self
+    }
+
+    /// Sets the wait between attempts of tasks that do not say. The default is 1 s, doubled each time, at most
+    /// 60 s.
+    pub fn default_backoff(mut self, backoff: Backoff) -> Self {
+        self.settings.task.backoff = backoff;
+        self
+    }
+
+    /// Limits each attempt of tasks that do not say. The default is no limit.
+    pub fn default_task_timeout(mut self, limit: Duration) -> Self {
+        self.settings.task.timeout = Some(limit);
+        self
+    }
+
+    /// Sets the attempts of workflows that do not say. The default is 1.
+    pub fn default_workflow_attempts(mut self, attempts: u32) -> Self {
+        self.settings.workflow_max_attempts = attempts.max(1);
+        self
+    }
+
+    /// Drops and replays the code before every activation: slow, and the sharpest test of a workflow's
+    /// determinism there is.
+    pub fn always_replay(mut self, always: bool) -> Self {
+        self.settings.always_replay = always;
+        self
+    }
+
+    /// Takes the time from another clock than the system's.
+    pub fn clock(mut self, clock: impl Clock) -> Self {
+        self.clock = Arc::new(clock);
+        self
+    }
+
+    /// Opens the store and checks that everything registered fits.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::DuplicateWorkflow`], [`Error::MissingState`] and whatever the store says.
+    pub async fn build(self) -> Result<Engine, Error> {
+        Registry::check_states(&self.states)?;
+        self.build_unchecked().await
+    }
+
+    pub(crate) async fn build_unchecked(self) -> Result<Engine, Error> {
+        let registry = Registry::collect(&self.by_hand)?;
+        let store = match self.store {
+            Choice::Default => open_default(self.durability).await?,
+            Choice::Path(path) => open_location(&path.to_string_lossy(), self.durability).await?,
+            Choice::Shared(store) => store,
+        };
+        Engine::assemble(store, registry, self.states, &self.settings, self.clock).await
+    }
+}
+
+impl IntoFuture for EngineBuilder {
+    type Output = Result<Engine, Error>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(self.build())
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            payload_limit: 8 * 1024 * 1024,
+            max_recoveries: 10,
+            task: Policy::ONCE,
+            workflow_max_attempts: 1,
+            always_replay: false,
+        }
+    }
+}
+
+impl fmt::Debug for EngineBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("EngineBuilder")
+            .field("states", &self.states)
+            .finish_non_exhaustive()
+    }
+}

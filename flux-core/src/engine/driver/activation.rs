@@ -1,0 +1,294 @@
+//! One activation: arrivals delivered one at a time, and everything they lead to, for one commit.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use super::Driver;
+use crate::clock::Timestamp;
+use crate::context::request::Request;
+use crate::event::{AttemptMeta, Event, EventKind};
+use crate::execution::{PausePoint, Status};
+use crate::id::{EventSeq, ExecutionId};
+use crate::payload::Payload;
+use crate::replay::{Delivered, End, Stop};
+use crate::store::{MessageId, NewMessage};
+
+/// At most this many deliveries share a commit, so that no commit grows without end.
+const MOST_DELIVERIES: usize = 1024;
+
+/// Something to be recorded, and mostly to be delivered.
+pub(super) enum Arrival {
+    /// An outcome for a call, or a wake-up.
+    Outcome(Box<NewOutcome>),
+    /// An arrival that is recorded already and was perhaps never delivered.
+    Open(Event),
+    /// An event that is recorded and not delivered.
+    Note(Box<Note>),
+}
+
+/// An outcome for a call.
+pub(super) struct NewOutcome {
+    pub(super) kind: EventKind,
+    pub(super) call: Option<EventSeq>,
+    pub(super) name: Option<Arc<str>>,
+    pub(super) payload: Option<Payload>,
+    pub(super) meta: Option<Payload>,
+    /// What was decoded from the payload already.
+    pub(super) value: Option<Box<dyn Any + Send>>,
+    /// No earlier than this: a timer never fires before it is due.
+    pub(super) not_before: Option<Timestamp>,
+    pub(super) consumed: Option<MessageId>,
+}
+
+/// An event that is not delivered.
+pub(super) struct Note {
+    pub(super) kind: EventKind,
+    pub(super) call: EventSeq,
+    pub(super) payload: Option<Payload>,
+    pub(super) meta: AttemptMeta,
+}
+
+impl NewOutcome {
+    pub(super) fn new(kind: EventKind, call: EventSeq) -> Self {
+        Self {
+            kind,
+            call: Some(call),
+            name: None,
+            payload: None,
+            meta: None,
+            value: None,
+            not_before: None,
+            consumed: None,
+        }
+    }
+}
+
+/// Everything one activation writes and starts.
+#[derive(Debug, Default)]
+pub(super) struct Activation {
+    pub(super) events: Vec<Event>,
+    pub(super) started: Vec<EventSeq>,
+    pub(super) consumed: Vec<MessageId>,
+    pub(super) published: Vec<(Arc<str>, Payload)>,
+    pub(super) outbox: Vec<(ExecutionId, NewMessage)>,
+    pub(super) ended: Option<Ended>,
+}
+
+/// How an activation ended its execution, or this run of it.
+#[derive(Debug)]
+pub(super) enum Ended {
+    /// The execution is over.
+    Finished {
+        status: Status,
+        output: Option<Payload>,
+        failure: Option<Box<crate::error::FailureData>>,
+    },
+    /// The code begins again, from the events now recorded.
+    Again,
+    /// The workflow decided to fail just as before: nothing is written.
+    Unchanged,
+}
+
+impl Driver {
+    pub(super) fn outcome(&mut self, outcome: NewOutcome) {
+        self.arrivals.push_back(Arrival::Outcome(Box::new(outcome)));
+    }
+
+    /// Delivers what has arrived.
+    pub(super) fn activate(&mut self) -> Result<Activation, Stop> {
+        let mut activation = Activation::default();
+        self.append_rewind(&mut activation);
+        for _ in 0..MOST_DELIVERIES {
+            self.fire_due();
+            self.match_signals();
+            let Some(arrival) = self.arrivals.pop_front() else {
+                break;
+            };
+            let end = self.deliver(arrival, &mut activation)?;
+            if let Some(end) = end {
+                self.finish(end, &mut activation);
+                break;
+            }
+        }
+        Ok(activation)
+    }
+
+    fn deliver(
+        &mut self,
+        arrival: Arrival,
+        activation: &mut Activation,
+    ) -> Result<Option<End>, Stop> {
+        let (event, value, is_recorded) = match arrival {
+            Arrival::Note(note) => {
+                self.append_note(*note, activation);
+                return Ok(None);
+            }
+            Arrival::Open(event) => (event, None, true),
+            Arrival::Outcome(outcome) => match self.number(*outcome, activation) {
+                Some((event, value)) => (event, value, false),
+                None => return Ok(None),
+            },
+        };
+        let delivered = self.machine.deliver(&event, value)?;
+        self.settle_call(&event);
+        let is_idle = delivered.events.is_empty() && delivered.end.is_none();
+        if event.kind == EventKind::Woken && is_idle && !is_recorded {
+            self.machine.forget(&event);
+            return Ok(None);
+        }
+        if !is_recorded {
+            self.active.observe(&event);
+            activation.events.push(event);
+        }
+        Ok(self.take_delivered(delivered, activation))
+    }
+
+    /// Gives an outcome its number, unless nobody waits for it any more.
+    fn number(
+        &mut self,
+        outcome: NewOutcome,
+        activation: &mut Activation,
+    ) -> Option<(Event, Option<Box<dyn Any + Send>>)> {
+        if let Some(call) = outcome.call
+            && !self.is_waiting(call)
+        {
+            self.discard(&outcome, call, activation);
+            return None;
+        }
+        activation.consumed.extend(outcome.consumed);
+        let at = outcome
+            .not_before
+            .map_or_else(|| self.now(), |due| self.now().max(due));
+        let mut event = self.machine.arrival(outcome.kind, at, outcome.call);
+        event.name = outcome.name;
+        event.payload = outcome.payload;
+        event.meta = outcome.meta;
+        Some((event, outcome.value))
+    }
+
+    /// Whether the code still waits for this call.
+    fn is_waiting(&self, call: EventSeq) -> bool {
+        self.machine
+            .shared
+            .state()
+            .call_by_seq(call)
+            .is_some_and(|call| !call.is_answered())
+    }
+
+    /// The call was dropped before its outcome could be delivered: what a task's body returned is kept for
+    /// the reader, a signal stays in its queue.
+    fn discard(&mut self, outcome: &NewOutcome, call: EventSeq, activation: &mut Activation) {
+        match outcome.kind {
+            EventKind::TaskCompleted => {
+                let mut event = self.event_at(EventKind::TaskDiscarded, Some(call));
+                event.payload.clone_from(&outcome.payload);
+                activation.events.push(event);
+            }
+            EventKind::SignalReceived => self.requeue(outcome),
+            EventKind::PauseAnswered => {
+                self.lost_answer =
+                    Some(self.not_paused_at(outcome.name.as_deref().unwrap_or_default()));
+            }
+            EventKind::ChildCompleted | EventKind::ChildFailed => {
+                activation.consumed.extend(outcome.consumed)
+            }
+            _ => {}
+        }
+    }
+
+    fn append_note(&mut self, note: Note, activation: &mut Activation) {
+        let mut event = self.event_at(note.kind, Some(note.call));
+        event.payload = note.payload;
+        event.meta = Payload::encode(&note.meta).ok();
+        self.active.observe(&event);
+        activation.events.push(event);
+    }
+
+    /// What happened to a call ends what the driver does for it.
+    fn settle_call(&mut self, event: &Event) {
+        let Some(call) = event.refers.filter(|_| event.kind.is_completion()) else {
+            return;
+        };
+        self.forget_call(call);
+    }
+
+    /// Takes what the code asked for.
+    fn take_delivered(&mut self, delivered: Delivered, activation: &mut Activation) -> Option<End> {
+        for event in &delivered.events {
+            self.active.observe(event);
+            if event.kind == EventKind::Published
+                && let (Some(name), Some(payload)) = (&event.name, &event.payload)
+            {
+                activation
+                    .published
+                    .push((Arc::clone(name), payload.clone()));
+            }
+        }
+        activation.events.extend(delivered.events);
+        for call in delivered.cancelled {
+            self.cancel_call(call, activation);
+        }
+        for call in delivered.started {
+            self.register(call, activation);
+        }
+        delivered.end
+    }
+
+    /// Prepares what a call asks for; what has an effect outside waits for the commit.
+    fn register(&mut self, seq: EventSeq, activation: &mut Activation) {
+        if self.reuse(seq) {
+            return;
+        }
+        if self.arm(seq) {
+            activation.started.push(seq);
+        }
+    }
+
+    /// Takes the result of a call like this one from before a rewind.
+    fn reuse(&mut self, seq: EventSeq) -> bool {
+        if self.pool.is_empty() {
+            return false;
+        }
+        let memo = {
+            let mut state = self.machine.shared.state();
+            state.call_by_seq(seq).and_then(|call| self.pool.take(call))
+        };
+        let Some(memo) = memo else { return false };
+        let meta = AttemptMeta {
+            from: Some(memo.from),
+            ..AttemptMeta::default()
+        };
+        let mut outcome = NewOutcome::new(EventKind::CallReused, seq);
+        outcome.payload = Some(memo.payload);
+        outcome.meta = Payload::encode(&meta).ok();
+        self.outcome(outcome);
+        true
+    }
+
+    /// Arms timers, waits and pause points; `true` where something is to be started after the commit.
+    pub(super) fn arm(&mut self, seq: EventSeq) -> bool {
+        let mut state = self.machine.shared.state();
+        let Some(call) = state.call_by_seq(seq) else {
+            return false;
+        };
+        let name = Arc::clone(&call.name);
+        match &call.request {
+            Some(Request::Timer { due }) => {
+                self.due.arm(seq, *due);
+                false
+            }
+            Some(Request::Signal { .. }) => {
+                self.signal_waits.entry(name).or_default().insert(seq);
+                false
+            }
+            Some(Request::Pause { wants }) => {
+                let wants = wants.map(|wanted| wanted.type_name);
+                self.pauses
+                    .insert(seq, PausePoint::new(&name, seq, self.id.clone(), wants));
+                false
+            }
+            Some(Request::Task(_) | Request::Transaction(_) | Request::Child { .. }) => true,
+            None => false,
+        }
+    }
+}

@@ -1,0 +1,478 @@
+//! Taking an execution up: from nothing, from its history, or again after a failed attempt.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::activation::{Activation, Arrival, NewOutcome};
+use super::attempts::Progress;
+use super::due::Due;
+use super::limits::ActiveTime;
+use super::{Answer, Driver, Halt, Input, Intent};
+use crate::context::request::Request;
+use crate::context::shared::Shared;
+use crate::engine::Inner;
+use crate::engine::history::{History, Item};
+use crate::engine::pool::Pool;
+use crate::error::{Error, FailureData, NonDeterminism};
+use crate::event::{AttemptMeta, Event, EventKind, FORMAT};
+use crate::execution::Snapshot;
+use crate::id::{EventSeq, ExecutionId};
+use crate::payload::Payload;
+use crate::replay::{Group, Machine};
+use crate::store::ExecutionRecord;
+use crate::workflow::WorkflowDef;
+
+/// How many deliveries are replayed before other tasks of the runtime get their turn.
+const TURN: usize = 256;
+
+/// How long a replay waits for a foreign wake-up to happen again.
+const FOREIGN_PATIENCE: Duration = Duration::from_secs(30);
+
+/// A machine at the beginning of a history.
+pub(super) fn fresh_machine(
+    engine: &Arc<Inner>,
+    def: &'static WorkflowDef,
+    id: &ExecutionId,
+    sender: &mpsc::UnboundedSender<Input>,
+    next: EventSeq,
+) -> Machine {
+    let shared = Shared::new(id.clone(), def, Arc::clone(&engine.env));
+    let sender = sender.clone();
+    let on_foreign = move || {
+        let _ = sender.send(Input::Woken);
+    };
+    Machine::new(shared, next, Arc::new(on_foreign))
+}
+
+impl Driver {
+    /// The start, as the first arrival.
+    pub(super) fn begin_new(&mut self, input: Payload, parent: Option<ExecutionId>) {
+        let meta = crate::event::StartedMeta {
+            version: self.def.version,
+            parent: parent.as_ref().map(|parent| parent.as_str().into()),
+        };
+        self.parent = parent;
+        self.input = Some(input.clone());
+        self.created_at = self.now();
+        let mut outcome = NewOutcome::new(EventKind::WorkflowStarted, EventSeq::FIRST);
+        outcome.call = None;
+        outcome.name = Some(self.def.name.into());
+        outcome.payload = Some(input);
+        outcome.meta = Payload::encode(&meta).ok();
+        outcome.not_before = Some(self.created_at);
+        self.outcome(outcome);
+    }
+
+    /// Replays what is recorded and takes up what was at work.
+    pub(super) async fn boot(
+        &mut self,
+        record: ExecutionRecord,
+        intent: Intent,
+    ) -> Result<(), Halt> {
+        if record.format > FORMAT {
+            return Err(Error::FormatTooNew {
+                id: record.id,
+                found: record.format,
+                supported: FORMAT,
+            }
+            .into());
+        }
+        self.parent.clone_from(&record.parent);
+        self.base = record.base;
+        self.rewound = record.rewound;
+        self.attempt = record.attempt;
+        self.created_at = record.created_at;
+        self.record = Some(record);
+        let is_retry = matches!(intent, Intent::Retry);
+        if is_retry {
+            self.plan_retry().await?;
+        }
+        let progress = self.load().await?;
+        let was_cut_off = !is_retry;
+        self.take_up_calls(progress, was_cut_off).await?;
+        self.has_stale_inbox = true;
+        self.refresh_inbox().await?;
+        self.fire_due();
+        match intent {
+            Intent::Answer(answer) => self.answer(&answer).await,
+            Intent::Recover | Intent::Retry => Ok(()),
+        }
+    }
+
+    async fn answer(&mut self, answer: &Answer) -> Result<(), Halt> {
+        let point = self.answer_pause(answer)?;
+        match point {
+            Some(point) => self.answer_child(&point, answer).await,
+            None => Ok(()),
+        }
+    }
+
+    /// After a failed attempt or a new beginning: everything from the store again.
+    pub(super) async fn begin_again(&mut self) -> Result<(), Halt> {
+        self.machine.evict();
+        self.tasks.clear();
+        self.due = Due::default();
+        self.retries.clear();
+        self.transactions.clear();
+        self.arrivals.clear();
+        self.signal_waits.clear();
+        self.pauses.clear();
+        let progress = self.load().await?;
+        self.take_up_calls(progress, false).await
+    }
+
+    /// Plans the rewind of a failed execution; it is written with what first comes of it.
+    async fn plan_retry(&mut self) -> Result<(), Halt> {
+        let Some(record) = self.record.clone() else {
+            return Ok(());
+        };
+        let snapshot = Snapshot::read(&*self.engine.store, record.clone()).await?;
+        let Some(failure) = snapshot.failure.clone() else {
+            return Ok(());
+        };
+        let Some(last) = self.engine.store.last_event(record.key).await? else {
+            return Ok(());
+        };
+        let (_, rewind) = History::open(&self.engine.store, &record).await?;
+        self.rewind = rewind;
+        self.input = recorded_input(&self.engine, &record).await?;
+        self.attempt = record.attempt;
+        self.machine.skip_to(last.seq);
+        if decided_by_itself(&failure) {
+            self.tentative = Some(Box::new(snapshot));
+        }
+        let budget_from = record.attempt + 1;
+        let event = self.rewind(&failure, last.seq, false, budget_from);
+        self.opening = Some(event);
+        Ok(())
+    }
+
+    /// Writes a planned rewind before anything else.
+    pub(super) fn append_rewind(&mut self, activation: &mut Activation) {
+        if let Some(event) = self.opening.take() {
+            activation.events.push(event);
+        }
+    }
+
+    /// Replays the history up to the live edge.
+    async fn load(&mut self) -> Result<BTreeMap<EventSeq, Progress>, Halt> {
+        let Some(record) = self.record.clone() else {
+            return Ok(BTreeMap::new());
+        };
+        self.machine = fresh_machine(&self.engine, self.def, &self.id, &self.sender, self.base);
+        self.active = ActiveTime::default();
+        let mut replay = ReplayRun {
+            progress: BTreeMap::new(),
+            budget_from: 1,
+            input: None,
+        };
+        let planned = self.opening.clone();
+        let record = ExecutionRecord {
+            base: self.base,
+            rewound: self.rewound,
+            ..record
+        };
+        let mut history = match &planned {
+            Some(event) if event.payload.is_some() => None,
+            Some(_) => Some(History::kept(
+                &self.engine.store,
+                &record,
+                self.rewind.as_ref(),
+            )),
+            None => {
+                let (history, rewind) = History::open(&self.engine.store, &record).await?;
+                self.rewind = rewind;
+                Some(history)
+            }
+        };
+        if let Some(history) = &mut history {
+            self.replay_all(history, &mut replay).await?;
+        }
+        if let Some(event) = planned {
+            self.replay_planned(event, &mut replay);
+        }
+        self.budget_from = replay.budget_from;
+        if self.input.is_none() {
+            self.input = replay.input;
+        }
+        if let Some(rewind) = &self.rewind {
+            self.pool = Pool::read(&self.engine.store, &record, rewind).await?;
+        } else {
+            self.pool = Pool::default();
+        }
+        let now = self.engine.clock.now();
+        self.active.skip_downtime(self.machine.last_at(), now);
+        Ok(replay.progress)
+    }
+
+    /// A rewind that is not in the store yet.
+    fn replay_planned(&mut self, event: Event, replay: &mut ReplayRun) {
+        replay.see(&event);
+        self.active.restart(event.at);
+        if event.payload.is_some() {
+            self.arrivals.push_back(Arrival::Open(event));
+        } else {
+            self.machine.replay_note(&event);
+        }
+    }
+
+    async fn replay_all(
+        &mut self,
+        history: &mut History,
+        replay: &mut ReplayRun,
+    ) -> Result<(), Halt> {
+        let mut count = 0;
+        while let Some(item) = history.next().await? {
+            match item {
+                Item::Note(event) => {
+                    self.machine.replay_note(&event);
+                    self.observe(&event, replay);
+                }
+                Item::Delivery { group, open: true } => {
+                    self.observe(&group.arrival, replay);
+                    self.machine.skip_to(group.arrival.seq);
+                    self.arrivals.push_back(Arrival::Open(group.arrival));
+                }
+                Item::Delivery { group, open: false } => self.replay_group(group, replay).await?,
+            }
+            count += 1;
+            if count % TURN == 0 {
+                tokio::task::yield_now().await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn replay_group(&mut self, group: Group, replay: &mut ReplayRun) -> Result<(), Halt> {
+        self.observe(&group.arrival, replay);
+        for event in &group.asked {
+            self.observe(event, replay);
+        }
+        let arrival = group.arrival.seq;
+        let replayed = tokio::task::unconstrained(async { self.machine.replay(group) }).await;
+        let mut is_done = replayed.map_err(|stop| stop.into_error(&self.id, self.def.name))?;
+        while !is_done {
+            self.wait_for_foreign(arrival).await?;
+            let replayed = tokio::task::unconstrained(async { self.machine.replay_again() }).await;
+            is_done = replayed.map_err(|stop| stop.into_error(&self.id, self.def.name))?;
+        }
+        Ok(())
+    }
+
+    fn observe(&mut self, event: &Event, replay: &mut ReplayRun) {
+        self.active.observe(event);
+        if event.kind == EventKind::Rewound {
+            self.active.restart(event.at);
+        }
+        replay.see(event);
+    }
+
+    async fn wait_for_foreign(&mut self, event: EventSeq) -> Result<(), Halt> {
+        let woken = async {
+            while let Some(input) = self.inputs.recv().await {
+                if matches!(input, Input::Woken) {
+                    return;
+                }
+                self.has_stale_inbox |= matches!(input, Input::Inbox);
+            }
+        };
+        if tokio::time::timeout(FOREIGN_PATIENCE, woken).await.is_ok() {
+            return Ok(());
+        }
+        let error = NonDeterminism {
+            id: self.id.clone(),
+            workflow: self.def.name.to_owned(),
+            event,
+            recorded: "a wake-up by something that is not durable".to_owned(),
+            found: format!(
+                "was not woken again within {}",
+                humantime::format_duration(FOREIGN_PATIENCE)
+            ),
+            site: None,
+            note: Some(
+                "move what the workflow awaited there into a task or a `flux::step`".to_owned(),
+            ),
+        };
+        Err(Error::from(error).into())
+    }
+
+    /// Takes up every call that waits at the live edge.
+    async fn take_up_calls(
+        &mut self,
+        mut progress: BTreeMap<EventSeq, Progress>,
+        was_cut_off: bool,
+    ) -> Result<(), Halt> {
+        enum Kind {
+            Task,
+            Start,
+            Armed,
+        }
+        let pending: Vec<(EventSeq, Kind)> = {
+            let mut state = self.machine.shared.state();
+            let kind = |request: Option<&Request>| match request {
+                Some(Request::Task(_)) => Kind::Task,
+                Some(Request::Child { .. } | Request::Transaction(_)) => Kind::Start,
+                _ => Kind::Armed,
+            };
+            state
+                .pending()
+                .map(|(seq, call)| (seq, kind(call.request.as_ref())))
+                .collect()
+        };
+        let retried = self
+            .rewind
+            .as_ref()
+            .map(|rewind| rewind.meta.retry.clone())
+            .unwrap_or_default();
+        let mut salvaged = self.engine.take_salvaged(&self.id);
+        for (call, kind) in pending {
+            if !retried.contains(&call) && self.answer_again(call) {
+                continue;
+            }
+            match kind {
+                Kind::Task => {
+                    if let Some(payload) = salvaged.remove(&call) {
+                        let mut outcome = NewOutcome::new(EventKind::TaskCompleted, call);
+                        outcome.payload = Some(payload);
+                        self.outcome(outcome);
+                        continue;
+                    }
+                    let progress = progress.remove(&call).unwrap_or_default();
+                    self.recover_task(call, progress, was_cut_off)?;
+                }
+                Kind::Start => self.start(call).await?,
+                Kind::Armed => {
+                    self.arm(call);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Delivers once more what a rewind took from a call that is kept.
+    fn answer_again(&mut self, call: EventSeq) -> bool {
+        let Some(event) = self.pool.take_answer(call) else {
+            return false;
+        };
+        let mut outcome = NewOutcome::new(event.kind, call);
+        outcome.name = event.name;
+        outcome.payload = event.payload;
+        outcome.meta = event.meta;
+        self.outcome(outcome);
+        true
+    }
+
+    /// Always-replay mode: the code is dropped and replayed before every activation.
+    pub(super) async fn replay_always(&mut self) -> Result<(), Halt> {
+        if !self.engine.always_replay || self.record.is_none() || self.opening.is_some() {
+            return Ok(());
+        }
+        let Some(record) = self.record.clone() else {
+            return Ok(());
+        };
+        let (mut history, _) = History::open(&self.engine.store, &record).await?;
+        let at = self.machine.next_seq();
+        self.machine.evict();
+        let mut machine = fresh_machine(&self.engine, self.def, &self.id, &self.sender, self.base);
+        let first_open = match self.arrivals.front() {
+            Some(Arrival::Open(event)) => Some(event.seq),
+            _ => None,
+        };
+        while let Some(item) = history.next().await? {
+            match item {
+                Item::Note(event) => machine.replay_note(&event),
+                Item::Delivery { group, open } if open && first_open == Some(group.arrival.seq) => {
+                }
+                Item::Delivery { group, .. } => {
+                    let seq = group.arrival.seq;
+                    std::mem::swap(&mut self.machine, &mut machine);
+                    let replayed = self.machine.replay(group);
+                    let mut is_done =
+                        replayed.map_err(|stop| stop.into_error(&self.id, self.def.name))?;
+                    while !is_done {
+                        self.wait_for_foreign(seq).await?;
+                        is_done = self
+                            .machine
+                            .replay_again()
+                            .map_err(|stop| stop.into_error(&self.id, self.def.name))?;
+                    }
+                    std::mem::swap(&mut self.machine, &mut machine);
+                }
+            }
+        }
+        machine.set_next(at);
+        self.machine = machine;
+        Ok(())
+    }
+}
+
+/// What a replay learns besides the state of the code.
+struct ReplayRun {
+    progress: BTreeMap<EventSeq, Progress>,
+    budget_from: u32,
+    input: Option<Payload>,
+}
+
+impl ReplayRun {
+    fn see(&mut self, event: &Event) {
+        match event.kind {
+            EventKind::TaskStarted => {
+                let progress = Progress {
+                    started_at: Some(event.at),
+                    ..Progress::default()
+                };
+                self.progress.insert(event.seq, progress);
+            }
+            EventKind::TaskCompleted
+            | EventKind::TaskFailed
+            | EventKind::CallReused
+            | EventKind::CallCancelled => {
+                event.refers.map(|call| self.progress.remove(&call));
+            }
+            EventKind::TaskAttemptFailed | EventKind::TaskInterrupted => {
+                if let Some(progress) = event.refers.and_then(|call| self.progress.get_mut(&call)) {
+                    progress.observe(
+                        event.kind,
+                        &event.meta::<AttemptMeta>(),
+                        event.payload.as_ref(),
+                    );
+                }
+            }
+            EventKind::WorkflowStarted | EventKind::ContinuedAsNew => {
+                self.input.clone_from(&event.payload)
+            }
+            EventKind::Rewound => self.see_rewound(event),
+            _ => {}
+        }
+    }
+
+    /// A rewind gives every call that is at work a new budget of attempts.
+    fn see_rewound(&mut self, event: &Event) {
+        let meta = event.meta::<crate::event::RewoundMeta>();
+        self.budget_from = meta.budget_from;
+        for progress in self.progress.values_mut() {
+            *progress = Progress {
+                started_at: Some(event.at),
+                ..Progress::default()
+            };
+        }
+        if event.payload.is_some() {
+            self.input.clone_from(&event.payload);
+        }
+    }
+}
+
+/// The input that a replay begins with.
+async fn recorded_input(engine: &Inner, record: &ExecutionRecord) -> Result<Option<Payload>, Halt> {
+    let first = engine.store.events(record.key, record.base, 1).await?.pop();
+    Ok(first.and_then(|event| event.payload))
+}
+
+/// Whether no task's error led to this failure.
+fn decided_by_itself(failure: &FailureData) -> bool {
+    use crate::error::FailureKind;
+    failure.escaped.is_empty() && matches!(failure.kind, FailureKind::Error | FailureKind::Panicked)
+}

@@ -1,0 +1,398 @@
+//! Children: executions that this one called.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::activation::{Activation, NewOutcome};
+use super::{Answer, Begin, ChildReport, Driver, Halt, Input, Intent};
+use crate::context::request::Request;
+use crate::engine::active::{DriverGuard, OnSettled};
+use crate::error::{Error, ErrorRecord, FailureData, FailureKind, TaskErrorKind, TaskFailure};
+use crate::event::EventKind;
+use crate::execution::{PausePoint, Status, Waiting};
+use crate::id::{EventSeq, ExecutionId};
+use crate::payload::Payload;
+use crate::store::{ClaimError, ExecutionRecord, Message, MessageKind, NewMessage};
+use crate::workflow::WorkflowDef;
+
+/// A child that has not ended, or whose end has not been delivered.
+#[derive(Debug)]
+pub(super) struct Child {
+    id: ExecutionId,
+    workflow: &'static str,
+    state: ChildState,
+}
+
+#[derive(Debug)]
+enum ChildState {
+    /// It is driven, by this process unless there is no guard.
+    Running(Option<DriverGuard>),
+    /// It waits for a `resume`.
+    Paused(Vec<PausePoint>),
+}
+
+/// What a child tells its parent when it has finished.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum ChildOutcome {
+    Completed(Payload),
+    Failed(FailureData),
+    Cancelled,
+}
+
+impl Child {
+    pub(super) fn is_paused(&self) -> bool {
+        matches!(self.state, ChildState::Paused(_))
+    }
+
+    pub(super) fn pause_points(&self) -> Vec<PausePoint> {
+        match &self.state {
+            ChildState::Paused(points) => points.clone(),
+            ChildState::Running(_) => Vec::new(),
+        }
+    }
+}
+
+/// What a recorded child call asks for.
+struct Wanted {
+    def: &'static WorkflowDef,
+    id: ExecutionId,
+    input: Payload,
+}
+
+impl Driver {
+    fn wanted_child(&self, call: EventSeq) -> Option<Wanted> {
+        let mut state = self.machine.shared.state();
+        match &state.call_by_seq(call)?.request {
+            Some(Request::Child { def, id, input }) => Some(Wanted {
+                def,
+                id: id.clone().unwrap_or_else(|| self.id.child(call)),
+                input: input.clone(),
+            }),
+            _ => None,
+        }
+    }
+
+    /// Starts a child, or goes on with one that an earlier process started.
+    pub(super) async fn start_child(&mut self, call: EventSeq) -> Result<(), Halt> {
+        let Some(wanted) = self.wanted_child(call) else {
+            return Ok(());
+        };
+        match self.engine.store.execution(&wanted.id).await? {
+            None => {
+                let begin = Begin::New {
+                    input: wanted.input,
+                    parent: Some(self.id.clone()),
+                };
+                self.drive_child(call, wanted.def, wanted.id, begin, false)
+                    .await
+            }
+            Some(record) if record.parent.as_ref() == Some(&self.id) => {
+                self.take_up(call, wanted, record).await
+            }
+            Some(_) => {
+                let message = format!(
+                    "the id `{}` is taken by an execution that this one did not start",
+                    wanted.id
+                );
+                self.child_failed(
+                    call,
+                    wanted.def.name,
+                    TaskErrorKind::Failed,
+                    0,
+                    ErrorRecord::message(message),
+                    None,
+                );
+                Ok(())
+            }
+        }
+    }
+
+    /// Goes on with a child that exists.
+    async fn take_up(
+        &mut self,
+        call: EventSeq,
+        wanted: Wanted,
+        record: ExecutionRecord,
+    ) -> Result<(), Halt> {
+        let is_retried = self
+            .rewind
+            .as_ref()
+            .is_some_and(|rewind| rewind.meta.retry.contains(&call));
+        let intent = match record.status {
+            Status::Paused => {
+                let points = Waiting::read(record.waiting.as_ref()).pauses;
+                let points = points
+                    .iter()
+                    .map(|point| point.seen_from_parent(wanted.def.name))
+                    .collect();
+                let child = Child {
+                    id: wanted.id,
+                    workflow: wanted.def.name,
+                    state: ChildState::Paused(points),
+                };
+                self.children.insert(call, child);
+                return Ok(());
+            }
+            Status::Failed if is_retried => Intent::Retry,
+            Status::Cancelled if self.rewind.is_some() => Intent::Recover,
+            status if status.is_finished() => {
+                // Its last word is in the inbox.
+                let state = ChildState::Running(None);
+                self.children.insert(
+                    call,
+                    Child {
+                        id: wanted.id,
+                        workflow: wanted.def.name,
+                        state,
+                    },
+                );
+                self.has_stale_inbox = true;
+                return Ok(());
+            }
+            _ => Intent::Recover,
+        };
+        self.claim_child(call, wanted, intent).await
+    }
+
+    async fn claim_child(
+        &mut self,
+        call: EventSeq,
+        wanted: Wanted,
+        intent: Intent,
+    ) -> Result<(), Halt> {
+        if self.engine.is_active(&wanted.id) {
+            return self.watch_child(call, wanted);
+        }
+        let claimed = self
+            .engine
+            .store
+            .claim(&wanted.id, self.engine.worker.id())
+            .await;
+        match claimed {
+            Ok(record) => {
+                let begin = Begin::Claimed {
+                    record: Box::new(record),
+                    intent,
+                };
+                self.drive_child(call, wanted.def, wanted.id, begin, true)
+                    .await
+            }
+            Err(ClaimError::Held { .. }) => self.watch_child(call, wanted),
+            Err(ClaimError::NotFound) => Ok(()),
+            Err(ClaimError::Failed(error)) => Err(error.into()),
+        }
+    }
+
+    /// Somebody else drives the child: its last word will come into the inbox.
+    fn watch_child(&mut self, call: EventSeq, wanted: Wanted) -> Result<(), Halt> {
+        let state = ChildState::Running(None);
+        self.children.insert(
+            call,
+            Child {
+                id: wanted.id,
+                workflow: wanted.def.name,
+                state,
+            },
+        );
+        self.has_stale_inbox = true;
+        Ok(())
+    }
+
+    /// Drives a child beside this execution. With `wait`, its replay has succeeded when this returns.
+    async fn drive_child(
+        &mut self,
+        call: EventSeq,
+        def: &'static WorkflowDef,
+        id: ExecutionId,
+        begin: Begin,
+        wait: bool,
+    ) -> Result<(), Halt> {
+        let sender = self.sender.clone();
+        let name = def.name;
+        let on_settled: OnSettled = Box::new(move |settled| {
+            let report = match settled {
+                Ok(snapshot) if snapshot.record.status == Status::Paused => {
+                    let points = Waiting::read(snapshot.record.waiting.as_ref()).pauses;
+                    ChildReport::Paused(
+                        points
+                            .iter()
+                            .map(|point| point.seen_from_parent(name))
+                            .collect(),
+                    )
+                }
+                Ok(_) => ChildReport::Ended,
+                Err(error) => ChildReport::Lost(error.clone()),
+            };
+            let _ = sender.send(Input::Child { call, report });
+        });
+        let driving = self
+            .engine
+            .drive(def, id.clone(), begin, Some(on_settled))?;
+        if wait {
+            driving.started().await.map_err(Halt::Error)?;
+        }
+        let state = ChildState::Running(Some(driving.into_guard()));
+        self.children.insert(
+            call,
+            Child {
+                id,
+                workflow: name,
+                state,
+            },
+        );
+        Ok(())
+    }
+
+    pub(super) fn child_paused(&mut self, call: EventSeq, points: &[PausePoint]) {
+        if let Some(child) = self.children.get_mut(&call) {
+            child.state = ChildState::Paused(points.to_vec());
+        }
+    }
+
+    /// A child's last word.
+    pub(super) fn child_ended(&mut self, message: Message) {
+        let found = self
+            .children
+            .iter()
+            .find(|(_, child)| child.id == *message.name);
+        let Some((call, workflow)) = found.map(|(call, child)| (*call, child.workflow)) else {
+            self.stale_messages.push(message.id);
+            return;
+        };
+        match message.payload.decode::<ChildOutcome>() {
+            Ok(ChildOutcome::Completed(output)) => {
+                let mut outcome = NewOutcome::new(EventKind::ChildCompleted, call);
+                outcome.payload = Some(output);
+                outcome.consumed = Some(message.id);
+                self.outcome(outcome);
+            }
+            Ok(ChildOutcome::Failed(failure)) => {
+                let kind = match failure.kind {
+                    FailureKind::Error => TaskErrorKind::Failed,
+                    FailureKind::Panicked => TaskErrorKind::Panicked,
+                    FailureKind::Timeout { .. } | FailureKind::Deadline { .. } => {
+                        TaskErrorKind::TimedOut
+                    }
+                };
+                self.child_failed(
+                    call,
+                    workflow,
+                    kind,
+                    failure.attempt,
+                    failure.error,
+                    Some(message.id),
+                );
+            }
+            Ok(ChildOutcome::Cancelled) => {
+                let error = ErrorRecord::message("the child execution was cancelled");
+                self.child_failed(
+                    call,
+                    workflow,
+                    TaskErrorKind::Cancelled,
+                    1,
+                    error,
+                    Some(message.id),
+                );
+            }
+            Err(error) => {
+                tracing::error!(execution_id = %self.id, child = %message.name, %error, "a child's last word cannot be read");
+            }
+        }
+    }
+
+    fn child_failed(
+        &mut self,
+        call: EventSeq,
+        workflow: &'static str,
+        kind: TaskErrorKind,
+        attempts: u32,
+        error: ErrorRecord,
+        consumed: Option<crate::store::MessageId>,
+    ) {
+        let failure = TaskFailure {
+            task: Arc::from(workflow),
+            kind,
+            attempts,
+            error,
+        };
+        let mut outcome = NewOutcome::new(EventKind::ChildFailed, call);
+        outcome.payload = Payload::encode(&failure).ok();
+        outcome.consumed = consumed;
+        self.outcome(outcome);
+    }
+
+    /// Passes a resume's answer on to the child whose pause point it is meant for.
+    pub(super) async fn answer_child(
+        &mut self,
+        point: &PausePoint,
+        answer: &Answer,
+    ) -> Result<(), Halt> {
+        let waits = |child: &Child| {
+            child
+                .pause_points()
+                .iter()
+                .any(|own| own.execution_id() == point.execution_id())
+        };
+        let Some(call) = self
+            .children
+            .iter()
+            .find(|(_, child)| waits(child))
+            .map(|(call, _)| *call)
+        else {
+            return Ok(());
+        };
+        let Some(wanted) = self.wanted_child(call) else {
+            return Ok(());
+        };
+        let below: Vec<String> = point.path().iter().skip(1).cloned().collect();
+        let at = below
+            .into_iter()
+            .chain([point.name().to_owned()])
+            .collect::<Vec<_>>()
+            .join("/");
+        let answer = Answer {
+            at: Some(at),
+            value: answer.value.clone(),
+        };
+        self.claim_child(call, wanted, Intent::Answer(answer)).await
+    }
+
+    /// Cancels a child whose call was dropped.
+    pub(super) fn cancel_child(&self, child: Child, activation: &mut Activation) {
+        let message = NewMessage {
+            kind: MessageKind::Cancel,
+            name: "cancel".into(),
+            payload: Payload::null(),
+            dedup: None,
+            at: self.now(),
+        };
+        activation.outbox.push((child.id, message));
+        // The child's driver is let run on: it is the one that records the cancellation.
+        if let ChildState::Running(Some(guard)) = child.state {
+            guard.detach();
+        }
+    }
+
+    /// Cancels all children that have not ended.
+    pub(super) fn cancel_children(&mut self, activation: &mut Activation) {
+        for (_, child) in std::mem::take(&mut self.children) {
+            self.cancel_child(child, activation);
+        }
+    }
+
+    /// The error of an answer that came too late.
+    pub(super) fn not_paused_at(&self, name: &str) -> Error {
+        let pending = self
+            .pause_points()
+            .iter()
+            .map(PausePoint::full_name)
+            .collect();
+        Error::NotPausedAt {
+            id: self.id.clone(),
+            name: name.to_owned(),
+            pending,
+        }
+    }
+}

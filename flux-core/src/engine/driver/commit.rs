@@ -1,0 +1,437 @@
+//! The commit of an activation, and the effects that may follow it.
+
+use std::sync::Arc;
+
+use super::activation::{Activation, Arrival, Ended};
+use super::due::Due;
+use super::{Driver, Halt, Step};
+use crate::error::Error;
+use crate::event::{Event, EventKind, FORMAT};
+use crate::execution::{Snapshot, Status};
+use crate::id::{Epoch, EventSeq, ExecutionKey};
+use crate::payload::Payload;
+use crate::store::{
+    Change, Commit, CommitError, ExecutionRecord, NewExecution, Target, Transaction,
+    TransactionBody,
+};
+
+impl Driver {
+    /// Writes an activation and carries out what it started.
+    pub(super) async fn commit_and_act(
+        &mut self,
+        mut activation: Activation,
+    ) -> Result<Step, Halt> {
+        let ended = activation.ended.take();
+        if let Some(Ended::Unchanged) = &ended
+            && let Some(before) = self.tentative.take()
+        {
+            self.machine.evict();
+            self.release().await;
+            return Ok(Step::Settled(before));
+        }
+        self.tentative = None;
+        let started = std::mem::take(&mut activation.started);
+        let standing = self.standing(ended.as_ref(), &started);
+        self.commit(activation, standing).await?;
+        self.after_commit().await;
+        match ended {
+            Some(Ended::Finished {
+                output, failure, ..
+            }) => {
+                self.stop_work();
+                Ok(self.settled(output, failure))
+            }
+            Some(Ended::Again) => {
+                self.begin_again().await?;
+                Ok(Step::Went)
+            }
+            Some(Ended::Unchanged) | None => self.carry_out(started).await,
+        }
+    }
+
+    async fn carry_out(&mut self, started: Vec<EventSeq>) -> Result<Step, Halt> {
+        for call in started {
+            self.start(call).await?;
+        }
+        self.launch_retries()?;
+        if let Some(error) = self.lost_answer.take() {
+            return Err(error.into());
+        }
+        if self.is_paused() {
+            return Ok(self.settled(None, None));
+        }
+        Ok(Step::Went)
+    }
+
+    /// Nothing arrived: whatever changed about where the execution stands is written.
+    pub(super) async fn commit_standing(&mut self) -> Result<Step, Halt> {
+        if let Some(error) = self.lost.take() {
+            return Err(error.into());
+        }
+        if let Some(message) = self.cancel.take() {
+            self.machine.evict();
+            let cancelled = self.end_cancelled(message);
+            return self.commit_and_act(cancelled).await;
+        }
+        if !self.retries.is_empty() {
+            self.launch_retries()?;
+            return Ok(Step::Went);
+        }
+        let mut activation = Activation::default();
+        self.append_rewind(&mut activation);
+        let standing = self.standing(None, &[]);
+        if activation.events.is_empty() && self.changes(&standing).is_none() {
+            return Ok(Step::Idle);
+        }
+        self.commit(activation, standing).await?;
+        self.after_commit().await;
+        if self.is_paused() {
+            return Ok(self.settled(None, None));
+        }
+        Ok(Step::Went)
+    }
+
+    /// Whether the last commit left the execution paused.
+    fn is_paused(&self) -> bool {
+        self.record
+            .as_ref()
+            .is_some_and(|record| record.status == Status::Paused)
+    }
+
+    fn settled(
+        &mut self,
+        output: Option<Payload>,
+        failure: Option<Box<crate::error::FailureData>>,
+    ) -> Step {
+        self.machine.evict();
+        let Some(record) = self.record.clone() else {
+            return Step::Went;
+        };
+        Step::Settled(Box::new(Snapshot {
+            record,
+            output,
+            failure: failure.map(|failure| *failure),
+        }))
+    }
+
+    /// Where the execution stands after this activation.
+    fn standing(&self, ended: Option<&Ended>, started: &[EventSeq]) -> Change {
+        let (status, finished_at) = match ended {
+            Some(Ended::Finished { status, .. }) => (*status, Some(self.machine.last_at())),
+            Some(Ended::Again | Ended::Unchanged) => (Status::Running, None),
+            None if self.rests(started) => (Status::Paused, None),
+            None => (Status::Running, None),
+        };
+        let waits = ended.is_none();
+        let next = self.due.first();
+        let limit = self
+            .next_limit()
+            .filter(|_| self.def.options.deadline.is_some())
+            .map(|(at, _)| at);
+        Change {
+            status,
+            attempt: self.attempt,
+            finished_at,
+            wake_at: next.into_iter().chain(limit).min().filter(|_| waits),
+            waiting: self.waiting().filter(|_| waits),
+            base: self.base,
+            rewound: self.rewound,
+            release: status != Status::Running,
+        }
+    }
+
+    /// Whether it is paused: a pause point waits, and nothing is at work or about to be.
+    fn rests(&self, started: &[EventSeq]) -> bool {
+        let is_at_work = !started.is_empty()
+            || !self.tasks.is_empty()
+            || !self.transactions.is_empty()
+            || !self.arrivals.is_empty()
+            || self.children.values().any(|child| !child.is_paused());
+        !is_at_work && (!self.pauses.is_empty() || !self.children.is_empty())
+    }
+
+    /// The change to write, if any.
+    fn changes(&self, standing: &Change) -> Option<Change> {
+        let same = self.record.as_ref().map_or(
+            standing.status == Status::Running
+                && standing.wake_at.is_none()
+                && standing.waiting.is_none(),
+            |record| {
+                record.status == standing.status
+                    && record.attempt == standing.attempt
+                    && record.wake_at == standing.wake_at
+                    && record.waiting == standing.waiting
+                    && record.base == standing.base
+                    && record.rewound == standing.rewound
+            },
+        );
+        (!same).then(|| standing.clone())
+    }
+
+    async fn commit(&mut self, mut activation: Activation, standing: Change) -> Result<(), Halt> {
+        self.check_length()?;
+        let change = self.changes(&standing);
+        activation.consumed.append(&mut self.stale_messages);
+        let last = activation.events.last().map(|event| event.seq);
+        let kept = self.keep_results(&activation.events);
+        self.outbox_told = activation.outbox.iter().map(|(id, _)| id.clone()).collect();
+        let commit = Commit {
+            target: self.target(activation.events.first()),
+            events: activation.events,
+            change: change.clone(),
+            consumed: activation.consumed,
+            published: activation.published,
+            outbox: activation.outbox,
+            transaction: None,
+        };
+        let committed = self.engine.store.commit(commit).await;
+        let key = match committed {
+            Ok(committed) => committed.key,
+            Err(error) => {
+                let outcome = self.after_refusal(error, last).await;
+                if outcome.is_err() {
+                    self.engine.salvage(&self.id, kept);
+                }
+                outcome?
+            }
+        };
+        self.committed(key, change);
+        Ok(())
+    }
+
+    /// What the commit is to append to, or create.
+    fn target(&self, first: Option<&Event>) -> Target {
+        match &self.record {
+            Some(record) => Target::Existing {
+                key: record.key,
+                epoch: record.epoch,
+            },
+            None => Target::New(Box::new(NewExecution {
+                id: self.id.clone(),
+                workflow: self.def.name.into(),
+                version: self.def.version,
+                created_at: first.map_or_else(|| self.now(), |event| event.at),
+                parent: self.parent.clone(),
+                owner: self.engine.worker.id(),
+            })),
+        }
+    }
+
+    /// Remembers what is now written.
+    fn committed(&mut self, key: ExecutionKey, change: Option<Change>) {
+        if self.record.is_none() {
+            self.record = Some(self.first_record(key));
+        }
+        if let (Some(record), Some(change)) = (&mut self.record, change) {
+            record.status = change.status;
+            record.attempt = change.attempt;
+            record.finished_at = change.finished_at;
+            record.wake_at = change.wake_at;
+            record.waiting = change.waiting;
+            record.base = change.base;
+            record.rewound = change.rewound;
+            if change.release {
+                record.owner = None;
+            }
+        }
+    }
+
+    fn first_record(&self, key: ExecutionKey) -> ExecutionRecord {
+        ExecutionRecord {
+            key,
+            id: self.id.clone(),
+            workflow: self.def.name.into(),
+            version: self.def.version,
+            format: FORMAT,
+            status: Status::Running,
+            attempt: 1,
+            created_at: self.created_at,
+            finished_at: None,
+            wake_at: None,
+            waiting: None,
+            parent: self.parent.clone(),
+            base: EventSeq::FIRST,
+            rewound: None,
+            owner: Some(self.engine.worker.id()),
+            epoch: Epoch(1),
+        }
+    }
+
+    /// A commit that was not acknowledged: what is to be done about it.
+    async fn after_refusal(
+        &mut self,
+        error: CommitError,
+        last: Option<EventSeq>,
+    ) -> Result<ExecutionKey, Halt> {
+        match error {
+            CommitError::Exists => Err(Halt::Exists),
+            CommitError::Fenced => Err(Error::TakenOver {
+                id: self.id.clone(),
+            }
+            .into()),
+            CommitError::Failed(error) => Err(error.into()),
+            CommitError::Unknown(error) => self.read_back(last).await?.ok_or_else(|| error.into()),
+        }
+    }
+
+    /// Nobody knows whether the commit happened: the history does.
+    async fn read_back(&mut self, last: Option<EventSeq>) -> Result<Option<ExecutionKey>, Halt> {
+        let store = &self.engine.store;
+        let Some(record) = store.execution(&self.id).await? else {
+            return Ok(None);
+        };
+        let mine = self.record.as_ref().map_or(Epoch(1), |record| record.epoch);
+        if record.epoch != mine {
+            return Err(Error::TakenOver {
+                id: self.id.clone(),
+            }
+            .into());
+        }
+        let written = store.last_event(record.key).await?.map(|event| event.seq);
+        Ok((last.is_some() && written >= last).then_some(record.key))
+    }
+
+    fn check_length(&self) -> Result<(), Error> {
+        if self.machine.next_seq() < EventSeq::MAX {
+            return Ok(());
+        }
+        Err(Error::HistoryTooLong {
+            id: self.id.clone(),
+            events: self.machine.next_seq().get(),
+        })
+    }
+
+    /// Tells those who wait for it: subscribers, and executions that were sent something.
+    async fn after_commit(&mut self) {
+        self.engine.notify_events(&self.id);
+        for id in std::mem::take(&mut self.outbox_told) {
+            self.engine.poke(&id).await;
+        }
+    }
+
+    /// Runs a user's statements in a commit of their own, together with the event that records their outcome.
+    pub(super) async fn commit_transaction(
+        &mut self,
+        call: EventSeq,
+        body: TransactionBody,
+    ) -> Result<(), Halt> {
+        if !self
+            .machine
+            .shared
+            .state()
+            .call_by_seq(call)
+            .is_some_and(|call| !call.is_answered())
+        {
+            return Ok(());
+        }
+        let completed = self.event_at(EventKind::TaskCompleted, Some(call));
+        let failed = Event {
+            kind: EventKind::TaskFailed,
+            ..completed.clone()
+        };
+        let last = Some(completed.seq);
+        let commit = Commit {
+            target: self.target(None),
+            events: Vec::new(),
+            change: None,
+            consumed: Vec::new(),
+            published: Vec::new(),
+            outbox: Vec::new(),
+            transaction: Some(Transaction {
+                run: body,
+                completed,
+                failed,
+            }),
+        };
+        let event = match self.engine.store.commit(commit).await {
+            Ok(committed) => committed.transaction,
+            Err(error) => {
+                self.after_refusal(error, last).await?;
+                let key = self.epoch().map(|(key, _)| key);
+                match key {
+                    Some(key) => self.engine.store.last_event(key).await?,
+                    None => None,
+                }
+            }
+        };
+        if let Some(event) = event {
+            self.active.observe(&event);
+            self.arrivals.push_back(Arrival::Open(event));
+        }
+        self.engine.notify_events(&self.id);
+        Ok(())
+    }
+
+    /// What bodies returned in this activation, in case the store cannot take it.
+    fn keep_results(&self, events: &[Event]) -> Vec<(EventSeq, Payload)> {
+        let results = events
+            .iter()
+            .filter(|event| event.kind == EventKind::TaskCompleted);
+        results
+            .filter_map(|event| Some((event.refers?, event.payload.clone()?)))
+            .collect()
+    }
+
+    /// Starts what a call asks for, now that the call is recorded.
+    pub(super) async fn start(&mut self, call: EventSeq) -> Result<(), Halt> {
+        use crate::context::request::Request;
+        enum Kind {
+            Task,
+            Child,
+            Transaction(TransactionBody),
+        }
+        let kind = {
+            let mut state = self.machine.shared.state();
+            match state
+                .call_by_seq(call)
+                .and_then(|call| call.request.as_ref())
+            {
+                Some(Request::Task(_)) => Kind::Task,
+                Some(Request::Child { .. }) => Kind::Child,
+                Some(Request::Transaction(body)) => Kind::Transaction(Arc::clone(body)),
+                _ => return Ok(()),
+            }
+        };
+        match kind {
+            Kind::Task => {
+                let started_at = Some(self.machine.last_at());
+                self.begin_task(
+                    call,
+                    super::attempts::Progress {
+                        started_at,
+                        ..Default::default()
+                    },
+                )?;
+            }
+            Kind::Child => self.start_child(call).await?,
+            Kind::Transaction(body) => self.transactions.push_back((call, body)),
+        }
+        Ok(())
+    }
+
+    /// Lets go of a call that has its outcome.
+    pub(super) fn forget_call(&mut self, call: EventSeq) {
+        self.tasks.remove(&call);
+        self.children.remove(&call);
+        if !self.pauses.is_empty() || !self.signal_waits.is_empty() {
+            self.drop_waits(call);
+        }
+    }
+
+    /// Lets go of a call that its code has dropped.
+    pub(super) fn cancel_call(&mut self, call: EventSeq, activation: &mut Activation) {
+        if let Some(child) = self.children.remove(&call) {
+            self.cancel_child(child, activation);
+        }
+        self.forget_call(call);
+        self.due.disarm(call);
+    }
+
+    /// Aborts everything that is at work.
+    fn stop_work(&mut self) {
+        self.tasks.clear();
+        self.due = Due::default();
+        self.transactions.clear();
+        self.retries.clear();
+    }
+}

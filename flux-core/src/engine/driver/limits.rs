@@ -1,0 +1,122 @@
+//! The limits of a workflow: active time and wall-clock time.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::Driver;
+use super::activation::Activation;
+use crate::clock::Timestamp;
+use crate::error::{ErrorRecord, FailureKind};
+use crate::event::{Event, EventKind};
+use crate::id::EventSeq;
+
+/// The time during which at least one task was at work. Waiting for a signal, a pause or a timer does not
+/// count, and neither does the time in which no process drove the execution.
+#[derive(Debug, Default)]
+pub(super) struct ActiveTime {
+    total: Duration,
+    since: Option<Timestamp>,
+    at_work: BTreeSet<EventSeq>,
+}
+
+impl ActiveTime {
+    /// Takes an event into account; the same live and in a replay.
+    pub(super) fn observe(&mut self, event: &Event) {
+        match event.kind {
+            EventKind::TaskInterrupted => {
+                // What lay between the last event and this one is downtime.
+                self.since = self.since.map(|_| event.at);
+                return;
+            }
+            EventKind::TaskStarted | EventKind::ChildStarted => {
+                self.at_work.insert(event.seq);
+            }
+            EventKind::TaskCompleted
+            | EventKind::TaskFailed
+            | EventKind::CallReused
+            | EventKind::CallCancelled
+            | EventKind::ChildCompleted
+            | EventKind::ChildFailed => {
+                event.refers.map(|call| self.at_work.remove(&call));
+            }
+            _ => {}
+        }
+        match (self.since, self.at_work.is_empty()) {
+            (None, false) => self.since = Some(event.at),
+            (Some(since), true) => {
+                self.total += event.at.since(since);
+                self.since = None;
+            }
+            _ => {}
+        }
+    }
+
+    /// Nobody drove the execution until `now`.
+    pub(super) fn skip_downtime(&mut self, last_event: Timestamp, now: Timestamp) {
+        if let Some(since) = self.since {
+            self.total += last_event.since(since);
+            self.since = Some(now);
+        }
+    }
+
+    /// A new attempt, or a resume of what timed out: the clock starts again. What is at work stays so.
+    pub(super) fn restart(&mut self, now: Timestamp) {
+        self.total = Duration::ZERO;
+        self.since = self.since.map(|_| now);
+    }
+
+    /// When the limit is reached, if it goes on like this.
+    pub(super) fn reaches(&self, limit: Duration) -> Option<Timestamp> {
+        self.since
+            .map(|since| since.after(limit.saturating_sub(self.total)))
+    }
+}
+
+impl Driver {
+    /// When the next limit of the workflow is reached.
+    pub(super) fn next_limit(&self) -> Option<(Timestamp, FailureKind)> {
+        let active = self.def.options.timeout.and_then(|limit| {
+            let children_wait =
+                self.tasks.is_empty() && self.children.values().all(super::Child::is_paused);
+            let at = self.active.reaches(limit).filter(|_| !children_wait)?;
+            Some((at, FailureKind::Timeout { limit }))
+        });
+        let created = self.record.as_ref().map(|record| record.created_at);
+        let wall = self.def.options.deadline.zip(created);
+        let wall =
+            wall.map(|(limit, created)| (created.after(limit), FailureKind::Deadline { limit }));
+        [active, wall]
+            .into_iter()
+            .flatten()
+            .min_by_key(|(at, _)| *at)
+    }
+
+    /// The end of an execution whose time is up.
+    pub(super) fn time_is_up(&mut self) -> Option<Activation> {
+        let (at, kind) = self.next_limit()?;
+        if self.now() < at {
+            return None;
+        }
+        let message = match kind {
+            FailureKind::Timeout { limit } => format!(
+                "the workflow was active for longer than its timeout of {}",
+                humantime::format_duration(limit)
+            ),
+            FailureKind::Deadline { limit } => {
+                format!(
+                    "the execution was not done by its deadline of {}",
+                    humantime::format_duration(limit)
+                )
+            }
+            _ => return None,
+        };
+        let mut activation = Activation::default();
+        self.end_failed(
+            &mut activation,
+            kind,
+            ErrorRecord::message(message),
+            Vec::new(),
+        );
+        Some(activation)
+    }
+}

@@ -1,0 +1,352 @@
+//! The async shell around one execution: it turns what happens into arrivals, commits what the core decides,
+//! and only then lets it have effects.
+//!
+//! ```text
+//!   bodies, children, timers, inbox ──► arrivals ──► core, one delivery at a time ──► events
+//!        ▲                                                                              │
+//!        └────────── start bodies, children, timers ◄──── one commit ◄──────────────────┘
+//! ```
+//!
+//! A driver is a tokio task. Dropping it, wherever it stands, is a crash and no more: nothing that is not
+//! committed has had an effect that a resume would not account for.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+use std::sync::Arc;
+
+use tokio::sync::mpsc;
+
+use super::Inner;
+use super::history::Rewind;
+use super::pool::Pool;
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::event::Event;
+use crate::execution::{PausePoint, Snapshot};
+use crate::id::{Epoch, EventSeq, ExecutionId};
+use crate::payload::Payload;
+use crate::replay::Machine;
+use crate::store::{ExecutionRecord, Message, MessageId, TransactionBody};
+use crate::task::BodyResult;
+use crate::workflow::WorkflowDef;
+
+mod activation;
+mod attempts;
+mod bodies;
+mod boot;
+mod children;
+mod commit;
+mod due;
+mod end;
+mod limits;
+mod wait;
+mod waits;
+
+use activation::Arrival;
+use attempts::Task;
+use children::Child;
+use due::Due;
+use limits::ActiveTime;
+pub(crate) use waits::choose_pause;
+
+/// How a driver gets hold of its execution.
+#[derive(Debug)]
+pub(crate) enum Begin {
+    /// By creating it.
+    New {
+        /// Its input.
+        input: Payload,
+        /// The execution that called it.
+        parent: Option<ExecutionId>,
+    },
+    /// By having claimed it.
+    Claimed {
+        /// Its row, under the claimed epoch.
+        record: Box<ExecutionRecord>,
+        /// What is wanted of it.
+        intent: Intent,
+    },
+}
+
+/// What is wanted of an execution that exists.
+#[derive(Debug, Clone)]
+pub(crate) enum Intent {
+    /// Go on from where a crash left it; answer no pause.
+    Recover,
+    /// Answer a pause point.
+    Answer(Answer),
+    /// Try again what failed.
+    Retry,
+}
+
+/// The answer to a pause point.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Answer {
+    /// Which pause point, where the caller said.
+    pub(crate) at: Option<String>,
+    /// The value, where the caller gave one.
+    pub(crate) value: Option<Payload>,
+}
+
+/// What reaches a driver from outside its own code.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// A body has ended.
+    Body {
+        call: EventSeq,
+        run: u64,
+        result: BodyResult,
+    },
+    /// A child has settled.
+    Child { call: EventSeq, report: ChildReport },
+    /// There is something new in the inbox.
+    Inbox,
+    /// Something that is not durable woke the code.
+    Woken,
+}
+
+/// How a child's driver ended.
+#[derive(Debug)]
+pub(crate) enum ChildReport {
+    /// It waits for a `resume`.
+    Paused(Vec<PausePoint>),
+    /// It has finished, and said so in its parent's inbox.
+    Ended,
+    /// It could not be driven.
+    Lost(Error),
+}
+
+/// Drives one execution until it finishes, pauses or cannot go on.
+pub(crate) struct Driver {
+    engine: Arc<Inner>,
+    def: &'static WorkflowDef,
+    id: ExecutionId,
+    /// The row as it was last committed; `None` before the first commit.
+    record: Option<ExecutionRecord>,
+    parent: Option<ExecutionId>,
+    machine: Machine,
+    input: Option<Payload>,
+    created_at: Timestamp,
+    /// Where a replay starts, and the last rewind.
+    base: EventSeq,
+    rewound: Option<EventSeq>,
+    rewind: Option<Rewind>,
+    /// A rewind that is planned and not yet written.
+    opening: Option<Event>,
+    attempt: u32,
+    /// The attempt that opened the present budget of `max_attempts`.
+    budget_from: u32,
+    active: ActiveTime,
+
+    arrivals: VecDeque<Arrival>,
+    tasks: BTreeMap<EventSeq, Task>,
+    transactions: VecDeque<(EventSeq, TransactionBody)>,
+    due: Due,
+    /// Attempts that start as soon as everything before them is committed.
+    retries: Vec<EventSeq>,
+    signal_waits: BTreeMap<Arc<str>, BTreeSet<EventSeq>>,
+    pauses: BTreeMap<EventSeq, PausePoint>,
+    children: BTreeMap<EventSeq, Child>,
+    inbox: VecDeque<Message>,
+    last_message: Option<MessageId>,
+    pool: Pool,
+    /// Messages that nobody waits for any more.
+    stale_messages: Vec<MessageId>,
+    /// The executions that the commit under way sends something.
+    outbox_told: Vec<ExecutionId>,
+    /// A request to cancel the execution.
+    cancel: Option<MessageId>,
+    /// Why a child, and so its parent, cannot go on.
+    lost: Option<Error>,
+    /// An answer whose pause point was dropped before it could be delivered.
+    lost_answer: Option<Error>,
+    /// The first activation after a resume of a workflow that decided to fail: committed only if it comes out
+    /// differently.
+    tentative: Option<Box<Snapshot>>,
+    /// A moment that a timer has waited for: it counts as come, whatever the wall clock says.
+    woken_for: Timestamp,
+    has_warned_of_foreign: bool,
+    is_watched: bool,
+    has_stale_inbox: bool,
+    next_run: u64,
+
+    inputs: mpsc::UnboundedReceiver<Input>,
+    sender: mpsc::UnboundedSender<Input>,
+}
+
+/// Why a driver stops without having settled its execution.
+#[derive(Debug)]
+pub(crate) enum Halt {
+    /// An execution of this id exists already; nothing was written.
+    Exists,
+    /// Flux could not go on; the execution is resumable.
+    Error(Error),
+}
+
+impl From<Error> for Halt {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
+    }
+}
+
+impl From<crate::store::StoreError> for Halt {
+    fn from(error: crate::store::StoreError) -> Self {
+        Self::Error(error.into())
+    }
+}
+
+impl Driver {
+    /// A driver that has not looked at its execution yet.
+    pub(crate) fn new(
+        engine: &Arc<Inner>,
+        def: &'static WorkflowDef,
+        id: ExecutionId,
+        sender: mpsc::UnboundedSender<Input>,
+        inputs: mpsc::UnboundedReceiver<Input>,
+    ) -> Self {
+        let machine = boot::fresh_machine(engine, def, &id, &sender, EventSeq::FIRST);
+        Self {
+            engine: Arc::clone(engine),
+            def,
+            id,
+            record: None,
+            parent: None,
+            machine,
+            input: None,
+            created_at: engine.clock.now(),
+            base: EventSeq::FIRST,
+            rewound: None,
+            rewind: None,
+            opening: None,
+            attempt: 1,
+            budget_from: 1,
+            active: ActiveTime::default(),
+            arrivals: VecDeque::new(),
+            tasks: BTreeMap::new(),
+            transactions: VecDeque::new(),
+            due: Due::default(),
+            retries: Vec::new(),
+            signal_waits: BTreeMap::new(),
+            pauses: BTreeMap::new(),
+            children: BTreeMap::new(),
+            inbox: VecDeque::new(),
+            last_message: None,
+            pool: Pool::default(),
+            stale_messages: Vec::new(),
+            outbox_told: Vec::new(),
+            cancel: None,
+            lost: None,
+            lost_answer: None,
+            tentative: None,
+            woken_for: Timestamp::from_micros(i64::MIN),
+            has_warned_of_foreign: false,
+            is_watched: false,
+            has_stale_inbox: false,
+            next_run: 0,
+            inputs,
+            sender,
+        }
+    }
+
+    /// Drives until the execution settles: finished or paused. `started` is called once the start is
+    /// committed.
+    pub(crate) async fn run(
+        mut self,
+        begin: Begin,
+        mut started: impl FnMut(),
+    ) -> Result<Snapshot, Halt> {
+        match begin {
+            Begin::New { input, parent } => self.begin_new(input, parent),
+            Begin::Claimed { record, intent } => {
+                if let Err(error) = self.boot(*record, intent).await {
+                    self.release().await;
+                    return Err(error);
+                }
+                started();
+            }
+        }
+        let mut is_started = self.record.is_some();
+        loop {
+            self.take_inputs();
+            self.refresh_inbox().await?;
+            self.match_signals();
+            self.fire_due();
+            match self.step().await {
+                Ok(Step::Settled(snapshot)) => return Ok(*snapshot),
+                Ok(Step::Went) => {}
+                Ok(Step::Idle) => self.wait().await,
+                Err(error) => {
+                    self.release().await;
+                    return Err(error);
+                }
+            }
+            if !is_started && self.record.is_some() {
+                is_started = true;
+                started();
+            }
+        }
+    }
+
+    /// One activation and its commit, if there is anything to do.
+    async fn step(&mut self) -> Result<Step, Halt> {
+        if !self.arrivals.is_empty() {
+            self.replay_always().await?;
+            // Outside tokio's co-operative budget: a budget that runs out in the middle of a poll would make
+            // the code wait for a wake-up that no history knows of.
+            let activation = tokio::task::unconstrained(async { self.activate() }).await;
+            let activation = activation.map_err(|stop| stop.into_error(&self.id, self.def.name))?;
+            return self.commit_and_act(activation).await;
+        }
+        if let Some((call, body)) = self.transactions.pop_front() {
+            self.commit_transaction(call, body).await?;
+            return Ok(Step::Went);
+        }
+        if let Some(end) = self.time_is_up() {
+            return self.commit_and_act(end).await;
+        }
+        self.commit_standing().await
+    }
+
+    /// The epoch this driver holds.
+    fn epoch(&self) -> Option<(crate::id::ExecutionKey, Epoch)> {
+        self.record
+            .as_ref()
+            .map(|record| (record.key, record.epoch))
+    }
+
+    /// Gives the execution up as it is, so that somebody else may try.
+    async fn release(&mut self) {
+        if let Some((key, epoch)) = self.epoch()
+            && let Err(error) = self.engine.store.release(key, epoch).await
+        {
+            tracing::warn!(execution_id = %self.id, %error, "could not give the execution up");
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        self.engine.clock.now().max(self.machine.last_at())
+    }
+
+    fn event_at(&mut self, kind: crate::event::EventKind, refers: Option<EventSeq>) -> Event {
+        let now = self.now();
+        self.machine.note(kind, now, refers)
+    }
+}
+
+/// What one turn of the loop came to.
+enum Step {
+    /// The execution has finished or paused.
+    Settled(Box<Snapshot>),
+    /// Something was done; there may be more.
+    Went,
+    /// There is nothing to do until something happens.
+    Idle,
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,88 @@
+//! Waiting: until a body ends, a timer is due, or somebody wants something.
+
+use std::time::Duration;
+
+use super::{ChildReport, Driver, Input};
+use crate::engine::watch;
+use crate::event::EventKind;
+
+use super::activation::{Arrival, NewOutcome};
+
+/// A driver that waits longer than this is told of what other processes send; before that it is not worth a
+/// look at the file.
+const BRIEF: Duration = Duration::from_millis(20);
+
+impl Driver {
+    /// Takes what has come in since.
+    pub(super) fn take_inputs(&mut self) {
+        while let Ok(input) = self.inputs.try_recv() {
+            self.take(input);
+        }
+    }
+
+    fn take(&mut self, input: Input) {
+        match input {
+            Input::Body { call, run, result } => self.body_ended(call, run, result),
+            Input::Child { call, report } => self.child_reported(call, report),
+            Input::Inbox => self.has_stale_inbox = true,
+            Input::Woken => self.woken(),
+        }
+    }
+
+    /// Something that is not durable woke the code: its place among the arrivals is recorded.
+    fn woken(&mut self) {
+        if !self.machine.take_foreign() {
+            return;
+        }
+        if !std::mem::replace(&mut self.has_warned_of_foreign, true) {
+            tracing::warn!(
+                execution_id = %self.id,
+                workflow = self.def.name,
+                "the workflow awaits something that is not durable (a tokio timer, a socket, a spawned task); \
+                 after a crash it happens again, perhaps differently: do it in a task or a `flux::step`"
+            );
+        }
+        let mut outcome = NewOutcome::new(EventKind::Woken, crate::id::EventSeq::FIRST);
+        outcome.call = None;
+        self.arrivals.push_back(Arrival::Outcome(Box::new(outcome)));
+    }
+
+    /// Waits until there may be something to do.
+    pub(super) async fn wait(&mut self) {
+        let due = self.due.first();
+        let limit = self.next_limit().map(|(at, _)| at);
+        let next = due.into_iter().chain(limit).min();
+        let clock = std::sync::Arc::clone(&self.engine.clock);
+        let timer = async {
+            match next {
+                Some(moment) => clock.sleep_until(moment).await,
+                None => std::future::pending().await,
+            }
+        };
+        let brief = async {
+            if self.is_watched {
+                std::future::pending().await
+            } else {
+                tokio::time::sleep(BRIEF).await;
+            }
+        };
+        tokio::select! {
+            biased;
+            input = self.inputs.recv() => if let Some(input) = input { self.take(input) },
+            () = timer => self.woken_for = next.unwrap_or(self.woken_for),
+            () = brief => {
+                self.is_watched = true;
+                watch::ensure(&self.engine);
+                self.has_stale_inbox = true;
+            }
+        }
+    }
+
+    fn child_reported(&mut self, call: crate::id::EventSeq, report: ChildReport) {
+        match report {
+            ChildReport::Ended => self.has_stale_inbox = true,
+            ChildReport::Paused(points) => self.child_paused(call, &points),
+            ChildReport::Lost(error) => self.lost = Some(error),
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! Timers, signals and pause points: what is armed, what is due, what fits.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::activation::{Arrival, NewOutcome};
+use super::{Answer, Driver};
+use crate::context::request::Request;
+use crate::error::Error;
+use crate::event::EventKind;
+use crate::execution::{PausePoint, Waiting};
+use crate::id::EventSeq;
+use crate::payload::Payload;
+use crate::store::{Message, MessageKind, StoreError};
+
+impl Driver {
+    /// Turns what is due into arrivals, in the order of due time and call.
+    pub(super) fn fire_due(&mut self) {
+        if self.due.is_empty() {
+            return;
+        }
+        let now = self.engine.clock.now();
+        // A clock that jumped ahead (a test's) counts: the last event may lie in the wall clock's future.
+        let now = now.max(self.machine.last_at()).max(self.woken_for);
+        while let Some((due, call)) = self.due.pop_until(now) {
+            if self.tasks.contains_key(&call) {
+                self.retry_is_due(call);
+            } else {
+                let mut outcome = NewOutcome::new(EventKind::TimerFired, call);
+                outcome.not_before = Some(due);
+                self.outcome(outcome);
+            }
+        }
+    }
+
+    /// Reads the inbox again if somebody said that there is something new.
+    pub(super) async fn refresh_inbox(&mut self) -> Result<(), StoreError> {
+        if !std::mem::take(&mut self.has_stale_inbox) {
+            return Ok(());
+        }
+        let Some((key, _)) = self.epoch() else {
+            return Ok(());
+        };
+        for message in self.engine.store.inbox(key).await? {
+            if self.last_message.is_none_or(|last| message.id > last) {
+                self.last_message = Some(message.id);
+                self.receive(message);
+            }
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, message: Message) {
+        match message.kind {
+            MessageKind::Signal => self.inbox.push_back(message),
+            MessageKind::ChildEnded => self.child_ended(message),
+            MessageKind::Cancel => self.cancel = Some(message.id),
+        }
+    }
+
+    /// Hands signals to the calls that wait for them, oldest signal to oldest call.
+    pub(super) fn match_signals(&mut self) {
+        if self.signal_waits.is_empty() && self.pauses.is_empty() {
+            return;
+        }
+        self.match_unseen();
+        if self.inbox.is_empty() || self.signal_waits.is_empty() {
+            return;
+        }
+        let messages = std::mem::take(&mut self.inbox);
+        for message in messages {
+            match self.take_waiting(&message.name, &message.payload) {
+                Some(call) => {
+                    let mut outcome = NewOutcome::new(EventKind::SignalReceived, call);
+                    outcome.name = Some(message.name);
+                    outcome.payload = Some(message.payload);
+                    outcome.consumed = Some(message.id);
+                    self.outcome(outcome);
+                }
+                None => self.inbox.push_back(message),
+            }
+        }
+    }
+
+    /// What was delivered to a call that was dropped unseen goes first.
+    fn match_unseen(&mut self) {
+        let unseen = std::mem::take(&mut self.machine.shared.state().unseen);
+        for value in unseen {
+            let (kind, call) = match value.kind {
+                EventKind::SignalAwaited => (
+                    EventKind::SignalReceived,
+                    self.take_waiting(&value.name, &value.payload),
+                ),
+                _ => (EventKind::PauseAnswered, self.pause_named(&value.name)),
+            };
+            match call {
+                Some(call) => {
+                    let mut outcome = NewOutcome::new(kind, call);
+                    outcome.name = Some(value.name);
+                    outcome.payload = Some(value.payload);
+                    self.outcome(outcome);
+                }
+                None => self.machine.shared.state().unseen.push_back(value),
+            }
+        }
+    }
+
+    fn pause_named(&mut self, name: &str) -> Option<EventSeq> {
+        let (&call, _) = self.pauses.iter().find(|(_, point)| point.name() == name)?;
+        self.pauses.remove(&call);
+        Some(call)
+    }
+
+    /// The oldest call that waits for a signal of this name and takes a value like this.
+    fn take_waiting(&mut self, name: &Arc<str>, payload: &Payload) -> Option<EventSeq> {
+        let waits = self.signal_waits.get_mut(name)?;
+        let mut state = self.machine.shared.state();
+        let mut takes = |call: &&EventSeq| match state
+            .call_by_seq(**call)
+            .and_then(|call| call.request.as_ref())
+        {
+            Some(Request::Signal { check }) => match check(payload) {
+                Ok(()) => true,
+                Err(error) => {
+                    tracing::warn!(execution_id = %self.id, signal = %name, %error, "a signal has another type than the code waits for and is passed over");
+                    false
+                }
+            },
+            _ => false,
+        };
+        let call = waits.iter().find(|call| takes(call)).copied()?;
+        waits.remove(&call);
+        if waits.is_empty() {
+            self.signal_waits.remove(name);
+        }
+        Some(call)
+    }
+
+    /// A signal whose call was dropped in the same activation: nothing was consumed.
+    pub(super) fn requeue(&mut self, outcome: &NewOutcome) {
+        let (Some(id), Some(name), Some(payload)) =
+            (outcome.consumed, &outcome.name, &outcome.payload)
+        else {
+            return;
+        };
+        let message = Message {
+            id,
+            kind: MessageKind::Signal,
+            name: Arc::clone(name),
+            payload: payload.clone(),
+            at: self.now(),
+        };
+        self.inbox.push_front(message);
+    }
+
+    /// The pause points that wait, its own and its children's.
+    pub(super) fn pause_points(&self) -> Vec<PausePoint> {
+        let own = self.pauses.values().cloned();
+        own.chain(self.children.values().flat_map(super::Child::pause_points))
+            .collect()
+    }
+
+    /// What the row says it waits for.
+    pub(super) fn waiting(&self) -> Option<Payload> {
+        if self.pauses.is_empty() && self.signal_waits.is_empty() && self.children.is_empty() {
+            return None;
+        }
+        let signals = self
+            .signal_waits
+            .keys()
+            .map(|name| name.to_string())
+            .collect();
+        Waiting {
+            pauses: self.pause_points(),
+            signals,
+        }
+        .to_payload()
+    }
+
+    /// Turns a resume's answer into an arrival, or says why it does not fit; then nothing was written. A pause
+    /// point of a child is handed back.
+    pub(super) fn answer_pause(&mut self, answer: &Answer) -> Result<Option<PausePoint>, Error> {
+        let points = self.pause_points();
+        let Some(point) = choose_pause(&self.id, &points, answer)? else {
+            return Ok(None);
+        };
+        if point.execution_id() != &self.id {
+            return Ok(Some(point));
+        }
+        let call = point.event();
+        let payload = self.check_answer(call, &point, answer)?;
+        self.pauses.remove(&call);
+        let mut outcome = NewOutcome::new(EventKind::PauseAnswered, call);
+        outcome.name = Some(point.name().into());
+        outcome.payload = Some(payload);
+        self.arrivals.push_back(Arrival::Outcome(Box::new(outcome)));
+        Ok(None)
+    }
+
+    fn check_answer(
+        &self,
+        call: EventSeq,
+        point: &PausePoint,
+        answer: &Answer,
+    ) -> Result<Payload, Error> {
+        let mut state = self.machine.shared.state();
+        let request = state
+            .call_by_seq(call)
+            .and_then(|call| call.request.as_ref());
+        let wants = match request {
+            Some(Request::Pause { wants }) => *wants,
+            _ => None,
+        };
+        match (wants, &answer.value) {
+            (None, None) => Ok(Payload::null()),
+            (None, Some(value)) if value.as_str() == "null" => Ok(Payload::null()),
+            (None, Some(_)) => Err(Error::InvalidInput {
+                what: format!(
+                    "value for pause point `{}` of execution `{}`",
+                    point.name(),
+                    self.id
+                ),
+                path: ".".to_owned(),
+                message: "this pause point takes no value; `flux::pause(name).value::<T>()` would"
+                    .to_owned(),
+            }),
+            (Some(wanted), None) => Err(Error::ResumeValueRequired {
+                id: self.id.clone(),
+                name: point.name().to_owned(),
+                wanted: wanted.type_name.to_owned(),
+            }),
+            (Some(wanted), Some(value)) => match (wanted.check)(value) {
+                Ok(()) => Ok(value.clone()),
+                Err(error) => Err(Error::InvalidInput {
+                    what: format!(
+                        "value for pause point `{}` of execution `{}`, which wants `{}`",
+                        point.name(),
+                        self.id,
+                        wanted.type_name
+                    ),
+                    path: error.path,
+                    message: error.message,
+                }),
+            },
+        }
+    }
+
+    /// Disarms what a call waits for.
+    pub(super) fn drop_waits(&mut self, call: EventSeq) {
+        self.pauses.remove(&call);
+        self.signal_waits
+            .retain(|_, calls: &mut BTreeSet<EventSeq>| {
+                calls.remove(&call);
+                !calls.is_empty()
+            });
+    }
+}
+
+/// The pause point an answer is meant for; none where the answer says nothing and nothing waits.
+pub(crate) fn choose_pause(
+    id: &crate::id::ExecutionId,
+    points: &[PausePoint],
+    answer: &Answer,
+) -> Result<Option<PausePoint>, Error> {
+    let names = || points.iter().map(PausePoint::full_name).collect::<Vec<_>>();
+    let fitting: Vec<&PausePoint> = match &answer.at {
+        Some(name) => points.iter().filter(|point| point.is_named(name)).collect(),
+        None => points.iter().collect(),
+    };
+    match (fitting.as_slice(), &answer.at) {
+        ([one], _) => Ok(Some((*one).clone())),
+        ([], Some(name)) => Err(Error::NotPausedAt {
+            id: id.clone(),
+            name: name.clone(),
+            pending: names(),
+        }),
+        ([], None) if answer.value.is_some() => Err(Error::NotPaused { id: id.clone() }),
+        ([], None) => Ok(None),
+        // Several points of one name are answered in the order they were reached.
+        ([first, rest @ ..], Some(_))
+            if rest
+                .iter()
+                .all(|point| point.full_name() == first.full_name()) =>
+        {
+            Ok(Some((*first).clone()))
+        }
+        _ => Err(Error::AmbiguousPause {
+            id: id.clone(),
+            names: names(),
+        }),
+    }
+}

@@ -1,0 +1,105 @@
+//! Where engines come from: builders, files, and the global one.
+
+use std::path::Path;
+
+use futures::future::BoxFuture;
+use std::sync::Arc;
+use tokio::sync::OnceCell;
+
+use super::{Engine, EngineBuilder};
+use crate::error::Error;
+use crate::store::{Durability, Store, StoreError};
+
+/// The environment variable that names the store of a builder that is told none.
+const STORE_VARIABLE: &str = "FLUX_STORE";
+
+/// The file of a builder that is told no store and finds none in the environment.
+const DEFAULT_FILE: &str = "./flux.db";
+
+/// A kind of store that can be opened by its location; a backend submits itself with `inventory`.
+#[derive(Debug)]
+pub struct Backend {
+    /// What its locations begin with, before the colon: `sqlite`.
+    pub scheme: &'static str,
+    /// Whether a location without a scheme is a path for it.
+    pub takes_paths: bool,
+    /// Opens a store.
+    pub open: fn(StoreLocation) -> BoxFuture<'static, Result<Arc<dyn Store>, StoreError>>,
+}
+
+inventory::collect!(Backend);
+
+/// Where a store is, and how durable it is to be.
+#[derive(Debug, Clone)]
+pub struct StoreLocation {
+    /// A path, or what else the backend understands, without the scheme.
+    pub place: String,
+    /// How durable commits are.
+    pub durability: Durability,
+}
+
+impl Engine {
+    /// Opens an engine on a SQLite file; it is created if there is none, directories included.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`], naming the file: foreign, truncated, of a newer Flux, not writable, and so on.
+    pub async fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::builder().sqlite(path).build_unchecked().await
+    }
+
+    /// Builds an engine.
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder::default()
+    }
+
+    /// The engine of workflows that are told none: on `$FLUX_STORE`, else on the file `./flux.db`. Opened on first
+    /// use and kept until the process ends.
+    pub async fn global() -> Result<Self, Error> {
+        static GLOBAL: OnceCell<Engine> = OnceCell::const_new();
+        GLOBAL
+            .get_or_try_init(|| Self::builder().build_unchecked())
+            .await
+            .cloned()
+    }
+}
+
+/// Opens the store that the environment names, or the default file.
+pub(super) async fn open_default(durability: Durability) -> Result<Arc<dyn Store>, Error> {
+    let location = std::env::var(STORE_VARIABLE).unwrap_or_default();
+    let location = if location.is_empty() {
+        DEFAULT_FILE
+    } else {
+        &location
+    };
+    open_location(location, durability).await
+}
+
+/// Opens a store by its location: a path, or `scheme:place`.
+pub(super) async fn open_location(
+    location: &str,
+    durability: Durability,
+) -> Result<Arc<dyn Store>, Error> {
+    let backends = || inventory::iter::<Backend>.into_iter();
+    let by_scheme = backends().find_map(|backend| {
+        let place = location.strip_prefix(backend.scheme)?.strip_prefix(':')?;
+        Some((backend, place.strip_prefix("//").unwrap_or(place)))
+    });
+    let has_other_scheme = location.contains("://");
+    let by_path = || {
+        backends()
+            .find(|backend| backend.takes_paths && !has_other_scheme)
+            .map(|b| (b, location))
+    };
+    let Some((backend, place)) = by_scheme.or_else(by_path) else {
+        let known: Vec<_> = backends().map(|backend| backend.scheme).collect();
+        return Err(Error::Configuration(format!(
+            "no store understands the location `{location}`; known are paths and {known:?}"
+        )));
+    };
+    Ok((backend.open)(StoreLocation {
+        place: place.to_owned(),
+        durability,
+    })
+    .await?)
+}

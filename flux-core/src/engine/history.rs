@@ -1,0 +1,205 @@
+//! Reads a history for replay: page by page, in deliveries, without what a rewind has taken back.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::event::{Event, EventKind, RewoundMeta};
+use crate::id::{EventSeq, ExecutionKey};
+use crate::replay::{Group, is_start};
+use crate::store::{ExecutionRecord, Store, StoreError};
+
+/// How many events are read at once: enough to make a read cheap, few enough to bound memory.
+const PAGE: usize = 1024;
+
+/// A cursor over the events of one execution that count.
+pub(crate) struct History {
+    store: Arc<dyn Store>,
+    key: ExecutionKey,
+    /// What is still to be read, first and last of each run.
+    runs: VecDeque<(u32, u32)>,
+    page: VecDeque<Event>,
+}
+
+/// One step of a replay.
+#[derive(Debug)]
+pub(crate) enum Item {
+    /// An arrival with what the code asked for after it. The last one of all may be `open`: nothing is
+    /// recorded after the arrival, perhaps because it was committed before the code was polled with it.
+    Delivery { group: Group, open: bool },
+    /// An event that is not delivered.
+    Note(Event),
+}
+
+impl History {
+    /// The history that a replay of `record` goes through, and the last rewind in it.
+    pub(crate) async fn open(
+        store: &Arc<dyn Store>,
+        record: &ExecutionRecord,
+    ) -> Result<(Self, Option<Rewind>), StoreError> {
+        let rewind = match record.rewound {
+            Some(seq) => Rewind::read(store, record.key, seq).await?,
+            None => None,
+        };
+        let runs = match &rewind {
+            Some(rewind) => {
+                let after = (rewind.seq.get(), u32::MAX);
+                rewind.meta.kept.iter().copied().chain([after]).collect()
+            }
+            None => VecDeque::from([(record.base.get(), u32::MAX)]),
+        };
+        let history = Self {
+            store: Arc::clone(store),
+            key: record.key,
+            runs,
+            page: VecDeque::new(),
+        };
+        Ok((history, rewind))
+    }
+
+    /// What a rewind that is not written yet keeps.
+    pub(crate) fn kept(
+        store: &Arc<dyn Store>,
+        record: &ExecutionRecord,
+        rewind: Option<&Rewind>,
+    ) -> Self {
+        let runs = rewind
+            .map(|rewind| rewind.meta.kept.iter().copied().collect())
+            .unwrap_or_default();
+        Self {
+            store: Arc::clone(store),
+            key: record.key,
+            runs,
+            page: VecDeque::new(),
+        }
+    }
+
+    /// The events from `first` to `last`, all of them.
+    pub(crate) fn between(
+        store: &Arc<dyn Store>,
+        key: ExecutionKey,
+        first: EventSeq,
+        last: EventSeq,
+    ) -> Self {
+        let runs = VecDeque::from([(first.get(), last.get())]);
+        Self {
+            store: Arc::clone(store),
+            key,
+            runs,
+            page: VecDeque::new(),
+        }
+    }
+
+    /// The next step, or the live edge.
+    pub(crate) async fn next(&mut self) -> Result<Option<Item>, StoreError> {
+        let Some(first) = self.next_event().await? else {
+            return Ok(None);
+        };
+        if !is_delivery(&first) {
+            return Ok(Some(Item::Note(first)));
+        }
+        let mut asked = Vec::new();
+        while let Some(event) = self.next_event().await? {
+            if !event.kind.is_asked() {
+                self.page.push_front(event);
+                break;
+            }
+            asked.push(event);
+        }
+        let open = asked.is_empty() && self.page.is_empty();
+        Ok(Some(Item::Delivery {
+            group: Group {
+                arrival: first,
+                asked,
+            },
+            open,
+        }))
+    }
+
+    /// The next event that counts.
+    pub(crate) async fn next_event(&mut self) -> Result<Option<Event>, StoreError> {
+        while self.page.is_empty() {
+            if !self.read_page().await? {
+                return Ok(None);
+            }
+        }
+        Ok(self.page.pop_front())
+    }
+
+    /// Reads on; `false` at the end.
+    async fn read_page(&mut self) -> Result<bool, StoreError> {
+        let Some(&(first, last)) = self.runs.front() else {
+            return Ok(false);
+        };
+        let count = PAGE.min((last - first) as usize + 1);
+        let events = self
+            .store
+            .events(self.key, EventSeq::new(first), count)
+            .await?;
+        let read = events.last().map_or(first, |event| event.seq.get() + 1);
+        self.page.extend(
+            events
+                .into_iter()
+                .take_while(|event| event.seq.get() <= last),
+        );
+        if self.page.is_empty() || read > last {
+            self.runs.pop_front();
+        } else if let Some(run) = self.runs.front_mut() {
+            run.0 = read;
+        }
+        Ok(true)
+    }
+}
+
+fn is_delivery(event: &Event) -> bool {
+    event.kind.is_completion() || event.kind == EventKind::Woken || is_start(event)
+}
+
+/// The last `REWOUND` event of a history.
+#[derive(Debug, Clone)]
+pub(crate) struct Rewind {
+    pub(crate) seq: EventSeq,
+    pub(crate) meta: RewoundMeta,
+}
+
+impl Rewind {
+    async fn read(
+        store: &Arc<dyn Store>,
+        key: ExecutionKey,
+        seq: EventSeq,
+    ) -> Result<Option<Self>, StoreError> {
+        let event = store.events(key, seq, 1).await?.pop();
+        Ok(event.filter(|event| event.seq == seq).map(|event| Self {
+            seq,
+            meta: event.meta(),
+        }))
+    }
+
+    /// Whether an event from before the rewind still counts.
+    pub(crate) fn keeps(&self, seq: EventSeq) -> bool {
+        self.meta
+            .kept
+            .iter()
+            .any(|(first, last)| (*first..=*last).contains(&seq.get()))
+    }
+
+    /// The runs of events that count if the history is rewound to `to` now.
+    pub(crate) fn kept_until(
+        rewind: Option<&Self>,
+        base: EventSeq,
+        to: EventSeq,
+    ) -> Vec<(u32, u32)> {
+        let mut runs = match rewind {
+            Some(rewind) => {
+                let mut runs = rewind.meta.kept.clone();
+                runs.push((rewind.seq.get(), u32::MAX));
+                runs
+            }
+            None => vec![(base.get(), u32::MAX)],
+        };
+        runs.retain(|(first, _)| *first < to.get());
+        if let Some(run) = runs.last_mut() {
+            run.1 = run.1.min(to.get() - 1);
+        }
+        runs
+    }
+}

@@ -1,0 +1,400 @@
+//! The engine: what drives executions. A store, the registered workflows, injected state; tokio starts here.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::FutureExt;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::context::current;
+use crate::context::request::Policy;
+use crate::context::shared::Environment;
+use crate::error::Error;
+use crate::event::Event;
+use crate::execution::{Execution, Snapshot};
+use crate::id::{EventSeq, ExecutionId};
+use crate::payload::Payload;
+use crate::registry::Registry;
+use crate::store::{
+    ExecutionRecord, MemoryStore, MessageKind, NewMessage, PostError, Store, StoreError,
+    WorkerGuard,
+};
+use crate::task::States;
+
+pub(crate) mod active;
+mod builder;
+pub(crate) mod driver;
+mod global;
+pub(crate) mod history;
+mod list;
+pub(crate) mod pool;
+mod recover;
+mod resume;
+mod run;
+mod subscribe;
+mod watch;
+mod workflow;
+
+pub use builder::EngineBuilder;
+pub use global::{Backend, StoreLocation};
+pub use list::List;
+pub use recover::Recovered;
+pub use resume::Resume;
+pub use run::{Run, Start};
+pub use subscribe::Events;
+pub use workflow::{OnEngine, Workflow};
+
+/// Drives executions: it holds a store, the registered workflows and the injected state.
+///
+/// Cheap to clone; all clones are one engine. Workflows that are not told an engine use the global one
+/// ([`Engine::global`]).
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+/// What a builder decides.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    payload_limit: usize,
+    max_recoveries: u32,
+    task: Policy,
+    workflow_max_attempts: u32,
+    always_replay: bool,
+}
+
+pub(crate) struct Inner {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) worker: WorkerGuard,
+    pub(crate) registry: Registry,
+    pub(crate) env: Arc<Environment>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) max_recoveries: u32,
+    pub(crate) workflow_max_attempts: u32,
+    pub(crate) always_replay: bool,
+    pub(crate) active: active::ActiveSet,
+    is_watching: AtomicBool,
+    events: tokio::sync::broadcast::Sender<ExecutionId>,
+    /// What bodies returned when the store could not take it, for a later resume in this process.
+    salvaged: Mutex<BTreeMap<ExecutionId, BTreeMap<EventSeq, Payload>>>,
+}
+
+/// How many commits a subscriber may lag behind before it reads everything again.
+const EVENT_BACKLOG: usize = 1024;
+
+impl Engine {
+    /// An engine that keeps everything in memory, for tests: it is gone with the engine.
+    ///
+    /// # Panics
+    ///
+    /// When two registered workflows share a name and version; [`EngineBuilder::build`] gives an error.
+    pub fn in_memory() -> Self {
+        let settings = Settings::default();
+        let registry = Registry::collect(&[]).unwrap_or_else(|error| panic!("{error}"));
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+        let engine = Self::assemble(
+            store,
+            registry,
+            States::default(),
+            &settings,
+            Arc::new(SystemClock),
+        );
+        engine
+            .now_or_never()
+            .expect("the memory store never waits")
+            .expect("the memory store never fails")
+    }
+
+    pub(crate) async fn assemble(
+        store: Arc<dyn Store>,
+        registry: Registry,
+        states: States,
+        settings: &Settings,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, Error> {
+        let worker = store.join().await?;
+        let env = Environment {
+            states,
+            payload_limit: settings.payload_limit,
+            defaults: settings.task,
+        };
+        let inner = Inner {
+            store,
+            worker,
+            registry,
+            env: Arc::new(env),
+            clock,
+            max_recoveries: settings.max_recoveries,
+            workflow_max_attempts: settings.workflow_max_attempts,
+            always_replay: settings.always_replay,
+            active: active::ActiveSet::default(),
+            is_watching: AtomicBool::new(false),
+            events: tokio::sync::broadcast::Sender::new(EVENT_BACKLOG),
+            salvaged: Mutex::default(),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
+    }
+
+    pub(crate) fn inner(&self) -> &Arc<Inner> {
+        &self.inner
+    }
+
+    pub(crate) fn from_inner(inner: &Arc<Inner>) -> Self {
+        Self {
+            inner: Arc::clone(inner),
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.inner.clock.now()
+    }
+
+    /// The names of the registered workflows.
+    pub fn workflows(&self) -> Vec<String> {
+        self.inner.registry.names()
+    }
+
+    /// Reads an execution as it is now; its output is JSON. `my_workflow.get(id)` gives it its type.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ExecutionNotFound`].
+    pub async fn get(&self, id: impl Into<ExecutionId>) -> Result<Execution, Error> {
+        let id = id.into();
+        let record = self.inner.record(&id).await?;
+        Execution::new(self.clone(), self.inner.snapshot(record).await?)
+    }
+
+    /// Reads a history, all of it, what was rewound included.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ExecutionNotFound`].
+    pub async fn history(&self, id: impl Into<ExecutionId>) -> Result<Vec<Event>, Error> {
+        let id = id.into();
+        let record = self.inner.record(&id).await?;
+        let mut all = history::History::between(
+            &self.inner.store,
+            record.key,
+            EventSeq::FIRST,
+            EventSeq::MAX,
+        );
+        let mut events = Vec::new();
+        while let Some(event) = all.next_event().await? {
+            events.push(event);
+        }
+        Ok(events)
+    }
+
+    /// Sends an execution a signal. It is kept, first in, first out per name, until the execution's code takes it
+    /// with [`flux::signal`](crate::signal), now or later; it survives crashes of both sides.
+    ///
+    /// When this returns `Ok` the signal is durable. An execution that this process drives, or another process on
+    /// the same store, is woken by it; one that is paused takes it when it next runs.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ExecutionNotFound`], [`Error::AlreadyFinished`]; [`Error::InsideWorkflow`] where it would be sent
+    /// again at every replay.
+    pub async fn signal<T: Serialize + ?Sized>(
+        &self,
+        id: impl Into<ExecutionId>,
+        name: &str,
+        value: &T,
+    ) -> Result<(), Error> {
+        self.post_signal(id.into(), name, Payload::encode(value), None)
+            .await
+    }
+
+    /// As [`signal`](Self::signal), but harmless to repeat: an execution takes one signal of this name per `key`,
+    /// however often it is sent. For senders that cannot know whether the first try arrived.
+    pub async fn signal_once<T: Serialize + ?Sized>(
+        &self,
+        id: impl Into<ExecutionId>,
+        name: &str,
+        value: &T,
+        key: &str,
+    ) -> Result<(), Error> {
+        self.post_signal(id.into(), name, Payload::encode(value), Some(key.into()))
+            .await
+    }
+
+    async fn post_signal(
+        &self,
+        id: ExecutionId,
+        name: &str,
+        value: Result<Payload, crate::payload::PayloadError>,
+        dedup: Option<Arc<str>>,
+    ) -> Result<(), Error> {
+        refuse_inside_workflow("engine.signal(..)", "send it from a task or a `flux::step`")?;
+        let what = || format!("value for signal `{name}`");
+        let payload = value.map_err(|error| invalid(what(), error))?;
+        self.inner.check_size(&payload, what)?;
+        let message = NewMessage {
+            kind: MessageKind::Signal,
+            name: name.into(),
+            payload,
+            dedup,
+            at: self.inner.clock.now(),
+        };
+        match self.inner.store.post(&id, message).await {
+            Ok(()) => {
+                self.inner.active.notify_inbox(&id);
+                Ok(())
+            }
+            Err(PostError::NotFound) => Err(self.inner.not_found(&id)),
+            Err(PostError::Finished(status)) => Err(Error::AlreadyFinished { id, status }),
+            Err(PostError::Failed(error)) => Err(error.into()),
+        }
+    }
+
+    /// Reads the value an execution last published under `key` with [`flux::publish`](crate::publish).
+    pub async fn published<T: DeserializeOwned>(
+        &self,
+        id: impl Into<ExecutionId>,
+        key: &str,
+    ) -> Result<Option<T>, Error> {
+        let id = id.into();
+        let record = self.inner.record(&id).await?;
+        let Some(payload) = self.inner.store.published(record.key, key).await? else {
+            return Ok(None);
+        };
+        let value = payload.decode();
+        value.map(Some).map_err(|error| {
+            invalid(
+                format!("type for the published value `{key}` of execution `{id}`"),
+                error,
+            )
+        })
+    }
+
+    /// Waits until an execution has finished or paused, whoever drives it.
+    pub(crate) async fn wait_settled(&self, id: &ExecutionId) -> Result<Snapshot, Error> {
+        loop {
+            if let Some(active) = self.inner.active.get(id) {
+                if let Some(settled) = active.settled().await {
+                    return settled;
+                }
+                continue;
+            }
+            let changed = self.inner.store.changed();
+            let record = self.inner.record(id).await?;
+            if record.status.is_finished() || record.status == crate::execution::Status::Paused {
+                return Ok(self.inner.snapshot(record).await?);
+            }
+            if self.inner.is_active(id) {
+                continue;
+            }
+            // Its owner commits without posting anything here: look again at the pace other processes are noticed.
+            let pace = tokio::time::sleep(std::time::Duration::from_millis(50));
+            futures::future::select(changed, std::pin::pin!(pace)).await;
+        }
+    }
+}
+
+impl Inner {
+    pub(crate) fn not_found(&self, id: &ExecutionId) -> Error {
+        Error::ExecutionNotFound {
+            id: id.clone(),
+            store: self.store.describe(),
+        }
+    }
+
+    pub(crate) async fn record(&self, id: &ExecutionId) -> Result<ExecutionRecord, Error> {
+        self.store
+            .execution(id)
+            .await?
+            .ok_or_else(|| self.not_found(id))
+    }
+
+    pub(crate) async fn snapshot(&self, record: ExecutionRecord) -> Result<Snapshot, StoreError> {
+        Snapshot::read(&*self.store, record).await
+    }
+
+    pub(crate) fn check_size(
+        &self,
+        payload: &Payload,
+        what: impl FnOnce() -> String,
+    ) -> Result<(), Error> {
+        let (size, limit) = (payload.size(), self.env.payload_limit);
+        if size <= limit {
+            return Ok(());
+        }
+        Err(Error::PayloadTooLarge {
+            what: what(),
+            size,
+            limit,
+        })
+    }
+
+    /// Tells subscribers that an execution has new events.
+    pub(crate) fn notify_events(&self, id: &ExecutionId) {
+        if self.events.receiver_count() > 0 {
+            let _ = self.events.send(id.clone());
+        }
+    }
+
+    /// Keeps what bodies returned and the store could not take.
+    pub(crate) fn salvage(&self, id: &ExecutionId, results: Vec<(EventSeq, Payload)>) {
+        if !results.is_empty() {
+            let mut salvaged = self.salvaged.lock().unwrap_or_else(PoisonError::into_inner);
+            salvaged.entry(id.clone()).or_default().extend(results);
+        }
+    }
+
+    pub(crate) fn take_salvaged(&self, id: &ExecutionId) -> BTreeMap<EventSeq, Payload> {
+        let mut salvaged = self.salvaged.lock().unwrap_or_else(PoisonError::into_inner);
+        salvaged.remove(id).unwrap_or_default()
+    }
+
+    /// An execution was sent something: its driver is told, or one is set to work to be cancelled.
+    pub(crate) async fn poke(self: &Arc<Self>, id: &ExecutionId) {
+        if self.active.notify_inbox(id) {
+            return;
+        }
+        if let Err(error) = recover::recover_cancelled(self, id).await {
+            tracing::warn!(execution_id = %id, %error, "could not hand on a message");
+        }
+    }
+}
+
+/// An error where user code runs that would run again at every replay.
+pub(crate) fn refuse_inside_workflow(what: &str, cure: &str) -> Result<(), Error> {
+    match current::workflow() {
+        None => Ok(()),
+        Some(_) => Err(Error::InsideWorkflow {
+            what: what.to_owned(),
+            cure: cure.to_owned(),
+        }),
+    }
+}
+
+pub(crate) fn invalid(what: String, error: crate::payload::PayloadError) -> Error {
+    Error::InvalidInput {
+        what,
+        path: error.path,
+        message: error.message,
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("store", &self.inner.store.describe())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner")
+            .field("store", &self.store.describe())
+            .finish_non_exhaustive()
+    }
+}

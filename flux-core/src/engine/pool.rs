@@ -1,0 +1,153 @@
+//! The memo pool of a rewound execution: what succeeded in the events that no longer count.
+//!
+//! After a rewind the code may take another way than before; what it asks for again takes the result that
+//! is already recorded (`CALL_REUSED`) instead of running twice. A call is found here by kind, name and input,
+//! then by source line, then by order; the delivery it was made in does not count, since that may differ.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use super::history::{History, Rewind};
+use crate::context::shared::Call;
+use crate::event::{AttemptMeta, CallMeta, Event, EventKind};
+use crate::id::EventSeq;
+use crate::payload::Payload;
+use crate::replay::matching::{digest_of, site_text};
+use crate::store::{ExecutionRecord, Store, StoreError};
+
+/// What can be taken up again after a rewind.
+#[derive(Debug, Default)]
+pub(crate) struct Pool {
+    by_call: BTreeMap<(u8, Arc<str>, u128), VecDeque<Memo>>,
+    /// Completions, no longer counting, of calls that do: to be delivered once more.
+    answers: BTreeMap<EventSeq, Event>,
+}
+
+/// A recorded success.
+#[derive(Debug, Clone)]
+pub(crate) struct Memo {
+    pub(crate) from: EventSeq,
+    pub(crate) payload: Payload,
+    site: String,
+}
+
+impl Pool {
+    /// Reads what the last rewind took back.
+    pub(crate) async fn read(
+        store: &Arc<dyn Store>,
+        record: &ExecutionRecord,
+        rewind: &Rewind,
+    ) -> Result<Self, StoreError> {
+        let mut builder = Builder::new(rewind);
+        let mut all = History::between(store, record.key, record.base, EventSeq::MAX);
+        while let Some(event) = all.next_event().await? {
+            builder.see(event);
+        }
+        Ok(builder.finish())
+    }
+
+    /// Takes the result of a call like this one.
+    pub(crate) fn take(&mut self, call: &Call) -> Option<Memo> {
+        let key = (
+            call.kind as u8,
+            Arc::clone(&call.name),
+            digest_of(call.input.as_ref()),
+        );
+        let memos = self.by_call.get_mut(&key)?;
+        let site = site_text(call.site);
+        let chosen = memos.iter().position(|memo| memo.site == site).unwrap_or(0);
+        memos.remove(chosen)
+    }
+
+    /// Takes the completion of a call that the rewind left without one.
+    pub(crate) fn take_answer(&mut self, call: EventSeq) -> Option<Event> {
+        self.answers.remove(&call)
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.by_call.is_empty()
+    }
+}
+
+struct Builder<'a> {
+    rewind: &'a Rewind,
+    /// Calls that no longer count.
+    calls: BTreeMap<EventSeq, Event>,
+    memos: BTreeMap<EventSeq, Memo>,
+    /// The call each memo answers, in the order the calls were made.
+    used: BTreeSet<EventSeq>,
+    answers: BTreeMap<EventSeq, Event>,
+}
+
+impl<'a> Builder<'a> {
+    fn new(rewind: &'a Rewind) -> Self {
+        Self {
+            rewind,
+            calls: BTreeMap::new(),
+            memos: BTreeMap::new(),
+            used: BTreeSet::new(),
+            answers: BTreeMap::new(),
+        }
+    }
+
+    fn see(&mut self, event: Event) {
+        if event.seq >= self.rewind.seq || self.rewind.keeps(event.seq) {
+            self.see_counting(&event);
+        } else if event.kind.is_call() {
+            self.calls.insert(event.seq, event);
+        } else if event.kind.is_completion() {
+            self.see_completion(event);
+        }
+    }
+
+    /// A result that was taken since is no longer in the pool.
+    fn see_counting(&mut self, event: &Event) {
+        if event.kind == EventKind::CallReused {
+            self.used.extend(event.meta::<AttemptMeta>().from);
+        }
+    }
+
+    fn see_completion(&mut self, event: Event) {
+        let Some(call) = event.refers else { return };
+        if !self.calls.contains_key(&call) {
+            self.answers.insert(call, event);
+            return;
+        }
+        if matches!(event.kind, EventKind::TaskFailed | EventKind::ChildFailed) {
+            return;
+        }
+        // A result that was itself reused keeps the event it came from, so that it is never taken twice.
+        let from = event
+            .meta::<AttemptMeta>()
+            .from
+            .filter(|_| event.kind == EventKind::CallReused);
+        let site = self.calls[&call].meta::<CallMeta>().site;
+        let payload = event.payload.clone().unwrap_or_else(Payload::null);
+        self.memos.insert(
+            call,
+            Memo {
+                from: from.unwrap_or(event.seq),
+                payload,
+                site,
+            },
+        );
+    }
+
+    fn finish(self) -> Pool {
+        let mut pool = Pool {
+            by_call: BTreeMap::new(),
+            answers: self.answers,
+        };
+        let mut taken = self.used;
+        for (call, memo) in self.memos {
+            if !taken.insert(memo.from) {
+                continue;
+            }
+            let event = &self.calls[&call];
+            let name = event.name.clone().unwrap_or_else(|| "".into());
+            let key = (event.kind as u8, name, digest_of(event.payload.as_ref()));
+            pool.by_call.entry(key).or_default().push_back(memo);
+        }
+        pool
+    }
+}

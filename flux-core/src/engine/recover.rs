@@ -1,0 +1,141 @@
+//! `recover`: goes on with everything that crashed.
+
+use std::sync::Arc;
+
+use super::driver::{Begin, Intent};
+use super::{Engine, Inner};
+use crate::error::Error;
+use crate::execution::Execution;
+use crate::id::ExecutionId;
+use crate::store::{ClaimError, ExecutionRecord};
+
+/// At most this many executions are taken up at once.
+const AT_ONCE: usize = 256;
+
+/// What [`Engine::recover`] did.
+#[derive(Debug, Default)]
+pub struct Recovered {
+    /// The executions that were taken up, as they then settled: finished or paused.
+    pub executions: Vec<Execution>,
+    /// The executions that could not be driven, and why; they are as they were.
+    pub failures: Vec<(ExecutionId, Error)>,
+}
+
+impl Engine {
+    /// Goes on with every execution whose process died, until each has finished or paused.
+    ///
+    /// It answers no pause and tries nothing again that failed: it does what would have happened without the
+    /// crash. Executions that somebody alive drives are left alone, and so are children, which their parents take
+    /// up. One that cannot be driven does not hinder the others.
+    ///
+    /// # Errors
+    ///
+    /// Only when the store cannot be read.
+    pub async fn recover(&self) -> Result<Recovered, Error> {
+        super::refuse_inside_workflow("engine.recover()", "call it from outside")?;
+        let mut recovered = Recovered::default();
+        let mut seen = std::collections::BTreeSet::new();
+        loop {
+            let orphans = self.inner.store.orphans(AT_ONCE + seen.len()).await?;
+            let fresh: Vec<_> = orphans
+                .into_iter()
+                .filter(|record| seen.insert(record.id.clone()))
+                .filter(|record| !self.inner.is_active(&record.id))
+                .collect();
+            if fresh.is_empty() {
+                return Ok(recovered);
+            }
+            let driving = fresh.into_iter().map(|record| self.recover_one(record));
+            for (id, result) in futures::future::join_all(driving).await {
+                match result {
+                    Ok(Some(execution)) => recovered.executions.push(execution),
+                    Ok(None) => {}
+                    Err(error) => recovered.failures.push((id, error)),
+                }
+            }
+        }
+    }
+
+    async fn recover_one(
+        &self,
+        record: ExecutionRecord,
+    ) -> (ExecutionId, Result<Option<Execution>, Error>) {
+        let id = record.id.clone();
+        (id, self.try_recover(record).await)
+    }
+
+    async fn try_recover(&self, record: ExecutionRecord) -> Result<Option<Execution>, Error> {
+        if self.has_living_parent(&record).await? {
+            return Ok(None);
+        }
+        let code = self.inner.registry.for_execution(&record, None)?;
+        let claimed = match self
+            .inner
+            .store
+            .claim(&record.id, self.inner.worker.id())
+            .await
+        {
+            Ok(claimed) => claimed,
+            Err(ClaimError::Held { .. } | ClaimError::NotFound) => return Ok(None),
+            Err(ClaimError::Failed(error)) => return Err(error.into()),
+        };
+        let begin = Begin::Claimed {
+            record: Box::new(claimed),
+            intent: Intent::Recover,
+        };
+        let driving = self.inner.drive(code, record.id.clone(), begin, None)?;
+        match driving.settled().await? {
+            Some(snapshot) => Execution::new(self.clone(), snapshot).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Whether a parent will take this one up: it is running, too, and has not let go of it.
+    async fn has_living_parent(&self, record: &ExecutionRecord) -> Result<bool, Error> {
+        let Some(parent) = &record.parent else {
+            return Ok(false);
+        };
+        let parent = self.inner.store.execution(parent).await?;
+        let lives = parent.is_some_and(|parent| parent.status == crate::execution::Status::Running);
+        if !lives {
+            return Ok(false);
+        }
+        let inbox = self.inner.store.inbox(record.key).await?;
+        Ok(!inbox
+            .iter()
+            .any(|message| message.kind == crate::store::MessageKind::Cancel))
+    }
+}
+
+/// An execution that nobody drives here was sent something. If it is to be cancelled, it is taken up for that.
+pub(super) async fn recover_cancelled(engine: &Arc<Inner>, id: &ExecutionId) -> Result<(), Error> {
+    let Some(record) = engine.store.execution(id).await? else {
+        return Ok(());
+    };
+    if record.status.is_finished() {
+        return Ok(());
+    }
+    let inbox = engine.store.inbox(record.key).await?;
+    if !inbox
+        .iter()
+        .any(|message| message.kind == crate::store::MessageKind::Cancel)
+    {
+        return Ok(());
+    }
+    let code = engine.registry.for_execution(&record, None)?;
+    match engine.store.claim(id, engine.worker.id()).await {
+        Ok(record) => {
+            let begin = Begin::Claimed {
+                record: Box::new(record),
+                intent: Intent::Recover,
+            };
+            engine
+                .drive(code, id.clone(), begin, None)?
+                .into_guard()
+                .detach();
+            Ok(())
+        }
+        Err(ClaimError::Held { .. } | ClaimError::NotFound) => Ok(()),
+        Err(ClaimError::Failed(error)) => Err(error.into()),
+    }
+}

@@ -1,0 +1,214 @@
+//! `resume`: goes on with an execution that paused, crashed or failed.
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures::future::BoxFuture;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::driver::{Answer, Begin, Intent};
+use super::workflow::{check_workflow, engine_for};
+use super::{Engine, invalid};
+use crate::error::Error;
+use crate::execution::{Execution, PausePoint, Snapshot, Status, Waiting};
+use crate::id::ExecutionId;
+use crate::payload::{Payload, PayloadError};
+use crate::store::{ClaimError, ExecutionRecord};
+use crate::workflow::WorkflowDef;
+
+/// Goes on with an execution until it finishes or pauses again; what
+/// [`Workflow::resume`](crate::Workflow::resume) and [`Engine::resume`] give.
+///
+/// | the execution is … | a resume … |
+/// |---|---|
+/// | paused | answers the one pause point that waits; with several, the one that [`at`](Resume::at) names |
+/// | crashed | replays what is recorded and goes on; bodies that were cut off run again |
+/// | failed | keeps every success and tries again the calls whose error escaped |
+/// | completed | runs nothing, writes nothing and returns the stored output |
+/// | cancelled, terminated | is refused: [`Error::AlreadyFinished`] |
+/// | driven by somebody alive | is refused: [`Error::AlreadyRunning`] |
+///
+/// A failed execution whose own code decided to fail has no call to try again: the code is replayed, and if it
+/// fails in the same way the execution is returned as it was.
+#[must_use = "a resume does nothing until it is awaited"]
+pub struct Resume<O>(Stage<O>);
+
+enum Stage<O> {
+    Described(Option<Description>),
+    Going(BoxFuture<'static, Result<Execution<O>, Error>>),
+}
+
+struct Description {
+    engine: Option<Engine>,
+    def: Option<&'static WorkflowDef>,
+    id: ExecutionId,
+    at: Option<String>,
+    value: Option<Result<Payload, PayloadError>>,
+}
+
+impl<O> Resume<O> {
+    pub(super) fn new(
+        engine: Option<Engine>,
+        def: Option<&'static WorkflowDef>,
+        id: ExecutionId,
+    ) -> Self {
+        Self(Stage::Described(Some(Description {
+            engine,
+            def,
+            id,
+            at: None,
+            value: None,
+        })))
+    }
+
+    /// Gives the pause point its value. A value of another type than it wants is refused before anything is
+    /// written.
+    pub fn with<T: Serialize + ?Sized>(mut self, value: &T) -> Self {
+        if let Stage::Described(Some(description)) = &mut self.0 {
+            description.value = Some(Payload::encode(value));
+        }
+        self
+    }
+
+    /// Names the pause point to answer, as `review` or, in a child, `child/review`. If that one does not wait
+    /// (any more), nothing happens but [`Error::NotPausedAt`]: a repeated resume never answers the next pause.
+    pub fn at(mut self, pause_point: impl Into<String>) -> Self {
+        if let Stage::Described(Some(description)) = &mut self.0 {
+            description.at = Some(pause_point.into());
+        }
+        self
+    }
+}
+
+impl<O: DeserializeOwned + 'static> Future for Resume<O> {
+    type Output = Result<Execution<O>, Error>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            match &mut self.0 {
+                Stage::Going(going) => return going.as_mut().poll(cx),
+                Stage::Described(description) => match description.take() {
+                    Some(description) => self.0 = Stage::Going(Box::pin(resume(description))),
+                    None => return Poll::Pending,
+                },
+            }
+        }
+    }
+}
+
+impl Engine {
+    /// Goes on with an execution of any registered workflow: see [`Resume`].
+    pub fn resume(&self, id: impl Into<ExecutionId>) -> Resume<serde_json::Value> {
+        Resume::new(Some(self.clone()), None, id.into())
+    }
+}
+
+async fn resume<O: DeserializeOwned>(description: Description) -> Result<Execution<O>, Error> {
+    let Description {
+        engine,
+        def,
+        id,
+        at,
+        value,
+    } = description;
+    let engine = engine_for(engine, "resume(..)", "resume it from outside").await?;
+    let what = || format!("value for a pause point of execution `{id}`");
+    let value = value.transpose().map_err(|error| invalid(what(), error))?;
+    if let Some(value) = &value {
+        engine.inner().check_size(value, what)?;
+    }
+    let answer = Answer { at, value };
+    let snapshot = resume_record(&engine, def, &id, answer).await?;
+    Execution::new(engine, snapshot)
+}
+
+async fn resume_record(
+    engine: &Engine,
+    def: Option<&'static WorkflowDef>,
+    id: &ExecutionId,
+    answer: Answer,
+) -> Result<Snapshot, Error> {
+    // A driver whose future was just dropped is on its way out: that was a crash, and this comes after it.
+    if let Some(active) = engine.inner().active.get(id)
+        && active.is_abandoned()
+    {
+        active.gone().await;
+    }
+    let record = engine.inner().record(id).await?;
+    if let Some(def) = def {
+        check_workflow(def, &record)?;
+    }
+    let intent = match record.status {
+        Status::Completed => return Ok(engine.inner().snapshot(record).await?),
+        Status::Cancelled | Status::Terminated => {
+            return Err(Error::AlreadyFinished {
+                id: id.clone(),
+                status: record.status,
+            });
+        }
+        _ if engine.inner().is_active(id) => {
+            return Err(Error::AlreadyRunning {
+                id: id.clone(),
+                by: "this process".to_owned(),
+            });
+        }
+        Status::Failed => Intent::Retry,
+        Status::Paused => {
+            check_pause(&record, &answer)?;
+            Intent::Answer(answer)
+        }
+        _ if answer.at.is_some() || answer.value.is_some() => Intent::Answer(answer),
+        _ => Intent::Recover,
+    };
+    let code = engine.inner().registry.for_execution(&record, def)?;
+    let record = claim(engine, id).await?;
+    let begin = Begin::Claimed {
+        record: Box::new(record),
+        intent,
+    };
+    let driving = engine.inner().drive(code, id.clone(), begin, None)?;
+    let settled = driving.settled().await?;
+    settled.ok_or_else(|| engine.inner().not_found(id))
+}
+
+/// Refuses an answer that fits no pause point, before anybody is disturbed.
+fn check_pause(record: &ExecutionRecord, answer: &Answer) -> Result<(), Error> {
+    let points = Waiting::read(record.waiting.as_ref()).pauses;
+    let point = super::driver::choose_pause(&record.id, &points, answer)?;
+    let wants = point.as_ref().and_then(PausePoint::wants);
+    match (wants, &answer.value) {
+        (Some(wanted), None) => Err(Error::ResumeValueRequired {
+            id: record.id.clone(),
+            name: point
+                .as_ref()
+                .map(PausePoint::full_name)
+                .unwrap_or_default(),
+            wanted: wanted.to_owned(),
+        }),
+        _ => Ok(()),
+    }
+}
+
+pub(super) async fn claim(engine: &Engine, id: &ExecutionId) -> Result<ExecutionRecord, Error> {
+    match engine
+        .inner()
+        .store
+        .claim(id, engine.inner().worker.id())
+        .await
+    {
+        Ok(record) => Ok(record),
+        Err(ClaimError::Held { by }) => Err(Error::AlreadyRunning { id: id.clone(), by }),
+        Err(ClaimError::NotFound) => Err(engine.inner().not_found(id)),
+        Err(ClaimError::Failed(error)) => Err(error.into()),
+    }
+}
+
+impl<O> fmt::Debug for Resume<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Resume").field(&PhantomData::<O>).finish()
+    }
+}

@@ -1,0 +1,356 @@
+//! The public `Error`, and failures as data.
+
+use std::fmt;
+
+use crate::event::EventKind;
+use crate::execution::Status;
+use crate::id::{EventSeq, ExecutionId};
+use crate::store::StoreError;
+
+mod asked;
+pub(crate) mod escape;
+mod failure;
+mod record;
+mod task_error;
+mod terminal;
+
+pub(crate) use asked::source_of;
+pub(crate) use failure::FailureData;
+pub use failure::{EscapedCall, Failure, FailureKind};
+pub use record::ErrorRecord;
+pub use task_error::{TaskError, TaskErrorKind, TaskFailure};
+pub use terminal::{Terminal, TerminalSource, terminal};
+
+/// What Flux itself could not do. A workflow that failed is not one of these: it is an
+/// [`Execution`](crate::Execution) with [`has_failed`](crate::Execution::has_failed).
+///
+/// Whatever the variant, the execution is as it was before the call.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The store holds no execution of this id.
+    #[error("there is no execution `{id}` in store `{store}`")]
+    ExecutionNotFound {
+        /// The id asked for.
+        id: ExecutionId,
+        /// Which store.
+        store: String,
+    },
+    /// The execution belongs to another workflow.
+    #[error("execution `{id}` belongs to workflow `{found}`, not to `{expected}`")]
+    WorkflowMismatch {
+        /// The execution.
+        id: ExecutionId,
+        /// The workflow asked for.
+        expected: String,
+        /// The workflow it belongs to.
+        found: String,
+    },
+    /// No workflow of this name is registered in this program.
+    #[error(
+        "no workflow `{name}` is registered in this program; registered are {}. \
+             A crate that nothing refers to registers nothing: `use my_flows as _;`",
+        List(available)
+    )]
+    WorkflowNotFound {
+        /// The name asked for.
+        name: String,
+        /// What is registered.
+        available: Vec<String>,
+    },
+    /// Two workflows have one name and version.
+    #[error(
+        "two workflows are named `{name}` version {version}: {first} and {second}; \
+             give one of them another `name` or `version`"
+    )]
+    DuplicateWorkflow {
+        /// The name.
+        name: String,
+        /// The version.
+        version: u32,
+        /// The module path of the one.
+        first: String,
+        /// The module path of the other.
+        second: String,
+    },
+    /// The execution was begun by a version of the workflow that this program cannot continue.
+    #[error(
+        "execution `{id}` was begun by version {recorded} of workflow `{workflow}`, and this program has {}; \
+             register that version too, or let the newer one take it over with `accepts`",
+        List(available)
+    )]
+    VersionMismatch {
+        /// The execution.
+        id: ExecutionId,
+        /// Its workflow.
+        workflow: String,
+        /// The version it was begun with.
+        recorded: u32,
+        /// The versions this program has.
+        available: Vec<String>,
+    },
+    /// The execution was written by a newer Flux.
+    #[error(
+        "execution `{id}` is of format {found}; this program reads formats up to {supported}: use a newer Flux"
+    )]
+    FormatTooNew {
+        /// The execution.
+        id: ExecutionId,
+        /// Its format.
+        found: u32,
+        /// The newest format this program reads.
+        supported: u32,
+    },
+    /// Somebody else drives the execution.
+    #[error("execution `{id}` is already running: it is driven by {by}")]
+    AlreadyRunning {
+        /// The execution.
+        id: ExecutionId,
+        /// Who drives it.
+        by: String,
+    },
+    /// The id is taken by an execution with another input.
+    #[error("execution `{id}` exists with another input: recorded `{recorded}`, given `{given}`")]
+    InputMismatch {
+        /// The execution.
+        id: ExecutionId,
+        /// Its input.
+        recorded: String,
+        /// The input given now.
+        given: String,
+    },
+    /// A value given to Flux cannot be recorded, or is not of the type that is wanted.
+    #[error("invalid {what}: at `{path}`: {message}")]
+    InvalidInput {
+        /// What was given, and for what.
+        what: String,
+        /// The JSON path of the guilty value; `.` is the whole.
+        path: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// A value is larger than the engine's payload limit.
+    #[error(
+        "{what} takes {size} bytes, and the payload limit is {limit}; \
+             store it elsewhere and record a reference, or raise `payload_limit` on the engine's builder"
+    )]
+    PayloadTooLarge {
+        /// Whose value.
+        what: String,
+        /// Its size in bytes.
+        size: usize,
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// Several pause points wait; say which with `.at(name)`.
+    #[error(
+        "execution `{id}` waits at several pause points: {}; say which with `.at(name)`",
+        List(names)
+    )]
+    AmbiguousPause {
+        /// The execution.
+        id: ExecutionId,
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// No pause point of this name waits: somebody may have answered it already.
+    #[error(
+        "execution `{id}` does not wait at pause point `{name}`; it {}",
+        WaitsAt(pending)
+    )]
+    NotPausedAt {
+        /// The execution.
+        id: ExecutionId,
+        /// The name asked for.
+        name: String,
+        /// The pause points that do wait.
+        pending: Vec<String>,
+    },
+    /// A value was given, and no pause point waits for one.
+    #[error("execution `{id}` waits at no pause point, so there is nothing to give a value to")]
+    NotPaused {
+        /// The execution.
+        id: ExecutionId,
+    },
+    /// The pause point wants a value.
+    #[error(
+        "pause point `{name}` of execution `{id}` wants a value of type `{wanted}`; give one with `.with(&value)`"
+    )]
+    ResumeValueRequired {
+        /// The execution.
+        id: ExecutionId,
+        /// The pause point.
+        name: String,
+        /// The type it wants.
+        wanted: String,
+    },
+    /// The code no longer matches the history: see [`NonDeterminism`].
+    #[error(transparent)]
+    NonDeterminism(Box<NonDeterminism>),
+    /// A recorded value is not of the type the code has today.
+    #[error(
+        "execution `{id}`, event {event}: the recorded {what} is no longer of the type the code has: at `{path}`: {message}; \
+             resume it with the build that wrote it, or let the type accept the old form"
+    )]
+    ReplayDecode {
+        /// The execution.
+        id: ExecutionId,
+        /// The event's number.
+        event: EventSeq,
+        /// Which value: `output of task `charge``.
+        what: String,
+        /// The JSON path of the guilty value.
+        path: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The execution has finished.
+    #[error("execution `{id}` has already finished: it is {status}")]
+    AlreadyFinished {
+        /// The execution.
+        id: ExecutionId,
+        /// How it ended.
+        status: Status,
+    },
+    /// The execution lost its owner while this call drove it.
+    #[error("execution `{id}` was taken over by another owner; nothing more was written from here")]
+    TakenOver {
+        /// The execution.
+        id: ExecutionId,
+    },
+    /// The driver of the execution was stopped, by a runtime that shut down, say. It is resumable.
+    #[error(
+        "execution `{id}` is no longer driven: its driver was stopped, as by a crash; `resume` goes on with it"
+    )]
+    Interrupted {
+        /// The execution.
+        id: ExecutionId,
+    },
+    /// A registered task needs state that the engine does not have.
+    #[error(
+        "task `{task}` needs `State<{state}>`, and the engine has none: add `.state(value)` to its builder"
+    )]
+    MissingState {
+        /// The task.
+        task: String,
+        /// The type it needs.
+        state: String,
+    },
+    /// `run`, `start`, `resume` or `signal` was used inside a workflow, where each replay would do it again.
+    #[error("`{what}` inside a workflow would happen again at every replay; {cure}")]
+    InsideWorkflow {
+        /// What was used.
+        what: String,
+        /// What to use instead.
+        cure: String,
+    },
+    /// The history is as long as a history may be.
+    #[error(
+        "execution `{id}` has {events} events, as many as a history may hold; \
+             begin anew with `ctx.continue_as_new(input)` before it grows so long"
+    )]
+    HistoryTooLong {
+        /// The execution.
+        id: ExecutionId,
+        /// How many events it has.
+        events: u32,
+    },
+    /// A setting that cannot be.
+    #[error("{0}")]
+    Configuration(String),
+    /// The store could not do its work; the execution stays resumable.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The code and the history of an execution disagree: the code has changed since.
+///
+/// Nothing was written and no attempt is used up; the code that wrote the history can go on with it.
+#[derive(Debug, Clone)]
+pub struct NonDeterminism {
+    /// The execution.
+    pub id: ExecutionId,
+    /// Its workflow.
+    pub workflow: String,
+    /// The event at which they part.
+    pub event: EventSeq,
+    /// What the history has there.
+    pub recorded: String,
+    /// What the code asked for instead.
+    pub found: String,
+    /// The line of the code that asked, where there is one.
+    pub site: Option<String>,
+    /// What else is worth knowing.
+    pub note: Option<String>,
+}
+
+impl std::error::Error for NonDeterminism {}
+
+impl fmt::Display for NonDeterminism {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            id,
+            workflow,
+            event,
+            recorded,
+            found,
+            site,
+            note,
+        } = self;
+        write!(
+            f,
+            "the code of workflow `{workflow}` no longer matches the history of execution `{id}`: "
+        )?;
+        write!(f, "event {event} has {recorded}, but the code {found}")?;
+        if let Some(site) = site {
+            write!(f, " at {site}")?;
+        }
+        write!(
+            f,
+            "; resume it with the code that wrote it, or guard the change with `flux::patched(\"..\")` or a new `version`"
+        )?;
+        note.iter().try_for_each(|note| write!(f, "; {note}"))
+    }
+}
+
+impl From<NonDeterminism> for Error {
+    fn from(error: NonDeterminism) -> Self {
+        Self::NonDeterminism(Box::new(error))
+    }
+}
+
+struct List<'a>(&'a [String]);
+
+impl fmt::Display for List<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return f.write_str("none");
+        }
+        for (i, item) in self.0.iter().enumerate() {
+            let comma = if i == 0 { "" } else { ", " };
+            write!(f, "{comma}`{item}`")?;
+        }
+        Ok(())
+    }
+}
+
+struct WaitsAt<'a>(&'a [String]);
+
+impl fmt::Display for WaitsAt<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            f.write_str("waits at none")
+        } else {
+            write!(f, "waits at {}", List(self.0))
+        }
+    }
+}
+
+/// The name and number an error shows for an event.
+pub(crate) fn describe_event(kind: EventKind, name: &str) -> String {
+    if name.is_empty() {
+        kind.to_string()
+    } else {
+        format!("{kind} `{name}`")
+    }
+}

@@ -1,0 +1,73 @@
+//! Errors as data: what the history keeps of a value that was once an error.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::payload::Payload;
+
+/// An error as it is recorded: enough to show it, and to have it back where its type allows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ErrorRecord {
+    /// The Rust type, as `std::any::type_name` gives it.
+    #[serde(rename = "type")]
+    pub type_name: String,
+    /// Its `Display`.
+    pub message: String,
+    /// The `Display` of each source, outermost first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chain: Vec<String>,
+    /// The value itself, where its type is `Serialize`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub json: Option<Payload>,
+}
+
+impl ErrorRecord {
+    /// An error of Flux's own making, which has no user type behind it.
+    pub fn message(message: impl Into<String>) -> Self {
+        Self {
+            type_name: String::new(),
+            message: message.into(),
+            chain: Vec::new(),
+            json: None,
+        }
+    }
+
+    /// Has the value back, if it is recorded whole and of this type.
+    pub fn downcast<E: DeserializeOwned>(&self) -> Option<E> {
+        let same_type = self.type_name == std::any::type_name::<E>();
+        self.json.as_ref().filter(|_| same_type)?.decode().ok()
+    }
+
+    /// The recorded sources as a chain of errors.
+    pub(crate) fn source(&self) -> Option<Arc<Cause>> {
+        self.chain.iter().rev().fold(None, |source, message| {
+            Some(Arc::new(Cause {
+                message: message.clone(),
+                source,
+            }))
+        })
+    }
+}
+
+/// A recorded source: its message is all that is left of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Cause {
+    message: String,
+    source: Option<Arc<Cause>>,
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl StdError for Cause {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|cause| cause as _)
+    }
+}

@@ -1,0 +1,255 @@
+//! What is written down. The wire format of a history lives here and nowhere else.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+use crate::clock::Timestamp;
+use crate::id::EventSeq;
+use crate::payload::Payload;
+
+/// The version of this format, kept with every execution; a later engine reads all earlier ones.
+pub const FORMAT: u32 = 1;
+
+/// One row of a history, in the shape it is stored in.
+///
+/// What matching needs (kind, name, payload) stands in fields of its own; what only a reader or an
+/// error message needs stands in `meta`, which a replay does not decode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Its number, from 1, without gaps.
+    pub seq: EventSeq,
+    /// When it was delivered or asked for.
+    pub at: Timestamp,
+    /// What happened.
+    pub kind: EventKind,
+    /// For a call: the delivery that made the code ask for it. For what happens to a call: that call.
+    pub refers: Option<EventSeq>,
+    /// The name of the workflow, task, signal, pause point, value or key.
+    pub name: Option<Arc<str>>,
+    /// Input, output, value or error, as JSON.
+    pub payload: Option<Payload>,
+    /// The rest, as JSON: source line, due time, attempt, and so on.
+    pub meta: Option<Payload>,
+}
+
+impl Event {
+    /// Decodes `meta`; fields that are absent take their defaults.
+    pub(crate) fn meta<T: DeserializeOwned + Default>(&self) -> T {
+        self.meta
+            .as_ref()
+            .and_then(|meta| meta.decode().ok())
+            .unwrap_or_default()
+    }
+
+    /// The recorded name, or nothing.
+    pub(crate) fn name_str(&self) -> &str {
+        self.name.as_deref().unwrap_or_default()
+    }
+}
+
+macro_rules! event_kinds {
+    ($($(#[$doc:meta])* $kind:ident = $code:literal, $text:literal;)*) => {
+        /// What an event says happened. The numbers are the stored form and never change.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        #[non_exhaustive]
+        #[repr(u8)]
+        pub enum EventKind { $($(#[$doc])* $kind = $code,)* }
+
+        impl EventKind {
+            /// Every kind, in the order of the stored numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$kind,)*];
+
+            /// The kind a stored number stands for.
+            pub const fn from_code(code: i64) -> Option<Self> {
+                match code { $($code => Some(Self::$kind),)* _ => None }
+            }
+
+            /// The name shown to people, like `TASK_COMPLETED`.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$kind => $text,)* }
+            }
+        }
+    };
+}
+
+event_kinds! {
+    /// The execution began; payload: its input; name: its workflow.
+    WorkflowStarted = 1, "WORKFLOW_STARTED";
+    /// The workflow returned; payload: its output.
+    WorkflowCompleted = 2, "WORKFLOW_COMPLETED";
+    /// The workflow failed; payload: the failure.
+    WorkflowFailed = 3, "WORKFLOW_FAILED";
+    /// The execution was cancelled.
+    WorkflowCancelled = 4, "WORKFLOW_CANCELLED";
+    /// The execution was terminated.
+    WorkflowTerminated = 5, "WORKFLOW_TERMINATED";
+    /// The workflow began anew under the same id; payload: its new input.
+    ContinuedAsNew = 6, "CONTINUED_AS_NEW";
+    /// A failed execution was resumed, or a failed attempt of the workflow repeated.
+    Rewound = 7, "REWOUND";
+    /// Something that is not durable woke the workflow.
+    Woken = 8, "WOKEN";
+    /// The code asked for a task; payload: its input.
+    TaskStarted = 10, "TASK_STARTED";
+    /// A task returned; payload: its output.
+    TaskCompleted = 11, "TASK_COMPLETED";
+    /// A task failed for good; payload: the error.
+    TaskFailed = 12, "TASK_FAILED";
+    /// One attempt failed and another follows; payload: the error.
+    TaskAttemptFailed = 13, "TASK_ATTEMPT_FAILED";
+    /// A body was cut off by the death of its process, and will run again.
+    TaskInterrupted = 14, "TASK_INTERRUPTED";
+    /// A call took the result recorded before a rewind; payload: that result.
+    CallReused = 15, "CALL_REUSED";
+    /// The code dropped a call before its end.
+    CallCancelled = 16, "CALL_CANCELLED";
+    /// The body of a dropped call returned all the same; payload: its output, which nobody is given.
+    TaskDiscarded = 17, "TASK_DISCARDED";
+    /// The code asked for a timer.
+    TimerStarted = 20, "TIMER_STARTED";
+    /// A timer came due.
+    TimerFired = 21, "TIMER_FIRED";
+    /// The code waits for a signal.
+    SignalAwaited = 30, "SIGNAL_AWAITED";
+    /// A waiting call took a signal; payload: its value.
+    SignalReceived = 31, "SIGNAL_RECEIVED";
+    /// The code reached a pause point.
+    PauseReached = 40, "PAUSE_REACHED";
+    /// Somebody answered a pause point; payload: the value given.
+    PauseAnswered = 41, "PAUSE_ANSWERED";
+    /// The code called another workflow; payload: its input.
+    ChildStarted = 50, "CHILD_STARTED";
+    /// A child returned; payload: its output.
+    ChildCompleted = 51, "CHILD_COMPLETED";
+    /// A child failed; payload: the error.
+    ChildFailed = 52, "CHILD_FAILED";
+    /// A random value was drawn; name: what sort; payload: the value.
+    ValueRecorded = 60, "VALUE_RECORDED";
+    /// The code took the new side of a patch; name: its id.
+    Patched = 61, "PATCHED";
+    /// The workflow published a value; name: its key; payload: the value.
+    Published = 62, "PUBLISHED";
+}
+
+impl EventKind {
+    /// The stored number.
+    pub const fn code(self) -> i64 {
+        self as i64
+    }
+
+    /// Whether code can have asked for this: a call that a later event answers.
+    pub(crate) const fn is_call(self) -> bool {
+        matches!(
+            self,
+            Self::TaskStarted
+                | Self::TimerStarted
+                | Self::SignalAwaited
+                | Self::PauseReached
+                | Self::ChildStarted
+        )
+    }
+
+    /// Whether it belongs to the delivery before it: what the code then asked for, or its end.
+    pub(crate) const fn is_asked(self) -> bool {
+        self.is_call()
+            || self.is_end()
+            || matches!(
+                self,
+                Self::CallCancelled | Self::ValueRecorded | Self::Patched | Self::Published
+            )
+    }
+
+    /// Whether this ends a call and is handed to the code that waits for it.
+    pub(crate) const fn is_completion(self) -> bool {
+        matches!(
+            self,
+            Self::TaskCompleted
+                | Self::TaskFailed
+                | Self::CallReused
+                | Self::TimerFired
+                | Self::SignalReceived
+                | Self::PauseAnswered
+                | Self::ChildCompleted
+                | Self::ChildFailed
+        )
+    }
+
+    /// Whether the call is answered by values that others send, one for each call.
+    pub(crate) const fn takes_from_a_queue(self) -> bool {
+        matches!(self, Self::SignalAwaited | Self::PauseReached)
+    }
+
+    /// Whether nothing follows it but a resume.
+    pub(crate) const fn is_end(self) -> bool {
+        matches!(
+            self,
+            Self::WorkflowCompleted
+                | Self::WorkflowFailed
+                | Self::WorkflowCancelled
+                | Self::WorkflowTerminated
+        )
+    }
+}
+
+impl fmt::Display for EventKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// `meta` of `WorkflowStarted`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct StartedMeta {
+    #[serde(default)]
+    pub(crate) version: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) parent: Option<Arc<str>>,
+}
+
+/// `meta` of every call: where it stands in the source, and when a timer is due.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct CallMeta {
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub(crate) site: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) due: Option<Timestamp>,
+    /// Of a child: its execution id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) child: Option<Arc<str>>,
+}
+
+/// `meta` of what happens to a task: how many attempts were made, and when the next is due.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct AttemptMeta {
+    #[serde(default)]
+    pub(crate) attempt: u32,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) due: Option<Timestamp>,
+    /// Of `CallReused`: the event whose result it took.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) from: Option<EventSeq>,
+    /// Of `TaskInterrupted`: whether the body may not have begun; then the attempt keeps its number.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) uncertain: bool,
+    /// Of `TaskAttemptFailed`: the attempts are spent and the fallback follows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) fallback: bool,
+}
+
+/// `meta` of `Rewound`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct RewoundMeta {
+    /// The first event that no longer counts.
+    pub(crate) to: u32,
+    /// The events before this one that still count, first and last of each run, in order.
+    pub(crate) kept: Vec<(u32, u32)>,
+    /// The calls that get another try.
+    pub(crate) retry: Vec<EventSeq>,
+    /// The attempt of the workflow that begins here.
+    pub(crate) attempt: u32,
+    /// The attempt that opened the present budget of `max_attempts`.
+    pub(crate) budget_from: u32,
+}

@@ -1,0 +1,16 @@
+//! What callers get back.
+
+mod handle;
+mod snapshot;
+mod status;
+mod tasks;
+mod view;
+mod waiting;
+
+pub use handle::Handle;
+pub(crate) use snapshot::Snapshot;
+pub use status::{Status, UnknownStatus};
+pub use tasks::{TaskInfo, TaskStatus};
+pub use view::{Execution, NotCompleted};
+pub use waiting::PausePoint;
+pub(crate) use waiting::Waiting;

@@ -1,0 +1,46 @@
+//! An execution at one moment, before its output is decoded.
+
+use crate::error::FailureData;
+use crate::event::EventKind;
+use crate::payload::Payload;
+use crate::store::{ExecutionRecord, Store, StoreError};
+
+/// The row of an execution and, where it has finished, what it came to.
+#[derive(Clone, Debug)]
+pub(crate) struct Snapshot {
+    pub(crate) record: ExecutionRecord,
+    pub(crate) output: Option<Payload>,
+    pub(crate) failure: Option<FailureData>,
+}
+
+impl Snapshot {
+    pub(crate) fn unfinished(record: ExecutionRecord) -> Self {
+        Self {
+            record,
+            output: None,
+            failure: None,
+        }
+    }
+
+    /// Reads what a finished execution came to; its last event tells.
+    pub(crate) async fn read(
+        store: &dyn Store,
+        record: ExecutionRecord,
+    ) -> Result<Self, StoreError> {
+        if !record.status.is_finished() {
+            return Ok(Self::unfinished(record));
+        }
+        let last = store.last_event(record.key).await?;
+        let mut snapshot = Self::unfinished(record);
+        if let Some(event) = last {
+            match event.kind {
+                EventKind::WorkflowCompleted => snapshot.output = event.payload,
+                EventKind::WorkflowFailed => {
+                    snapshot.failure = event.payload.and_then(|payload| payload.decode().ok());
+                }
+                _ => {}
+            }
+        }
+        Ok(snapshot)
+    }
+}

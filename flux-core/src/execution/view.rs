@@ -1,0 +1,290 @@
+//! `Execution`: one run of a workflow, seen from outside.
+
+use std::fmt;
+use std::time::{Duration, SystemTime};
+
+use serde::de::DeserializeOwned;
+
+use super::snapshot::Snapshot;
+use super::status::Status;
+use super::tasks::{TaskInfo, tasks_of};
+use super::waiting::{PausePoint, Waiting};
+use crate::engine::Engine;
+use crate::error::{Error, Failure};
+use crate::event::Event;
+use crate::id::{EventSeq, ExecutionId};
+use crate::payload::Payload;
+
+/// One run of a workflow, as it was at one moment.
+///
+/// It is a snapshot: it does not change when the execution goes on. The history is read from the store on
+/// demand, with [`events`](Self::events) and [`tasks`](Self::tasks).
+#[derive(Clone)]
+pub struct Execution<O = serde_json::Value> {
+    engine: Engine,
+    snapshot: Snapshot,
+    output: Option<O>,
+    failure: Option<Failure>,
+    pauses: Vec<PausePoint>,
+}
+
+impl<O: DeserializeOwned> Execution<O> {
+    /// Decodes a snapshot's output.
+    pub(crate) fn new(engine: Engine, snapshot: Snapshot) -> Result<Self, Error> {
+        let output = match &snapshot.output {
+            Some(payload) => Some(decode_output(payload, &snapshot)?),
+            None => None,
+        };
+        let failure = snapshot.failure.clone().map(Failure::new);
+        let pauses = match snapshot.record.status {
+            status if status.is_finished() => Vec::new(),
+            _ => Waiting::read(snapshot.record.waiting.as_ref()).pauses,
+        };
+        Ok(Self {
+            engine,
+            snapshot,
+            output,
+            failure,
+            pauses,
+        })
+    }
+}
+
+fn decode_output<O: DeserializeOwned>(payload: &Payload, snapshot: &Snapshot) -> Result<O, Error> {
+    payload.decode().map_err(|error| Error::ReplayDecode {
+        id: snapshot.record.id.clone(),
+        event: EventSeq::FIRST,
+        what: format!("output of workflow `{}`", snapshot.record.workflow),
+        path: error.path,
+        message: error.message,
+    })
+}
+
+impl<O> Execution<O> {
+    /// Its id.
+    pub fn execution_id(&self) -> &ExecutionId {
+        &self.snapshot.record.id
+    }
+
+    /// Its workflow's name.
+    pub fn workflow(&self) -> &str {
+        &self.snapshot.record.workflow
+    }
+
+    /// The version of the workflow it was begun with.
+    pub fn version(&self) -> u32 {
+        self.snapshot.record.version
+    }
+
+    /// Where it stands.
+    pub fn status(&self) -> Status {
+        self.snapshot.record.status
+    }
+
+    /// Whether it waits for a `resume` and nothing else is at work.
+    pub fn is_paused(&self) -> bool {
+        self.status() == Status::Paused
+    }
+
+    /// The name of the pause point that waits, the first if there are several.
+    pub fn pause_point(&self) -> Option<&str> {
+        self.pauses.first().map(PausePoint::name)
+    }
+
+    /// The pause points that wait, its own and those of its children.
+    pub fn pause_points(&self) -> &[PausePoint] {
+        &self.pauses
+    }
+
+    /// Whether it has ended, in whatever way.
+    pub fn has_finished(&self) -> bool {
+        self.status().is_finished()
+    }
+
+    /// Whether it returned its output.
+    pub fn has_succeeded(&self) -> bool {
+        self.status() == Status::Completed
+    }
+
+    /// Whether it returned an error, panicked or ran out of time.
+    pub fn has_failed(&self) -> bool {
+        self.status() == Status::Failed
+    }
+
+    /// Whether it was cancelled.
+    pub fn is_cancelled(&self) -> bool {
+        self.status() == Status::Cancelled
+    }
+
+    /// What it returned, once it has succeeded.
+    pub fn output(&self) -> Option<&O> {
+        self.output.as_ref()
+    }
+
+    /// Why it failed, if it did.
+    pub fn failure(&self) -> Option<&Failure> {
+        self.failure.as_ref()
+    }
+
+    /// What it returned, or why there is nothing: for those who like `?`.
+    pub fn into_result(self) -> Result<O, NotCompleted> {
+        if let Some(output) = self.output {
+            return Ok(output);
+        }
+        let id = self.snapshot.record.id;
+        Err(match self.failure {
+            Some(failure) => NotCompleted::Failed { id, failure },
+            None => NotCompleted::Unfinished {
+                id,
+                status: self.snapshot.record.status,
+            },
+        })
+    }
+
+    /// Which attempt of the workflow it is in, from 1.
+    pub fn attempt(&self) -> u32 {
+        self.snapshot.record.attempt
+    }
+
+    /// When it was created.
+    pub fn created_at(&self) -> SystemTime {
+        self.snapshot.record.created_at.into()
+    }
+
+    /// When its code first ran; `None` while it is queued.
+    pub fn started_at(&self) -> Option<SystemTime> {
+        (self.status() != Status::Pending).then(|| self.created_at())
+    }
+
+    /// When it ended.
+    pub fn finished_at(&self) -> Option<SystemTime> {
+        self.snapshot.record.finished_at.map(Into::into)
+    }
+
+    /// From its start to its end; for one that goes on, to now.
+    pub fn duration(&self) -> Duration {
+        let record = &self.snapshot.record;
+        record
+            .finished_at
+            .unwrap_or_else(|| self.engine.now())
+            .since(record.created_at)
+    }
+
+    /// The execution that called it.
+    pub fn parent(&self) -> Option<&ExecutionId> {
+        self.snapshot.record.parent.as_ref()
+    }
+
+    /// When its next timer or retry is due.
+    pub fn wakes_at(&self) -> Option<SystemTime> {
+        self.snapshot.record.wake_at.map(Into::into)
+    }
+
+    /// The names of the signals it waits for.
+    pub fn awaited_signals(&self) -> Vec<String> {
+        Waiting::read(self.snapshot.record.waiting.as_ref()).signals
+    }
+
+    /// Reads its history, all of it.
+    pub async fn events(&self) -> Result<Vec<Event>, Error> {
+        self.engine.history(self.execution_id()).await
+    }
+
+    /// Reads what became of each task, in the order they were called.
+    pub async fn tasks(&self) -> Result<Vec<TaskInfo>, Error> {
+        Ok(tasks_of(&self.events().await?))
+    }
+
+    /// Reads the value last published under `key`.
+    pub async fn published<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
+        self.engine.published(self.execution_id(), key).await
+    }
+}
+
+impl<O: fmt::Debug> fmt::Debug for Execution<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Execution");
+        debug
+            .field("execution_id", self.execution_id())
+            .field("workflow", &self.workflow())
+            .field("version", &self.version())
+            .field("status", &self.status())
+            .field("attempt", &self.attempt())
+            .field("duration", &self.duration());
+        if !self.pauses.is_empty() {
+            debug.field(
+                "pause_points",
+                &self
+                    .pauses
+                    .iter()
+                    .map(PausePoint::full_name)
+                    .collect::<Vec<_>>(),
+            );
+        }
+        if let Some(output) = &self.output {
+            debug.field("output", output);
+        }
+        if let Some(failure) = &self.failure {
+            debug.field("failure", failure);
+        }
+        debug.finish_non_exhaustive()
+    }
+}
+
+/// One line: workflow, id, status, and what matters most about it.
+impl<O> fmt::Display for Execution<O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} {} {}",
+            self.workflow(),
+            self.execution_id(),
+            self.status()
+        )?;
+        let took = humantime::format_duration(Duration::from_millis(
+            u64::try_from(self.duration().as_millis()).unwrap_or(u64::MAX),
+        ));
+        match (&self.failure, self.pauses.first()) {
+            (Some(failure), _) if failure.escaped().is_empty() => {
+                write!(
+                    f,
+                    " after {took}: {failure} (no failed call to retry: the workflow itself decided to fail)"
+                )
+            }
+            (Some(failure), _) => write!(f, " after {took}: {failure}"),
+            (None, Some(_)) => {
+                let names: Vec<_> = self
+                    .pauses
+                    .iter()
+                    .map(|point| format!("`{}`", point.full_name()))
+                    .collect();
+                write!(f, " at {}", names.join(", "))
+            }
+            _ if self.has_finished() => write!(f, " after {took}"),
+            _ => write!(f, " for {took}"),
+        }
+    }
+}
+
+/// Why an execution has no output: see [`Execution::into_result`].
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum NotCompleted {
+    /// It failed.
+    #[error("execution `{id}` failed")]
+    Failed {
+        /// The execution.
+        id: ExecutionId,
+        /// Why.
+        #[source]
+        failure: Failure,
+    },
+    /// It has not ended, or was ended without an output.
+    #[error("execution `{id}` has no output: it is {status}")]
+    Unfinished {
+        /// The execution.
+        id: ExecutionId,
+        /// Where it stands.
+        status: Status,
+    },
+}

@@ -1,0 +1,40 @@
+//! What the expansions of the macros call, and nothing else. No part of the public API: it changes with them.
+//!
+//! A type that does not meet a requirement should give one error, in Flux's words, on the user's token. So each
+//! requirement is *probed* into a constant (`probe`), one assertion says what is wrong if it is false (`assert`), and
+//! everything else goes through a trait with a `const bool` that is implemented either way (`value`, `describe`).
+
+mod assert;
+mod describe;
+mod probe;
+mod returns;
+mod start;
+mod value;
+
+pub use std::format;
+pub use std::ops::RangeInclusive;
+pub use std::option::Option;
+pub use std::result::Result;
+pub use std::time::Duration;
+
+pub use crate::context::{ExecutionContext, RawContext, TaskCall, task_call};
+pub use crate::engine::Workflow;
+pub use crate::payload::{Payload, PayloadError};
+pub use crate::registry::{TaskEntry, WorkflowEntry};
+pub use crate::retry::Backoff;
+pub use crate::task::{BodyError, BodyResult, StartError, Started, States, TaskDef, TaskOptions};
+pub use crate::workflow::{WorkflowDef, WorkflowFuture, WorkflowOptions};
+
+pub use assert::{
+    ErrorType, Fallible, FirstParameter, Injected, NameArgument, NotState, RecordableArgument,
+    RecordableInput, RecordableOutput, ResultOf, assert_argument, assert_context, assert_error,
+    assert_input, assert_name_part, assert_not_state, assert_output,
+};
+pub use describe::{
+    See, SeeAnything, SeeBoxed, SeeDisplay, SeeError, SeeLocal, SeeName, SeeNoValue, SeeValue,
+    Seen, body_error, describe_dyn,
+};
+pub use probe::{Otherwise, Probe};
+pub use returns::{Given, GivenAtOnce, IntoResultOf, Returns, finish};
+pub use start::{decode_args, reencode, run_async, run_blocking, run_workflow, start_recorded};
+pub use value::{Argument, Context, Input, NamePart, Output, no_workflow};

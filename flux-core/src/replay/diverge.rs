@@ -1,0 +1,169 @@
+//! Where the code and the history part, and how that is told.
+
+use crate::context::shared::{Call, Fault};
+use crate::error::{Error, NonDeterminism, describe_event};
+use crate::event::{Event, EventKind};
+use crate::id::{EventSeq, ExecutionId};
+use crate::payload::PayloadError;
+
+use super::matching::site_text;
+
+/// Why a delivery could not be carried out. Nothing of it may be written.
+#[derive(Debug, Clone)]
+pub(crate) enum Stop {
+    /// The code no longer matches the history.
+    Diverged(Divergence),
+    /// A recorded value is not of the type the code has today.
+    Decode {
+        event: EventSeq,
+        what: String,
+        error: PayloadError,
+    },
+}
+
+/// The point where code and history part.
+#[derive(Debug, Clone)]
+pub(crate) struct Divergence {
+    pub(crate) event: EventSeq,
+    pub(crate) recorded: String,
+    pub(crate) found: String,
+    pub(crate) site: Option<String>,
+    /// The code was woken by something that is not durable before this point.
+    pub(crate) foreign: bool,
+}
+
+impl Divergence {
+    /// The history has a call that the code did not ask for; `instead` is one it did.
+    pub(crate) fn not_asked(recorded: &Event, instead: Option<&Call>) -> Self {
+        Self {
+            event: recorded.seq,
+            recorded: describe_recorded(recorded),
+            found: instead.map_or_else(|| "did not ask for it".to_owned(), asked_for),
+            site: instead.map(|call| site_text(call.site)),
+            foreign: false,
+        }
+    }
+
+    /// The code asked for a call that the history does not have at this delivery.
+    pub(crate) fn not_recorded(at: EventSeq, call: &Call) -> Self {
+        Self {
+            event: at,
+            recorded: "no such call after it".to_owned(),
+            found: asked_for(call),
+            site: Some(site_text(call.site)),
+            foreign: false,
+        }
+    }
+
+    /// The history answers a call that the code never made.
+    pub(crate) fn nobody_waits(arrival: &Event) -> Self {
+        Self::plain(arrival, "made no call that this could answer")
+    }
+
+    /// The code ended and the history goes on.
+    pub(crate) fn ended_early(next: &Event) -> Self {
+        Self::plain(next, "has ended before it")
+    }
+
+    /// The history drops a call that the code still holds, or the other way round.
+    pub(crate) fn not_dropped(recorded: &Event) -> Self {
+        Self::plain(recorded, "still holds that call")
+    }
+
+    pub(crate) fn dropped(at: EventSeq, call: EventSeq) -> Self {
+        Self {
+            event: at,
+            recorded: format!("no cancellation of call {call} after it"),
+            found: format!("dropped call {call} there"),
+            site: None,
+            foreign: false,
+        }
+    }
+
+    pub(crate) fn plain(event: &Event, found: &str) -> Self {
+        Self {
+            event: event.seq,
+            recorded: describe_recorded(event),
+            found: found.to_owned(),
+            site: None,
+            foreign: false,
+        }
+    }
+}
+
+impl Stop {
+    /// What a fault of the code means at `delivery`.
+    pub(crate) fn from_fault(fault: Fault, delivery: EventSeq) -> Self {
+        match fault {
+            Fault::Decode { event, what, error } => Self::Decode { event, what, error },
+            Fault::Value { kind, name, site } => Self::Diverged(Divergence {
+                event: delivery,
+                recorded: "no such value after it".to_owned(),
+                found: format!("asked for {}", describe_event(kind, &name)),
+                site: Some(site_text(site)),
+                foreign: false,
+            }),
+        }
+    }
+
+    /// The error a caller gets.
+    pub(crate) fn into_error(self, id: &ExecutionId, workflow: &str) -> Error {
+        match self {
+            Self::Diverged(divergence) => NonDeterminism {
+                id: id.clone(),
+                workflow: workflow.to_owned(),
+                event: divergence.event,
+                recorded: divergence.recorded,
+                found: divergence.found,
+                site: divergence.site,
+                note: divergence.foreign.then(|| FOREIGN.to_owned()),
+            }
+            .into(),
+            Self::Decode { event, what, error } => Error::ReplayDecode {
+                id: id.clone(),
+                event,
+                what,
+                path: error.path,
+                message: error.message,
+            },
+        }
+    }
+}
+
+const FOREIGN: &str = "this workflow awaits something that is not durable (a timer of `tokio`, a socket, a spawned \
+                       task) and that may be the reason: do it in a task or a `flux::step`";
+
+fn describe_recorded(event: &Event) -> String {
+    let what = describe_event(event.kind, event.name_str());
+    match &event.payload {
+        Some(payload) if event.kind.is_call() && payload.as_str() != "null" => {
+            format!("{what} with input {}", clip(payload.as_str()))
+        }
+        _ => what,
+    }
+}
+
+fn asked_for(call: &Call) -> String {
+    let what = match call.kind {
+        EventKind::TaskStarted => "task",
+        EventKind::TimerStarted => "timer",
+        EventKind::SignalAwaited => "signal",
+        EventKind::PauseReached => "pause point",
+        EventKind::ChildStarted => "child workflow",
+        _ => "call",
+    };
+    let input = call.input.as_ref().filter(|input| input.as_str() != "null");
+    let input = input
+        .map(|input| format!(" with input {}", clip(input.as_str())))
+        .unwrap_or_default();
+    format!("asked for {what} `{}`{input}", call.name)
+}
+
+/// Long inputs are cut: the point of an error is to find the line.
+fn clip(text: &str) -> String {
+    const LIMIT: usize = 200;
+    match text.char_indices().nth(LIMIT) {
+        Some((end, _)) => format!("`{}…`", &text[..end]),
+        None => format!("`{text}`"),
+    }
+}

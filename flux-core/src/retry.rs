@@ -1,0 +1,70 @@
+//! Attempt to delay: plain arithmetic.
+
+use std::time::Duration;
+
+/// The wait before the next attempt.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Backoff {
+    /// The same wait every time.
+    Fixed(Duration),
+    /// A wait that grows by `factor` with every attempt, up to `max`.
+    Exponential {
+        /// The wait after the first failed attempt.
+        initial: Duration,
+        /// What each further wait is multiplied with.
+        factor: f64,
+        /// The longest wait.
+        max: Duration,
+    },
+}
+
+impl Backoff {
+    /// What holds where nothing is said: 1 s, doubled each time, at most 60 s.
+    pub const DEFAULT: Self = Self::Exponential {
+        initial: Duration::from_secs(1),
+        factor: 2.0,
+        max: Duration::from_mins(1),
+    };
+
+    /// The wait after failed attempt `attempt` (from 1), before jitter.
+    pub fn delay(&self, attempt: u32) -> Duration {
+        match *self {
+            Self::Fixed(delay) => delay,
+            Self::Exponential {
+                initial,
+                factor,
+                max,
+            } => {
+                let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
+                let seconds = initial.as_secs_f64() * factor.powi(exponent);
+                Duration::try_from_secs_f64(seconds).unwrap_or(max).min(max)
+            }
+        }
+    }
+
+    /// The same with jitter, so that what failed together does not come back together: up to a
+    /// fifth longer, `random` being from 0 to 1.
+    pub fn jittered(&self, attempt: u32, random: f64) -> Duration {
+        self.delay(attempt)
+            .mul_f64(1.0 + random.clamp(0.0, 1.0) / 5.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_doubles_until_its_limit() {
+        let backoff = Backoff::DEFAULT;
+        let waits: Vec<u64> = (1..=8)
+            .map(|attempt| backoff.delay(attempt).as_secs())
+            .collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+    }
+
+    #[test]
+    fn a_wait_beyond_all_numbers_is_its_limit() {
+        assert_eq!(Backoff::DEFAULT.delay(u32::MAX), Duration::from_mins(1));
+    }
+}

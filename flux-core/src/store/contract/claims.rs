@@ -1,0 +1,171 @@
+//! Ownership: claimed, released, and inherited from the dead.
+
+use std::sync::Arc;
+
+use futures::future::join_all;
+
+use super::given::{change, commit, create, create_ownerless, extend, record, set};
+use crate::execution::Status;
+use crate::id::{Epoch, ExecutionId};
+use crate::store::{Change, ClaimError, Commit, CommitError, Store, Target};
+
+/// While the owner lives nobody else gets the execution, and the refusal says who has it.
+pub async fn a_living_owner_is_not_robbed(store: Arc<dyn Store>) {
+    let (owner, other) = (store.join().await.unwrap(), store.join().await.unwrap());
+    assert_ne!(owner.id(), other.id());
+    let key = create(&store, "a", owner.id()).await;
+    match store.claim(&ExecutionId::from("a"), other.id()).await {
+        Err(ClaimError::Held { by }) => assert!(!by.is_empty()),
+        refused => panic!("not held: {refused:?}"),
+    }
+    assert_eq!(record(&store, "a").await.owner, Some(owner.id()));
+    extend(&store, key, Epoch(1), 2, 2).await.unwrap();
+}
+
+/// A dropped guard frees what it owned; the heir gets a new epoch.
+pub async fn a_departed_owner_is_replaced(store: Arc<dyn Store>) {
+    let (owner, heir) = (store.join().await.unwrap(), store.join().await.unwrap());
+    create(&store, "a", owner.id()).await;
+    drop(owner);
+    let row = store
+        .claim(&ExecutionId::from("a"), heir.id())
+        .await
+        .unwrap();
+    assert_eq!((row.owner, row.epoch), (Some(heir.id()), Epoch(2)));
+    assert_eq!(record(&store, "a").await, row);
+}
+
+/// Claiming again what one owns makes one's earlier claim stale.
+pub async fn an_owner_may_claim_again(store: Arc<dyn Store>) {
+    let owner = store.join().await.unwrap();
+    let key = create(&store, "a", owner.id()).await;
+    let row = store
+        .claim(&ExecutionId::from("a"), owner.id())
+        .await
+        .unwrap();
+    assert_eq!(row.epoch, Epoch(2));
+    assert!(matches!(
+        extend(&store, key, Epoch(1), 2, 2).await,
+        Err(CommitError::Fenced)
+    ));
+    extend(&store, key, row.epoch, 2, 2).await.unwrap();
+}
+
+/// A released execution has no owner and can be claimed at once.
+pub async fn a_released_execution_is_free(store: Arc<dyn Store>) {
+    let (owner, heir) = (store.join().await.unwrap(), store.join().await.unwrap());
+    let key = create(&store, "a", owner.id()).await;
+    store.release(key, Epoch(1)).await.unwrap();
+    assert_eq!(record(&store, "a").await.owner, None);
+    assert_eq!(
+        store
+            .claim(&ExecutionId::from("a"), heir.id())
+            .await
+            .unwrap()
+            .epoch,
+        Epoch(2)
+    );
+}
+
+/// A commit can give the execution up, whatever its status.
+pub async fn a_commit_may_release(store: Arc<dyn Store>) {
+    let (owner, heir) = (store.join().await.unwrap(), store.join().await.unwrap());
+    for status in Status::ALL {
+        let id = format!("e{status}");
+        let key = create(&store, &id, owner.id()).await;
+        set(
+            &store,
+            key,
+            Change {
+                release: true,
+                ..change(status)
+            },
+        )
+        .await;
+        assert_eq!(record(&store, &id).await.owner, None);
+        let row = store
+            .claim(&ExecutionId::from(id), heir.id())
+            .await
+            .unwrap();
+        assert_eq!((row.status, row.owner), (status, Some(heir.id())));
+    }
+}
+
+/// Who was replaced cannot release what is no longer theirs.
+pub async fn a_late_release_changes_nothing(store: Arc<dyn Store>) {
+    let key = create_ownerless(&store, "a").await;
+    let heir = store.join().await.unwrap();
+    let row = store
+        .claim(&ExecutionId::from("a"), heir.id())
+        .await
+        .unwrap();
+    store.release(key, Epoch(1)).await.unwrap();
+    assert_eq!(record(&store, "a").await, row);
+    let late = Commit {
+        change: Some(Change {
+            release: true,
+            ..change(Status::Running)
+        }),
+        ..commit(Target::Existing {
+            key,
+            epoch: Epoch(1),
+        })
+    };
+    assert!(matches!(store.commit(late).await, Err(CommitError::Fenced)));
+    assert_eq!(record(&store, "a").await, row);
+}
+
+/// There is nothing to claim.
+pub async fn an_unknown_execution_cannot_be_claimed(store: Arc<dyn Store>) {
+    let worker = store.join().await.unwrap();
+    let refused = store.claim(&ExecutionId::from("nobody"), worker.id()).await;
+    assert!(matches!(refused, Err(ClaimError::NotFound)), "{refused:?}");
+}
+
+/// Of all who claim at once exactly one gets it.
+pub async fn of_many_who_claim_one_wins(store: Arc<dyn Store>) {
+    create_ownerless(&store, "a").await;
+    let workers = join_all((0..16).map(|_| store.join())).await;
+    let claims = workers.iter().map(|worker| {
+        let (store, worker) = (Arc::clone(&store), worker.as_ref().unwrap().id());
+        tokio::spawn(async move { store.claim(&ExecutionId::from("a"), worker).await })
+    });
+    let outcomes = join_all(claims).await;
+    let won: Vec<_> = outcomes
+        .into_iter()
+        .filter_map(|outcome| outcome.unwrap().ok())
+        .collect();
+    assert_eq!(won.len(), 1);
+    assert_eq!(record(&store, "a").await, won[0]);
+}
+
+/// Orphans: running, owner gone; oldest first, at most as many as asked for.
+pub async fn an_orphan_is_running_and_has_no_living_owner(store: Arc<dyn Store>) {
+    let alive = store.join().await.unwrap();
+    create_ownerless(&store, "orphan").await;
+    create(&store, "driven", alive.id()).await;
+    let paused = create_ownerless(&store, "paused").await;
+    set(&store, paused, change(Status::Paused)).await;
+    let ended = create_ownerless(&store, "ended").await;
+    set(&store, ended, change(Status::Failed)).await;
+    let released = create(&store, "released", alive.id()).await;
+    store.release(released, Epoch(1)).await.unwrap();
+    create_ownerless(&store, "younger").await;
+
+    let names = async |limit| {
+        let orphans = store.orphans(limit).await.unwrap();
+        orphans
+            .iter()
+            .map(|orphan| orphan.id.to_string())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(names(10).await, ["orphan", "released", "younger"]);
+    assert_eq!(names(2).await, ["orphan", "released"]);
+    store
+        .claim(&ExecutionId::from("orphan"), alive.id())
+        .await
+        .unwrap();
+    assert_eq!(names(10).await, ["released", "younger"]);
+    drop(alive);
+    assert_eq!(names(10).await, ["orphan", "driven", "released", "younger"]);
+}

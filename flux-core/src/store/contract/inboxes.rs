@@ -1,0 +1,192 @@
+//! Inboxes: in order, consumed by commits, harmless to repeat.
+
+use std::sync::Arc;
+
+use super::given::{at, change, commit, create, inbox, json, set, signal, signal_once};
+use crate::execution::Status;
+use crate::id::{Epoch, ExecutionId, ExecutionKey};
+use crate::store::{Commit, Message, MessageId, MessageKind, NewMessage, PostError, Store, Target};
+
+async fn consume(store: &Arc<dyn Store>, key: ExecutionKey, consumed: Vec<MessageId>) {
+    let target = Target::Existing {
+        key,
+        epoch: Epoch(1),
+    };
+    store
+        .commit(Commit {
+            consumed,
+            ..commit(target)
+        })
+        .await
+        .unwrap();
+}
+
+/// Oldest first, every field as it was posted, numbers growing.
+pub async fn messages_come_in_order(store: Arc<dyn Store>) {
+    let guard = store.join().await.unwrap();
+    let key = create(&store, "a", guard.id()).await;
+    let kinds = [
+        MessageKind::Signal,
+        MessageKind::ChildEnded,
+        MessageKind::Cancel,
+    ];
+    for (i, kind) in (0..9).zip(kinds.into_iter().cycle()) {
+        let message = NewMessage {
+            kind,
+            at: at(9 - i),
+            ..signal(&format!("m{i}"), &i.to_string())
+        };
+        store.post(&ExecutionId::from("a"), message).await.unwrap();
+    }
+    let found = store.inbox(key).await.unwrap();
+    for ((i, kind), message) in (0..9).zip(kinds.into_iter().cycle()).zip(&found) {
+        let wanted = Message {
+            id: message.id,
+            kind,
+            name: format!("m{i}").into(),
+            payload: json(&i.to_string()),
+            at: at(9 - i),
+        };
+        assert_eq!(*message, wanted);
+    }
+    assert!(found.is_sorted_by(|a, b| a.id < b.id));
+    assert_eq!(found.len(), 9);
+}
+
+/// Consumed messages are gone, the others stay, and numbers are not given again.
+pub async fn a_consumed_message_is_gone(store: Arc<dyn Store>) {
+    let guard = store.join().await.unwrap();
+    let key = create(&store, "a", guard.id()).await;
+    for name in ["x", "y", "z"] {
+        store
+            .post(&ExecutionId::from("a"), signal(name, "1"))
+            .await
+            .unwrap();
+    }
+    let ids: Vec<MessageId> = store
+        .inbox(key)
+        .await
+        .unwrap()
+        .iter()
+        .map(|message| message.id)
+        .collect();
+    consume(&store, key, vec![ids[1]]).await;
+    assert_eq!(inbox(&store, key).await, ["x", "z"]);
+    consume(&store, key, vec![ids[0], ids[2]]).await;
+    assert_eq!(inbox(&store, key).await, [""; 0]);
+    store
+        .post(&ExecutionId::from("a"), signal("w", "1"))
+        .await
+        .unwrap();
+    assert!(
+        store.inbox(key).await.unwrap()[0].id > ids[2],
+        "a number was given twice"
+    );
+}
+
+/// A number of somebody else's message does nothing.
+pub async fn a_commit_consumes_only_its_own_messages(store: Arc<dyn Store>) {
+    let guard = store.join().await.unwrap();
+    let (a, b) = (
+        create(&store, "a", guard.id()).await,
+        create(&store, "b", guard.id()).await,
+    );
+    store
+        .post(&ExecutionId::from("b"), signal("x", "1"))
+        .await
+        .unwrap();
+    let message = store.inbox(b).await.unwrap()[0].id;
+    consume(&store, a, vec![message, MessageId(message.0 + 99)]).await;
+    assert_eq!(inbox(&store, b).await, ["x"]);
+}
+
+/// A dedup key counts once per execution and name, for ever.
+pub async fn a_repeat_is_dropped_also_after_consumption(store: Arc<dyn Store>) {
+    let guard = store.join().await.unwrap();
+    let (a, b) = (
+        create(&store, "a", guard.id()).await,
+        create(&store, "b", guard.id()).await,
+    );
+    let to = ExecutionId::from("a");
+    for value in ["1", "2"] {
+        store
+            .post(&to, signal_once("paid", value, "k1"))
+            .await
+            .unwrap();
+    }
+    let found = store.inbox(a).await.unwrap();
+    assert_eq!((found.len(), &found[0].payload), (1, &json("1")));
+    consume(&store, a, vec![found[0].id]).await;
+    store
+        .post(&to, signal_once("paid", "3", "k1"))
+        .await
+        .unwrap();
+    assert_eq!(inbox(&store, a).await, [""; 0]);
+
+    store
+        .post(&to, signal_once("paid", "4", "k2"))
+        .await
+        .unwrap();
+    store
+        .post(&to, signal_once("shipped", "5", "k1"))
+        .await
+        .unwrap();
+    store.post(&to, signal("paid", "6")).await.unwrap();
+    store.post(&to, signal("paid", "7")).await.unwrap();
+    assert_eq!(inbox(&store, a).await, ["paid", "shipped", "paid", "paid"]);
+    store
+        .post(&ExecutionId::from("b"), signal_once("paid", "8", "k1"))
+        .await
+        .unwrap();
+    assert_eq!(inbox(&store, b).await, ["paid"]);
+}
+
+/// No message for who does not exist or has ended.
+pub async fn nobody_is_home(store: Arc<dyn Store>) {
+    let guard = store.join().await.unwrap();
+    let unknown = store
+        .post(&ExecutionId::from("nobody"), signal("x", "1"))
+        .await;
+    assert!(matches!(unknown, Err(PostError::NotFound)), "{unknown:?}");
+    for status in Status::ALL {
+        let id = format!("e{status}");
+        let key = create(&store, &id, guard.id()).await;
+        set(&store, key, change(status)).await;
+        match store.post(&ExecutionId::from(id), signal("x", "1")).await {
+            Ok(()) => assert!(!status.is_finished()),
+            Err(PostError::Finished(found)) => {
+                assert_eq!((found, true), (status, status.is_finished()))
+            }
+            Err(other) => panic!("{status}: {other}"),
+        }
+    }
+}
+
+/// Whoever has mail is listed, with the newest message.
+pub async fn filled_inboxes_are_listed(store: Arc<dyn Store>) {
+    let guard = store.join().await.unwrap();
+    assert_eq!(store.inboxes().await.unwrap(), []);
+    for id in ["a", "b", "c"] {
+        create(&store, id, guard.id()).await;
+    }
+    for id in ["c", "a", "c"] {
+        store
+            .post(&ExecutionId::from(id), signal("x", "1"))
+            .await
+            .unwrap();
+    }
+    let mut listed = store.inboxes().await.unwrap();
+    listed.sort();
+    let mut wanted = Vec::new();
+    for id in ["a", "c"] {
+        let key = super::given::record(&store, id).await.key;
+        wanted.push((
+            ExecutionId::from(id),
+            store.inbox(key).await.unwrap().last().unwrap().id,
+        ));
+    }
+    assert_eq!(listed, wanted);
+    let emptied = super::given::record(&store, "a").await.key;
+    consume(&store, emptied, vec![wanted[0].1]).await;
+    assert_eq!(store.inboxes().await.unwrap(), wanted[1..]);
+}

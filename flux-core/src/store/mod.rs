@@ -1,0 +1,461 @@
+//! The `Store` trait: what a backend promises the engine. `contract` holds the tests of every promise.
+//!
+//! A store keeps, per execution, one narrow row ([`ExecutionRecord`]), an append-only history of
+//! [`Event`]s, and an inbox of [`Message`]s from other executions and processes. It knows no
+//! workflow code and decodes no payload.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+
+use crate::clock::Timestamp;
+use crate::event::Event;
+use crate::execution::Status;
+use crate::id::{Epoch, EventSeq, ExecutionId, ExecutionKey, WorkerId};
+use crate::payload::Payload;
+
+mod commit;
+mod memory;
+mod transaction;
+
+#[cfg(feature = "test-util")]
+pub mod contract;
+
+pub use memory::MemoryStore;
+pub use transaction::in_transaction;
+
+/// Keeps executions, their histories and their inboxes.
+///
+/// # The contract
+///
+/// - **A commit is atomic and durable.** When [`commit`](Store::commit) returns `Ok`, everything in
+///   it is there for every later reader, in this process and others, and (at the store's stated
+///   durability) after a crash. When it returns any error but `Unknown`, nothing of it is there.
+/// - **One owner.** A commit whose epoch is not the execution's present one is refused as `Fenced`
+///   and writes nothing, and neither does it hinder the commits that are grouped with it.
+/// - **Histories have no gaps and are never rewritten.** Events are numbered from 1; a commit
+///   whose first event is not the next number is refused as `Fenced`.
+/// - **Reads see every acknowledged commit** of this process at once, of others within moments.
+/// - **Futures may be dropped.** A commit whose future is dropped may or may not have happened, as
+///   with a crash; nothing else does.
+/// - **Nothing scans a history**: every listing is served by an index.
+pub trait Store: Send + Sync + fmt::Debug + 'static {
+    /// Names the store in errors: the path of its file, or what else tells it apart.
+    fn describe(&self) -> String;
+
+    /// Registers an owner. It counts as alive until the guard is dropped or the process dies.
+    fn join(&self) -> BoxFuture<'_, Result<WorkerGuard, StoreError>>;
+
+    /// Appends to one execution, or creates one: see [`Commit`].
+    fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, CommitError>>;
+
+    /// Reads one execution's row.
+    fn execution<'a>(
+        &'a self,
+        id: &'a ExecutionId,
+    ) -> BoxFuture<'a, Result<Option<ExecutionRecord>, StoreError>>;
+
+    /// Lists executions, newest first.
+    fn executions(&self, filter: Filter)
+    -> BoxFuture<'_, Result<Vec<ExecutionRecord>, StoreError>>;
+
+    /// Lists unfinished executions that nobody alive owns and that do not merely wait for a
+    /// resume (`Running`, not `Paused`), oldest first, at most `limit`.
+    fn orphans(&self, limit: usize) -> BoxFuture<'_, Result<Vec<ExecutionRecord>, StoreError>>;
+
+    /// Reads a piece of a history: events `from` and later, in order, at most `limit`.
+    fn events(
+        &self,
+        key: ExecutionKey,
+        from: EventSeq,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Event>, StoreError>>;
+
+    /// Reads the last event of a history.
+    fn last_event(&self, key: ExecutionKey) -> BoxFuture<'_, Result<Option<Event>, StoreError>>;
+
+    /// Makes `worker` the owner under a new epoch, whatever the status, and returns the row as it
+    /// then is. Refused as `Held` while another worker that is alive owns it. A worker may claim
+    /// again what it owns: the epoch grows and its own earlier claim is stale.
+    fn claim<'a>(
+        &'a self,
+        id: &'a ExecutionId,
+        worker: WorkerId,
+    ) -> BoxFuture<'a, Result<ExecutionRecord, ClaimError>>;
+
+    /// Gives ownership up without a change, if `epoch` is still the present one; else does nothing.
+    fn release(&self, key: ExecutionKey, epoch: Epoch) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Puts a message into an execution's inbox. A message with a `dedup` key that this execution
+    /// has seen under the same name, consumed or not, is dropped and counts as posted.
+    fn post<'a>(
+        &'a self,
+        to: &'a ExecutionId,
+        message: NewMessage,
+    ) -> BoxFuture<'a, Result<(), PostError>>;
+
+    /// Reads an execution's inbox, oldest first.
+    fn inbox(&self, key: ExecutionKey) -> BoxFuture<'_, Result<Vec<Message>, StoreError>>;
+
+    /// Lists the executions whose inbox is not empty, each with its newest message.
+    fn inboxes(&self) -> BoxFuture<'_, Result<Vec<(ExecutionId, MessageId)>, StoreError>>;
+
+    /// Reads the value last published under `name`.
+    fn published<'a>(
+        &'a self,
+        key: ExecutionKey,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Payload>, StoreError>>;
+
+    /// Resolves once something may have been written since the call by anyone but the commits of
+    /// this store value: another process, or [`post`](Store::post). At most 100 ms late, cheap
+    /// while nothing happens, and free when nobody waits.
+    fn changed(&self) -> BoxFuture<'_, ()>;
+}
+
+/// What an acknowledged commit survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// The death of the process, of the operating system and of the power supply. Each commit waits for the
+    /// disk.
+    #[default]
+    Full,
+    /// The death of the process. After a power cut the last commits may be missing, never a part of one; tasks
+    /// whose results were lost run again.
+    Relaxed,
+}
+
+/// Keeps an owner alive; dropping it gives everything it owns up to whoever claims it.
+pub struct WorkerGuard {
+    id: WorkerId,
+    _alive: Box<dyn Any + Send + Sync>,
+}
+
+impl WorkerGuard {
+    /// Wraps what keeps the worker alive: a locked file, a registration.
+    pub fn new(id: WorkerId, alive: impl Any + Send + Sync) -> Self {
+        Self {
+            id,
+            _alive: Box::new(alive),
+        }
+    }
+
+    /// The worker's id.
+    pub fn id(&self) -> WorkerId {
+        self.id
+    }
+}
+
+impl fmt::Debug for WorkerGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("WorkerGuard").field(&self.id).finish()
+    }
+}
+
+/// One execution's row: everything about it but its history.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ExecutionRecord {
+    /// The store's own handle.
+    pub key: ExecutionKey,
+    /// Its id.
+    pub id: ExecutionId,
+    /// Its workflow's name.
+    pub workflow: Arc<str>,
+    /// Its workflow's version.
+    pub version: u32,
+    /// The [format](crate::event::FORMAT) its history began with.
+    pub format: u32,
+    /// Where it stands.
+    pub status: Status,
+    /// Which attempt of the workflow this is, from 1.
+    pub attempt: u32,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it finished.
+    pub finished_at: Option<Timestamp>,
+    /// When its next timer or retry is due.
+    pub wake_at: Option<Timestamp>,
+    /// What it waits for, as JSON; the engine writes and reads it.
+    pub waiting: Option<Payload>,
+    /// The execution that called it.
+    pub parent: Option<ExecutionId>,
+    /// The event a replay starts from.
+    pub base: EventSeq,
+    /// The last `REWOUND` event.
+    pub rewound: Option<EventSeq>,
+    /// Who drives it, alive or not.
+    pub owner: Option<WorkerId>,
+    /// How often it changed owners.
+    pub epoch: Epoch,
+}
+
+/// Everything one activation of one execution writes, in one transaction.
+///
+/// In this order: the row is created or checked, events appended, the row changed, messages
+/// consumed, values published, messages sent, the transaction run.
+#[derive(Debug)]
+pub struct Commit {
+    /// The execution it belongs to.
+    pub target: Target,
+    /// What to append, numbered from the history's next number.
+    pub events: Vec<Event>,
+    /// What changes in the row, or nothing: the hot path of a sequential workflow changes nothing.
+    pub change: Option<Change>,
+    /// Messages that the events above used up.
+    pub consumed: Vec<MessageId>,
+    /// Values that replace what was published under their names.
+    pub published: Vec<(Arc<str>, Payload)>,
+    /// Messages for other executions; those that do not exist or have finished are passed over.
+    pub outbox: Vec<(ExecutionId, NewMessage)>,
+    /// A user's own statements and the event that records their outcome.
+    pub transaction: Option<Transaction>,
+}
+
+/// Which execution a [`Commit`] belongs to.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// A new one, owned from the start at epoch 1.
+    New(Box<NewExecution>),
+    /// One that exists, under the epoch its owner claimed.
+    Existing {
+        /// The store's handle.
+        key: ExecutionKey,
+        /// The epoch the committing owner holds.
+        epoch: Epoch,
+    },
+}
+
+/// The row of an execution that a [`Commit`] creates. Status `Running`, attempt 1, base 1.
+#[derive(Clone, Debug)]
+pub struct NewExecution {
+    /// Its id.
+    pub id: ExecutionId,
+    /// Its workflow's name.
+    pub workflow: Arc<str>,
+    /// Its workflow's version.
+    pub version: u32,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// The execution that called it.
+    pub parent: Option<ExecutionId>,
+    /// Who owns it.
+    pub owner: WorkerId,
+}
+
+/// What a [`Commit`] changes in the row: all of these at once, as they are to be.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// Where it stands.
+    pub status: Status,
+    /// Which attempt of the workflow this is.
+    pub attempt: u32,
+    /// When it finished.
+    pub finished_at: Option<Timestamp>,
+    /// When its next timer or retry is due.
+    pub wake_at: Option<Timestamp>,
+    /// What it waits for.
+    pub waiting: Option<Payload>,
+    /// The event a replay starts from.
+    pub base: EventSeq,
+    /// The last `REWOUND` event.
+    pub rewound: Option<EventSeq>,
+    /// Whether the owner gives the execution up with this commit.
+    pub release: bool,
+}
+
+/// What came of a [`Commit`].
+#[derive(Clone, Debug)]
+pub struct Committed {
+    /// The execution's handle.
+    pub key: ExecutionKey,
+    /// The event that records the transaction's outcome, where there was one.
+    pub transaction: Option<Event>,
+}
+
+/// A user's own statements, run inside the commit that records their outcome.
+///
+/// The store runs `run` with its connection after the rest of the commit. `Ok` is the JSON of the
+/// result: the statements stay, and `completed` is appended with it as payload. `Err` is the JSON of
+/// the error: the statements are undone, and `failed` is appended with it as payload. A panic, or
+/// statements that end the surrounding transaction, count as `Err` of this member alone. `run` may
+/// be called again when the commit is repeated, each time on a state where it has not run.
+#[derive(Clone)]
+pub struct Transaction {
+    /// The user's statements.
+    pub run: TransactionBody,
+    /// What to append when they succeed; its payload is filled in.
+    pub completed: Event,
+    /// What to append when they fail; its payload is filled in.
+    pub failed: Event,
+}
+
+/// A user's own statements. The argument is the connection: for SQLite a `rusqlite::Connection`.
+/// The error is the JSON that `failed` records.
+pub type TransactionBody = Arc<dyn Fn(&dyn Any) -> Result<Payload, Payload> + Send + Sync>;
+
+impl fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transaction")
+            .field("completed", &self.completed)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A message's number, as its store gave it; later ones are greater.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MessageId(pub i64);
+
+/// What others want of an execution, until its driver delivers it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// Its number.
+    pub id: MessageId,
+    /// What sort it is.
+    pub kind: MessageKind,
+    /// The signal's name, or what else tells it apart.
+    pub name: Arc<str>,
+    /// Its value.
+    pub payload: Payload,
+    /// When it was posted.
+    pub at: Timestamp,
+}
+
+/// A message that has no number yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewMessage {
+    /// What sort it is.
+    pub kind: MessageKind,
+    /// The signal's name, or what else tells it apart.
+    pub name: Arc<str>,
+    /// Its value.
+    pub payload: Payload,
+    /// Makes repeats harmless: unique per execution and name.
+    pub dedup: Option<Arc<str>>,
+    /// When it was posted.
+    pub at: Timestamp,
+}
+
+/// What a message wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+#[repr(u8)]
+pub enum MessageKind {
+    /// A signal for code that waits for its name, now or later.
+    Signal = 1,
+    /// A child has finished; `name` is its id.
+    ChildEnded = 2,
+    /// The execution is to be cancelled.
+    Cancel = 3,
+}
+
+impl MessageKind {
+    /// The stored number.
+    pub const fn code(self) -> i64 {
+        self as i64
+    }
+
+    /// The kind a stored number stands for.
+    pub const fn from_code(code: i64) -> Option<Self> {
+        match code {
+            1 => Some(Self::Signal),
+            2 => Some(Self::ChildEnded),
+            3 => Some(Self::Cancel),
+            _ => None,
+        }
+    }
+}
+
+/// Which executions to list; the default is the newest 50 of all.
+#[derive(Clone, Debug)]
+pub struct Filter {
+    /// Only these statuses; empty means all.
+    pub statuses: Vec<Status>,
+    /// Only this workflow.
+    pub workflow: Option<Arc<str>>,
+    /// Only the children of this execution.
+    pub parent: Option<ExecutionId>,
+    /// Only executions created before this one: the next page.
+    pub before: Option<ExecutionKey>,
+    /// At most this many.
+    pub limit: usize,
+}
+
+impl Default for Filter {
+    fn default() -> Self {
+        Self {
+            statuses: Vec::new(),
+            workflow: None,
+            parent: None,
+            before: None,
+            limit: 50,
+        }
+    }
+}
+
+/// A store that could not do its work: disk full, file busy or foreign, connection lost.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("store `{store}` could not {action}: {reason}")]
+pub struct StoreError {
+    /// Which store: [`Store::describe`].
+    pub store: String,
+    /// What it was asked to do, as an infinitive: `open the file`, `append events`.
+    pub action: String,
+    /// What went wrong and, where there is one, the cure.
+    pub reason: String,
+    /// The backend's own error.
+    #[source]
+    pub source: Option<Arc<dyn std::error::Error + Send + Sync>>,
+}
+
+/// Why a commit was not acknowledged.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum CommitError {
+    /// Somebody else owns the execution now, or its history has moved on. Nothing was written.
+    #[error("the execution has another owner now")]
+    Fenced,
+    /// An execution of this id exists. Nothing was written.
+    #[error("an execution of this id exists")]
+    Exists,
+    /// The store could not. Nothing was written.
+    #[error(transparent)]
+    Failed(StoreError),
+    /// The store cannot tell whether the commit happened: read back before anything else.
+    #[error("it is unknown whether the commit happened")]
+    Unknown(#[source] StoreError),
+}
+
+/// Why a claim was refused.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum ClaimError {
+    /// There is no such execution.
+    #[error("there is no such execution")]
+    NotFound,
+    /// A worker that is alive owns it.
+    #[error("it is driven by {by}")]
+    Held {
+        /// Who, for people: process id and so on.
+        by: String,
+    },
+    /// The store could not.
+    #[error(transparent)]
+    Failed(StoreError),
+}
+
+/// Why a message was not posted.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum PostError {
+    /// There is no such execution.
+    #[error("there is no such execution")]
+    NotFound,
+    /// The execution has finished.
+    #[error("the execution is {0}")]
+    Finished(Status),
+    /// The store could not.
+    #[error(transparent)]
+    Failed(StoreError),
+}

@@ -1,0 +1,78 @@
+//! Running a user's own statements without letting them harm the commit around them.
+
+use std::any::Any;
+use std::cell::Cell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::Transaction;
+use crate::event::Event;
+use crate::payload::Payload;
+
+thread_local! {
+    static RUNNING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread is inside a user's `transaction` body.
+///
+/// Waiting there for anything that commits would wait for ever: the body itself holds the store's
+/// only writer. Whatever blocks on Flux asks this first and refuses.
+pub fn in_transaction() -> bool {
+    RUNNING.with(Cell::get)
+}
+
+impl Transaction {
+    /// Runs the body on `connection` and returns the JSON it recorded, or the error's JSON.
+    ///
+    /// A panic counts as an error. The caller undoes the statements when this is an error.
+    pub fn attempt(&self, connection: &dyn Any) -> Result<Payload, Payload> {
+        let flag = Flag::raise();
+        let outcome = catch_unwind(AssertUnwindSafe(|| (self.run)(connection)));
+        drop(flag);
+        outcome.unwrap_or_else(|panic| {
+            Err(Self::refusal(&format!("panicked: {}", panic_text(&*panic))))
+        })
+    }
+
+    /// The JSON of an error that the store raises in place of the body.
+    pub fn refusal(message: &str) -> Payload {
+        let record = serde_json::json!({ "type": "", "message": message });
+        Payload::from_json(record.to_string())
+    }
+
+    /// The event that records `outcome`.
+    pub fn event(&self, outcome: Result<Payload, Payload>) -> Event {
+        let (event, payload) = match outcome {
+            Ok(value) => (&self.completed, value),
+            Err(error) => (&self.failed, error),
+        };
+        Event {
+            payload: Some(payload),
+            ..event.clone()
+        }
+    }
+}
+
+/// Marks the thread for as long as it lives, and puts back what was there before.
+struct Flag(bool);
+
+impl Flag {
+    fn raise() -> Self {
+        Self(RUNNING.with(|running| running.replace(true)))
+    }
+}
+
+impl Drop for Flag {
+    fn drop(&mut self) {
+        RUNNING.with(|running| running.set(self.0));
+    }
+}
+
+fn panic_text(panic: &(dyn Any + Send)) -> &str {
+    if let Some(text) = panic.downcast_ref::<&str>() {
+        text
+    } else if let Some(text) = panic.downcast_ref::<String>() {
+        text
+    } else {
+        "with a value that is no text"
+    }
+}

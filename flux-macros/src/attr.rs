@@ -1,0 +1,355 @@
+//! What stands in an attribute's parentheses: `key = value`, `key(..)` and bare `key`s.
+
+use std::time::Duration;
+
+use proc_macro2::{Ident, TokenStream, TokenTree};
+use syn::ext::IdentExt;
+use syn::parse::{ParseStream, Parser};
+use syn::{Expr, ExprLit, Lit, LitInt, LitStr, Path, Token};
+
+use crate::diag::Diagnostics;
+use crate::duration;
+
+/// One option.
+pub(crate) struct Entry {
+    pub(crate) key: Ident,
+    value: Value,
+}
+
+enum Value {
+    None,
+    Assigned(Expr),
+    List(TokenStream),
+}
+
+/// The options an attribute knows.
+pub(crate) struct Keys {
+    /// The attribute: `task`.
+    pub(crate) attribute: &'static str,
+    /// Each option with an example of its use.
+    pub(crate) known: &'static [(&'static str, &'static str)],
+    /// Those that are planned.
+    pub(crate) later: &'static [&'static str],
+    /// What others call an option, and what it is called here.
+    pub(crate) others: &'static [(&'static str, &'static str)],
+}
+
+impl Keys {
+    /// Reads the options: each known, none twice. What is wrong is noted and left out.
+    pub(crate) fn read(&self, tokens: TokenStream, diag: &mut Diagnostics) -> Vec<Entry> {
+        let mut entries: Vec<Entry> = Vec::new();
+        for entry in split(tokens, diag) {
+            let name = entry.name();
+            if !self.knows(&name) {
+                diag.error(&entry.key, self.explain_unknown(&name));
+            } else if entries.iter().any(|earlier| earlier.name() == name) {
+                diag.error(&entry.key, format!("`{name}` is given twice"));
+            } else {
+                entries.push(entry);
+            }
+        }
+        entries
+    }
+
+    fn knows(&self, name: &str) -> bool {
+        self.known.iter().any(|(known, _)| *known == name)
+    }
+
+    fn explain_unknown(&self, name: &str) -> String {
+        let attribute = self.attribute;
+        if self.later.contains(&name) {
+            return format!("`{name}` is not available yet in this version of Flux");
+        }
+        if let Some(meant) = self.meant(name) {
+            return format!("`#[{attribute}]` has no option `{name}`; did you mean `{meant}`?");
+        }
+        let known: Vec<String> = self
+            .known
+            .iter()
+            .map(|(known, _)| format!("`{known}`"))
+            .collect();
+        format!(
+            "`#[{attribute}]` has no option `{name}`; it has {}",
+            known.join(", ")
+        )
+    }
+
+    fn meant(&self, name: &str) -> Option<&'static str> {
+        let alias = self
+            .others
+            .iter()
+            .find(|(other, _)| *other == name)
+            .map(|&(_, meant)| meant);
+        alias.or_else(|| nearest(name, self.known.iter().map(|&(known, _)| known)))
+    }
+
+    fn example(&self, name: &str) -> &'static str {
+        self.known
+            .iter()
+            .find(|(known, _)| *known == name)
+            .map_or("", |&(_, example)| example)
+    }
+
+    /// A string.
+    pub(crate) fn string(&self, entry: &Entry, diag: &mut Diagnostics) -> Option<LitStr> {
+        match entry.literal() {
+            Some(Lit::Str(text)) => Some(text.clone()),
+            _ => self.misused(entry, diag),
+        }
+    }
+
+    /// A string that `parse` understands; its error stands on the literal.
+    pub(crate) fn parsed<T>(
+        &self,
+        entry: &Entry,
+        diag: &mut Diagnostics,
+        parse: impl FnOnce(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let text = self.string(entry, diag)?;
+        parse(&text.value())
+            .map_err(|error| diag.error(&text, error))
+            .ok()
+    }
+
+    /// A limit of time; `"never"` is none.
+    pub(crate) fn limit(&self, entry: &Entry, diag: &mut Diagnostics) -> Option<Duration> {
+        if let Some(Lit::Int(number)) = entry.literal() {
+            diag.error(
+                number,
+                format!("`{number}` has no quotes or no unit; {}", duration::HOW),
+            );
+            return None;
+        }
+        let limit = self.parsed(entry, diag, |text| match text.trim() {
+            "never" => Ok(None),
+            text => match duration::parse(text)? {
+                limit if limit.is_zero() => Err(format!(
+                    "a `{}` of zero would end everything at once; for no limit leave it out or write \"never\"",
+                    entry.name()
+                )),
+                limit => Ok(Some(limit)),
+            },
+        });
+        limit.flatten()
+    }
+
+    /// A number of attempts, at least 1, or `"unlimited"`, which is `u32::MAX`.
+    pub(crate) fn attempts(&self, entry: &Entry, diag: &mut Diagnostics) -> Option<u32> {
+        match entry.literal() {
+            Some(Lit::Str(text)) if text.value() == "unlimited" => Some(u32::MAX),
+            Some(Lit::Str(text)) => {
+                diag.error(
+                    text,
+                    "attempts are a number of at least 1, or \"unlimited\"",
+                );
+                None
+            }
+            _ => match self.number(entry, diag)? {
+                0 => {
+                    let message = "`max_attempts` counts the first try too, so it is at least 1: \
+                                   `max_attempts = 1` is a single try";
+                    diag.error(entry.value(), message);
+                    None
+                }
+                u32::MAX => {
+                    diag.error(
+                        entry.value(),
+                        "for no limit write `max_attempts = \"unlimited\"`",
+                    );
+                    None
+                }
+                number => Some(number),
+            },
+        }
+    }
+
+    /// A whole number that is not negative.
+    pub(crate) fn number(&self, entry: &Entry, diag: &mut Diagnostics) -> Option<u32> {
+        match entry.literal() {
+            Some(Lit::Int(number)) => read_number(number, diag),
+            _ => self.misused(entry, diag),
+        }
+    }
+
+    /// A path.
+    pub(crate) fn path(&self, entry: &Entry, diag: &mut Diagnostics) -> Option<Path> {
+        match entry.assigned() {
+            Some(Expr::Path(path)) if path.qself.is_none() => Some(path.path.clone()),
+            _ => self.misused(entry, diag),
+        }
+    }
+
+    /// Notes that the value is not of the right sort.
+    pub(crate) fn misused<T>(&self, entry: &Entry, diag: &mut Diagnostics) -> Option<T> {
+        let name = entry.name();
+        diag.error(
+            entry.value(),
+            format!("`{name}` is written as `{}`", self.example(&name)),
+        );
+        None
+    }
+}
+
+/// Reads a whole number that is not negative.
+pub(crate) fn read_number(number: &LitInt, diag: &mut Diagnostics) -> Option<u32> {
+    let read = number.base10_parse::<u32>();
+    read.map_err(|_| {
+        diag.error(
+            number,
+            format!("`{number}` is not a number from 0 to {}", u32::MAX),
+        )
+    })
+    .ok()
+}
+
+impl Entry {
+    pub(crate) fn name(&self) -> String {
+        self.key.unraw().to_string()
+    }
+
+    /// Whether the key alone says it, as it should.
+    pub(crate) fn is_flag(&self, diag: &mut Diagnostics) -> bool {
+        if matches!(self.value, Value::None) {
+            return true;
+        }
+        diag.error(self.value(), format!("`{}` takes no value", self.name()));
+        false
+    }
+
+    /// The tokens to underline when the value is wrong: the value, or else the key.
+    pub(crate) fn value(&self) -> TokenStream {
+        use quote::ToTokens as _;
+        match &self.value {
+            Value::Assigned(expr) => expr.to_token_stream(),
+            Value::List(tokens) if !tokens.is_empty() => tokens.clone(),
+            Value::List(_) | Value::None => self.key.to_token_stream(),
+        }
+    }
+
+    pub(crate) fn assigned(&self) -> Option<&Expr> {
+        match &self.value {
+            Value::Assigned(expr) => Some(ungrouped(expr)),
+            _ => None,
+        }
+    }
+
+    fn literal(&self) -> Option<&Lit> {
+        match self.assigned()? {
+            Expr::Lit(ExprLit { lit, .. }) => Some(lit),
+            _ => None,
+        }
+    }
+}
+
+/// The expression without the invisible groups that `macro_rules!` puts around what it passes on.
+pub(crate) fn ungrouped(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Group(group) => ungrouped(&group.expr),
+        expr => expr,
+    }
+}
+
+/// Splits at commas. After an option that cannot be read it goes on behind the next comma.
+fn split(tokens: TokenStream, diag: &mut Diagnostics) -> Vec<Entry> {
+    let mut entries = Vec::new();
+    let parser = |input: ParseStream<'_>| {
+        while !input.is_empty() {
+            match entry(input) {
+                Ok(entry) => entries.push(entry),
+                Err(error) => {
+                    diag.absorb(error);
+                    skip_to_comma(input)?;
+                }
+            }
+            if !input.is_empty() {
+                input.parse::<Token![,]>()?;
+            }
+        }
+        Ok(())
+    };
+    if let Err(error) = parser.parse2(tokens) {
+        diag.absorb(error);
+    }
+    entries
+}
+
+fn entry(input: ParseStream<'_>) -> syn::Result<Entry> {
+    let key = Ident::parse_any(input).map_err(|error| {
+        syn::Error::new(error.span(), "expected an option, such as `name = \"..\"`")
+    })?;
+    let value = if input.peek(Token![=]) {
+        input.parse::<Token![=]>()?;
+        Value::Assigned(input.parse()?)
+    } else if input.peek(syn::token::Paren) {
+        let inside;
+        syn::parenthesized!(inside in input);
+        Value::List(inside.parse()?)
+    } else {
+        Value::None
+    };
+    if !input.is_empty() && !input.peek(Token![,]) {
+        return Err(input.error("expected `,` before the next option"));
+    }
+    Ok(Entry { key, value })
+}
+
+fn skip_to_comma(input: ParseStream<'_>) -> syn::Result<()> {
+    while !input.is_empty() && !input.peek(Token![,]) {
+        input.parse::<TokenTree>()?;
+    }
+    Ok(())
+}
+
+/// The candidate that differs in few letters, if there is one.
+fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let limit = name.len() / 3 + 1;
+    candidates
+        .map(|candidate| (distance(name, candidate), candidate))
+        .filter(|&(distance, _)| distance <= limit)
+        .min_by_key(|&(distance, _)| distance)
+        .map(|(_, candidate)| candidate)
+}
+
+/// The number of letters to insert, remove or replace.
+fn distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, from) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, to) in b.iter().enumerate() {
+            let replaced = diagonal + usize::from(from != *to);
+            diagonal = row[j + 1];
+            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slip_finds_the_option_that_was_meant() {
+        let known = [
+            "name",
+            "max_attempts",
+            "retries",
+            "retry_if",
+            "timeout",
+            "deadline",
+            "blocking",
+        ];
+        let cases = [
+            ("max_attempt", Some("max_attempts")),
+            ("timout", Some("timeout")),
+            ("retrys", Some("retries")),
+            ("nmae", Some("name")),
+            ("colour", None),
+            ("x", None),
+        ];
+        for (slip, meant) in cases {
+            assert_eq!(nearest(slip, known.into_iter()), meant, "{slip}");
+        }
+    }
+}

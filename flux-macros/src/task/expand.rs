@@ -1,0 +1,375 @@
+//! The expansion of a task.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{ToTokens, format_ident, quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+
+use super::args::Name;
+use super::model::{NamePart, Param, Task};
+use crate::backoff::Backoff;
+use crate::output::probe;
+use crate::tokens;
+
+pub(crate) fn task(task: &Task) -> TokenStream {
+    let private = &task.args.facade().private();
+    let Task {
+        attrs, vis, ident, ..
+    } = task;
+    let params = task
+        .arguments()
+        .map(|Param { name, ty, .. }| quote!(#name: #ty));
+    let ok = task.output.ok(private);
+    let body = body(task);
+    let probes = probes(task, private);
+    let assertions = assertions(task, private);
+    let start = start(task, private);
+    let definition = definition(task, private);
+    let call = call(task, private);
+    quote! {
+        #(#attrs)*
+        #[track_caller]
+        #vis fn #ident(#(#params),*) -> #private::TaskCall<#ok> {
+            #body
+            #probes
+            #assertions
+            #start
+            #definition
+            #call
+        }
+    }
+}
+
+/// The function as it was written, under another name, so that it can call itself as a task.
+fn body(task: &Task) -> TokenStream {
+    let Task {
+        body_attrs,
+        asyncness,
+        output,
+        block,
+        ..
+    } = task;
+    let name = body_name(task);
+    let params = task
+        .params
+        .iter()
+        .map(|Param { attrs, pat, ty, .. }| quote!(#(#attrs)* #pat: #ty));
+    let output = output.ty();
+    let lints = tokens::body_lints();
+    quote! {
+        #lints
+        #(#body_attrs)*
+        #asyncness fn #name(#(#params),*) -> #output #block
+    }
+}
+
+fn body_name(task: &Task) -> Ident {
+    Ident::new(&format!("__{}", task.ident.unraw()), task.ident.span())
+}
+
+/// What is known of the types.
+fn probes(task: &Task, private: &TokenStream) -> TokenStream {
+    let ty = task.output.ty();
+    let result = probe(ty, private, "RESULT");
+    let arguments = task.arguments().enumerate().map(|(i, Param { ty, .. })| {
+        let (recordable, name) = (probe(ty, private, "RECORDABLE"), argument(i));
+        quote!(const #name: bool = #recordable;)
+    });
+    let ok_type = quote!(<__Returned as #private::Returns<__RESULT>>::Ok);
+    let err_type = quote!(<__Returned as #private::Returns<__RESULT>>::Err);
+    let output = probe(&ok_type, private, "RECORDABLE");
+    quote! {
+        type __Returned = #ty;
+        const __RESULT: bool = #result;
+        type __Ok = #ok_type;
+        type __Err = #err_type;
+        const __OUTPUT: bool = #output;
+        #(#arguments)*
+    }
+}
+
+/// Whether the argument of this number can be recorded.
+fn argument(index: usize) -> Ident {
+    format_ident!("__ARGUMENT_{index}")
+}
+
+/// What is demanded of the types, each on its own tokens.
+fn assertions(task: &Task, private: &TokenStream) -> TokenStream {
+    let arguments = task.arguments().enumerate().map(|(i, Param { ty, .. })| {
+        let (recordable, state) = (argument(i), probe(ty, private, "STATE"));
+        quote_spanned! { ty.span() =>
+            #private::assert_not_state::<#ty, #state>();
+            #private::assert_argument::<#ty, { #recordable || #state }>();
+        }
+    });
+    let ok = task.output.ok_tokens();
+    let error = task.output.error_tokens();
+    let display = probe(&quote!(__Err), private, "DISPLAY");
+    let output = quote_spanned!(ok.span() => #private::assert_output::<__Ok, __OUTPUT>(););
+    let error = quote_spanned!(error.span() => #private::assert_error::<__Err, #display>(););
+    quote! {
+        const _: fn() = || {
+            #(#arguments)*
+            #output
+            #error
+        };
+    }
+}
+
+/// The function that starts the body on its arguments.
+fn start(task: &Task, private: &TokenStream) -> TokenStream {
+    let recorded = recorded_type(task, private);
+    let unpack = unpack(task, private);
+    let injected = task.injected().map(|Param { local, ty, .. }| {
+        quote_spanned!(ty.span() => let #local = <#ty as #private::Injected>::take(states)?;)
+    });
+    let names = task.params.iter().map(|param| &param.local);
+    let body = body_name(task);
+    let span = task.block.span();
+    let started = if task.asyncness.is_some() {
+        quote_spanned!(span => #private::run_async(#body(#(#names),*), __finish))
+    } else {
+        quote_spanned!(span => #private::run_blocking(move || #body(#(#names),*), __finish))
+    };
+    let finish = finish(task, private);
+    quote! {
+        type __Recorded = #recorded;
+
+        fn __start(
+            recorded: __Recorded,
+            states: &#private::States,
+        ) -> #private::Result<#private::Started, #private::StartError> {
+            let _ = states;
+            #unpack
+            #(#injected)*
+            #private::Result::Ok(#started)
+        }
+
+        #finish
+    }
+}
+
+/// What is recorded of a call: a tuple, that is a JSON array.
+fn recorded_type(task: &Task, private: &TokenStream) -> TokenStream {
+    let types = task.arguments().enumerate().map(|(i, Param { ty, .. })| {
+        let recordable = argument(i);
+        quote!(<#ty as #private::Argument<#recordable>>::Recorded)
+    });
+    let types: Vec<TokenStream> = types.collect();
+    // `()` would be recorded as `null`.
+    if types.is_empty() {
+        quote!([(); 0])
+    } else {
+        quote!((#(#types,)*))
+    }
+}
+
+/// Binds the arguments to their names.
+fn unpack(task: &Task, private: &TokenStream) -> TokenStream {
+    let names: Vec<&Ident> = task.arguments().map(|param| &param.local).collect();
+    if names.is_empty() {
+        return quote!(let _ = recorded;);
+    }
+    let restored = task
+        .arguments()
+        .enumerate()
+        .map(|(i, Param { ty, local, .. })| {
+            let recordable = argument(i);
+            quote!(let #local = <#ty as #private::Argument<#recordable>>::restore(#local);)
+        });
+    quote! {
+        let (#(#names,)*) = recorded;
+        #(#restored)*
+    }
+}
+
+/// The function that makes data of what the body returned.
+fn finish(task: &Task, private: &TokenStream) -> TokenStream {
+    let describe = tokens::describe(private, &retry_if(task, private));
+    quote! {
+        fn __finish(returned: __Returned) -> #private::BodyResult {
+            #private::finish::<__Returned, __RESULT, _>(
+                returned,
+                |value| <__Ok as #private::Output<__OUTPUT>>::of_task(value),
+                |error| #describe,
+            )
+        }
+    }
+}
+
+/// Whether the error, in `error`, is worth another attempt.
+fn retry_if(task: &Task, private: &TokenStream) -> TokenStream {
+    let Some(retry_if) = task
+        .args
+        .retry_if
+        .as_ref()
+        .filter(|_| !task.output.is_plain())
+    else {
+        return quote!(true);
+    };
+    quote_spanned! { retry_if.span() => {
+        fn __retry_if(error: &<__Returned as #private::Fallible<__RESULT>>::Error) -> bool {
+            let retry_if: fn(&<__Returned as #private::Fallible<__RESULT>>::Error) -> bool = #retry_if;
+            retry_if(error)
+        }
+        __retry_if(error)
+    }}
+}
+
+/// The definition and its registration.
+fn definition(task: &Task, private: &TokenStream) -> TokenStream {
+    let name = task.args.name.as_ref().map_or_else(
+        || task.ident.unraw().to_string(),
+        |name| name.literal.value(),
+    );
+    let options = options(task, private);
+    let needs = task
+        .injected()
+        .map(|Param { ty, .. }| quote_spanned!(ty.span() => <#ty as #private::Injected>::NEED));
+    let fallback = fallback(task, private);
+    quote! {
+        static __TASK: #private::TaskDef = #private::TaskDef {
+            name: #name,
+            module: ::core::module_path!(),
+            options: #options,
+            states: &[#(#needs),*],
+            start: |recorded, states| #private::start_recorded(recorded, states, __start),
+            fallback: #fallback,
+            reencode: #private::reencode::<__Recorded>,
+        };
+        #private::inventory::submit! { #private::TaskEntry(&__TASK) }
+    }
+}
+
+fn options(task: &Task, private: &TokenStream) -> TokenStream {
+    let args = &task.args;
+    let max_attempts = args
+        .max_attempts
+        .map(|attempts| quote!(max_attempts: #private::Option::Some(#attempts),));
+    let backoff = args.backoff.map(|backoff| {
+        let backoff = backoff_tokens(backoff, private);
+        quote!(backoff: #private::Option::Some(#backoff),)
+    });
+    let timeout = tokens::limit("timeout", args.timeout, private);
+    let deadline = tokens::limit("deadline", args.deadline, private);
+    let at_most_once = args.at_most_once.then(|| quote!(at_most_once: true,));
+    quote! {
+        #private::TaskOptions {
+            #max_attempts
+            #backoff
+            #timeout
+            #deadline
+            #at_most_once
+            ..#private::TaskOptions::DEFAULT
+        }
+    }
+}
+
+fn backoff_tokens(backoff: Backoff, private: &TokenStream) -> TokenStream {
+    match backoff {
+        Backoff::Fixed(wait) => {
+            let wait = tokens::duration(wait, private);
+            quote!(#private::Backoff::Fixed(#wait))
+        }
+        Backoff::Exponential {
+            initial,
+            factor,
+            max,
+        } => {
+            let (initial, max) = (
+                tokens::duration(initial, private),
+                tokens::duration(max, private),
+            );
+            quote!(#private::Backoff::Exponential { initial: #initial, factor: #factor, max: #max })
+        }
+    }
+}
+
+/// The function that starts the fallback on recorded arguments, decoded once more so that they need no `Clone`.
+fn fallback(task: &Task, private: &TokenStream) -> TokenStream {
+    let Some(path) = &task.args.fallback else {
+        return quote!(#private::Option::None);
+    };
+    let span = path.span();
+    let unpack = unpack(task, private);
+    let names = task
+        .arguments()
+        .map(|param| Ident::new(&param.local.to_string(), span));
+    let call = quote_spanned! { span => {
+        #[allow(unused_imports)]
+        use #private::GivenAtOnce as _;
+        #private::Given(#path(#(#names),*)).given().await
+    }};
+    let value = quote_spanned!(span => <_ as #private::IntoResultOf<__Ok>>::into_result(given));
+    let describe = tokens::describe(private, &quote!(true));
+    quote! {
+        #private::Option::Some(|recorded, _| {
+            let recorded = #private::decode_args::<__Recorded>(recorded)?;
+            #unpack
+            let body = async move #call;
+            #private::Result::Ok(#private::run_async(body, |given| match #value {
+                #private::Result::Ok(value) => <__Ok as #private::Output<__OUTPUT>>::of_task(&value),
+                #private::Result::Err(error) => {
+                    let error = &error;
+                    #private::Result::Err(#describe)
+                }
+            }))
+        })
+    }
+}
+
+/// The call that the function returns.
+fn call(task: &Task, private: &TokenStream) -> TokenStream {
+    let arguments = task
+        .arguments()
+        .enumerate()
+        .map(|(i, Param { ty, name, .. })| {
+            let recordable = argument(i);
+            quote!(<#ty as #private::Argument<#recordable>>::record(#name))
+        });
+    let arguments: Vec<TokenStream> = arguments.collect();
+    let arguments = if arguments.is_empty() {
+        quote!([])
+    } else {
+        quote!((#(#arguments,)*))
+    };
+    let call = quote!(#private::task_call(&__TASK, #arguments, __start));
+    match task
+        .args
+        .name
+        .as_ref()
+        .and_then(|name| formatted(name, task, private))
+    {
+        Some(name) => quote! {
+            let __name = #name;
+            #call.named(__name)
+        },
+        None => call,
+    }
+}
+
+/// The name of one call, if the arguments have a part in it.
+fn formatted(name: &Name, task: &Task, private: &TokenStream) -> Option<TokenStream> {
+    let mut template = String::new();
+    let mut values = Vec::new();
+    for part in &name.parts {
+        match part {
+            NamePart::Text(text) => template.push_str(&text.replace('{', "{{").replace('}', "}}")),
+            NamePart::Argument(wanted) => {
+                let param = task
+                    .arguments()
+                    .find(|param| param.known_as.as_ref() == Some(wanted))?;
+                let mut value = param.name.clone();
+                value.set_span(Span::mixed_site().located_at(name.literal.span()));
+                template.push_str("{}");
+                let (ty, display) = (&param.ty, probe(&param.ty, private, "DISPLAY"));
+                values.push(quote_spanned! { name.literal.span() => {
+                    #private::assert_name_part::<#ty, #display>();
+                    <#ty as #private::NamePart<#display>>::name_part(&#value)
+                }});
+            }
+        }
+    }
+    (!values.is_empty())
+        .then(|| quote!(#private::format!(#template, #(#values),*)).to_token_stream())
+}

@@ -1,0 +1,199 @@
+//! The task: the function's own tokens, sorted.
+
+use proc_macro2::{Ident, Span};
+use quote::format_ident;
+use syn::ext::IdentExt;
+use syn::{Attribute, Block, FnArg, ItemFn, Pat, PatType, Token, Type, Visibility};
+
+use super::args::Args;
+use crate::attributes;
+use crate::diag::Diagnostics;
+use crate::output::{self, Output};
+
+pub(crate) struct Task {
+    pub(crate) args: Args,
+    /// The attributes of the function that is called.
+    pub(crate) attrs: Vec<Attribute>,
+    /// The attributes of the function that holds the body: macros that rewrite it, such as `#[instrument]`.
+    pub(crate) body_attrs: Vec<Attribute>,
+    pub(crate) vis: Visibility,
+    pub(crate) ident: Ident,
+    /// `None` for a blocking task.
+    pub(crate) asyncness: Option<Token![async]>,
+    pub(crate) params: Vec<Param>,
+    pub(crate) output: Output,
+    pub(crate) block: Block,
+}
+
+/// One parameter.
+pub(crate) struct Param {
+    pub(crate) attrs: Vec<Attribute>,
+    /// As the body sees it.
+    pub(crate) pat: Pat,
+    pub(crate) ty: Type,
+    /// As the function that is called names it.
+    pub(crate) name: Ident,
+    /// As the rest of the expansion names it, where no name of the user's can be in the way.
+    pub(crate) local: Ident,
+    /// The name users know it by, for placeholders; none for a pattern.
+    pub(crate) known_as: Option<String>,
+    /// Whether it is taken from the engine and is no part of the call.
+    pub(crate) is_injected: bool,
+}
+
+/// A piece of a name.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum NamePart {
+    Text(String),
+    Argument(String),
+}
+
+impl Task {
+    pub(crate) fn new(function: &ItemFn, args: Args, diag: &mut Diagnostics) -> Self {
+        let (attrs, body_attrs) = attributes::sort(&function.attrs);
+        let typed = function.sig.inputs.iter().filter_map(|input| match input {
+            FnArg::Typed(param) => Some(param),
+            FnArg::Receiver(_) => None,
+        });
+        let params = typed
+            .enumerate()
+            .map(|(i, param)| Param::new(i, param, diag))
+            .collect();
+        Self {
+            args,
+            attrs,
+            body_attrs,
+            vis: function.vis.clone(),
+            ident: function.sig.ident.clone(),
+            asyncness: function.sig.asyncness,
+            params,
+            output: Output::new(&function.sig.output),
+            block: Block::clone(&function.block),
+        }
+    }
+
+    /// What is recorded of a call.
+    pub(crate) fn arguments(&self) -> impl Iterator<Item = &Param> {
+        self.params.iter().filter(|param| !param.is_injected)
+    }
+
+    pub(crate) fn injected(&self) -> impl Iterator<Item = &Param> {
+        self.params.iter().filter(|param| param.is_injected)
+    }
+}
+
+impl Param {
+    fn new(index: usize, param: &PatType, diag: &mut Diagnostics) -> Self {
+        if let Some(cfg) = param.attrs.iter().find(|attr| attr.path().is_ident("cfg")) {
+            diag.error(
+                cfg,
+                "a task's arguments are recorded, so they are the same in every build",
+            );
+        }
+        let known_as = match &*param.pat {
+            Pat::Ident(pat) if pat.subpat.is_none() && pat.by_ref.is_none() => Some(&pat.ident),
+            _ => None,
+        };
+        Self {
+            attrs: param.attrs.clone(),
+            pat: Pat::clone(&param.pat),
+            ty: Type::clone(&param.ty),
+            name: known_as.map_or_else(|| format_ident!("argument_{index}"), called),
+            local: format_ident!("__argument_{index}"),
+            known_as: known_as.map(|ident| ident.unraw().to_string()),
+            is_injected: is_state(&param.ty),
+        }
+    }
+}
+
+/// The same name, which only the expansion can mean: were it the user's, it would hide functions of that name from
+/// `fallback = ..` and `retry_if = ..`.
+fn called(ident: &Ident) -> Ident {
+    let mut called = ident.clone();
+    called.set_span(Span::mixed_site().located_at(ident.span()));
+    called
+}
+
+/// `State<T>` by its name: what names stand for, a macro cannot see.
+fn is_state(ty: &Type) -> bool {
+    match ty {
+        Type::Group(group) => is_state(&group.elem),
+        Type::Paren(paren) => is_state(&paren.elem),
+        Type::Path(path) => path.path.segments.last().is_some_and(|segment| {
+            segment.ident == "State" && output::arguments(segment).len() == 1
+        }),
+        _ => false,
+    }
+}
+
+impl NamePart {
+    /// Takes a name apart at its placeholders, written as in `format!`.
+    pub(crate) fn split(name: &str) -> Result<Vec<Self>, String> {
+        let mut parts = Vec::new();
+        let mut text = String::new();
+        let mut rest = name;
+        while let Some(at) = rest.find(['{', '}']) {
+            let (before, brace) = rest.split_at(at);
+            text.push_str(before);
+            if brace.starts_with("{{") || brace.starts_with("}}") {
+                text.push_str(&brace[..1]);
+                rest = &brace[2..];
+            } else if let Some(inside) = brace.strip_prefix('{') {
+                let (argument, after) = inside
+                    .split_once('}')
+                    .ok_or("this `{` is not closed; a brace itself is `{{`")?;
+                parts.push(Self::Text(std::mem::take(&mut text)));
+                parts.push(Self::Argument(placeholder(argument)?));
+                rest = after;
+            } else {
+                return Err("this `}` closes nothing; a brace itself is `}}`".to_owned());
+            }
+        }
+        text.push_str(rest);
+        parts.push(Self::Text(text));
+        parts.retain(|part| *part != Self::Text(String::new()));
+        Ok(parts)
+    }
+}
+
+fn placeholder(argument: &str) -> Result<String, String> {
+    let argument = argument.trim();
+    if syn::parse_str::<Ident>(argument).is_ok() {
+        return Ok(argument.to_owned());
+    }
+    Err(format!(
+        "`{{{argument}}}` is not the name of an argument, such as `{{region}}`"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_taken_apart_at_its_placeholders() {
+        let text = |text: &str| NamePart::Text(text.to_owned());
+        let argument = |name: &str| NamePart::Argument(name.to_owned());
+        let cases = [
+            ("charge", vec![text("charge")]),
+            (
+                "process-{region}",
+                vec![text("process-"), argument("region")],
+            ),
+            ("{a}{ b }", vec![argument("a"), argument("b")]),
+            ("{{a}}-{b}", vec![text("{a}-"), argument("b")]),
+        ];
+        for (name, parts) in cases {
+            assert_eq!(NamePart::split(name), Ok(parts), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_placeholder_names_an_argument() {
+        for name in [
+            "a-{", "a-}", "{}", "{0}", "{a:?}", "{a.b}", "{a", "{self.a}",
+        ] {
+            assert!(NamePart::split(name).is_err(), "{name}");
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! The expansion of a workflow.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+
+use super::model::Workflow;
+use crate::output::probe;
+use crate::tokens;
+
+pub(crate) fn workflow(workflow: &Workflow) -> TokenStream {
+    let private = &workflow.args.facade().private();
+    let Workflow {
+        attrs, vis, ident, ..
+    } = workflow;
+    let input = workflow.input(private);
+    let ok = workflow.output.ok(private);
+    let body = body(workflow);
+    let probes = probes(workflow, private);
+    let assertions = assertions(workflow, private);
+    let run = run(workflow, private);
+    let definition = definition(workflow, private);
+    quote! {
+        #(#attrs)*
+        #[allow(non_upper_case_globals)]
+        #vis static #ident: #private::Workflow<#input, #ok> = {
+            #body
+            #probes
+            #assertions
+            #run
+            #definition
+            #private::Workflow::private_new(&__WORKFLOW)
+        };
+    }
+}
+
+/// The function as it was written, under another name: its own is the value's.
+fn body(workflow: &Workflow) -> TokenStream {
+    let Workflow {
+        body_attrs,
+        inputs,
+        output,
+        block,
+        ..
+    } = workflow;
+    let name = body_name(workflow);
+    let output = output.ty();
+    let lints = tokens::body_lints();
+    quote! {
+        #lints
+        #(#body_attrs)*
+        async fn #name(#inputs) -> #output #block
+    }
+}
+
+fn body_name(workflow: &Workflow) -> Ident {
+    Ident::new(
+        &format!("__{}", workflow.ident.unraw()),
+        workflow.ident.span(),
+    )
+}
+
+/// What is known of the types.
+fn probes(workflow: &Workflow, private: &TokenStream) -> TokenStream {
+    let ty = workflow.output.ty();
+    let context = workflow.context(private);
+    let result = probe(ty, private, "RESULT");
+    let is_context = probe(&context, private, "CONTEXT");
+    let ok_type = quote!(<__Returned as #private::Returns<__RESULT>>::Ok);
+    let err_type = quote!(<__Returned as #private::Returns<__RESULT>>::Err);
+    let is_input = probe(&quote!(__Input), private, "INPUT");
+    let output = probe(&quote!(__Ok), private, "RECORDABLE");
+    quote! {
+        type __Context = #context;
+        const __CONTEXT: bool = #is_context;
+        type __Input = <__Context as #private::Context<__CONTEXT>>::Input;
+        type __Returned = #ty;
+        const __RESULT: bool = #result;
+        type __Ok = #ok_type;
+        type __Err = #err_type;
+        const __INPUT: bool = #is_input;
+        const __OUTPUT: bool = #output;
+    }
+}
+
+/// What is demanded of the types, each on its own tokens.
+fn assertions(workflow: &Workflow, private: &TokenStream) -> TokenStream {
+    let context = workflow.context(private);
+    let input = workflow.input_tokens();
+    let ok = workflow.output.ok_tokens();
+    let error = workflow.output.error_tokens();
+    let display = probe(&quote!(__Err), private, "DISPLAY");
+    let context =
+        quote_spanned!(context.span() => #private::assert_context::<__Context, __CONTEXT>(););
+    let input = quote_spanned! { input.span() =>
+        #private::assert_input::<__Input, { __INPUT || !__CONTEXT }>();
+    };
+    let output = quote_spanned!(ok.span() => #private::assert_output::<__Ok, __OUTPUT>(););
+    let error = quote_spanned!(error.span() => #private::assert_error::<__Err, #display>(););
+    quote! {
+        const _: fn() = || {
+            #context
+            #input
+            #output
+            #error
+        };
+    }
+}
+
+/// The function that begins an execution.
+fn run(workflow: &Workflow, private: &TokenStream) -> TokenStream {
+    let body = body_name(workflow);
+    let describe = tokens::describe(private, &quote!(true));
+    let future = if workflow.takes_its_context() {
+        quote_spanned!(workflow.block.span() => #private::run_workflow(#body(context), __finish))
+    } else {
+        quote!(#private::no_workflow(context))
+    };
+    quote! {
+        fn __run(raw: #private::RawContext) -> #private::Result<#private::WorkflowFuture, #private::PayloadError> {
+            let context = <__Input as #private::Input<__INPUT>>::context(raw)?;
+            let context = <__Context as #private::Context<__CONTEXT>>::receive(context);
+            #private::Result::Ok(#future)
+        }
+
+        fn __finish(returned: __Returned) -> #private::Result<#private::Payload, #private::BodyError> {
+            #private::finish::<__Returned, __RESULT, _>(
+                returned,
+                |value| <__Ok as #private::Output<__OUTPUT>>::of_workflow(value),
+                |error| #describe,
+            )
+        }
+    }
+}
+
+/// The definition and its registration.
+fn definition(workflow: &Workflow, private: &TokenStream) -> TokenStream {
+    let args = &workflow.args;
+    let name = args
+        .name
+        .clone()
+        .unwrap_or_else(|| workflow.ident.unraw().to_string());
+    let version = args.version;
+    let accepts = args.accepts.clone().unwrap_or(version..=version);
+    let (first, last) = (accepts.start(), accepts.end());
+    let timeout = tokens::limit("timeout", args.timeout, private);
+    let deadline = tokens::limit("deadline", args.deadline, private);
+    let max_attempts = args
+        .max_attempts
+        .map(|attempts| quote!(max_attempts: #private::Option::Some(#attempts),));
+    let restart = args
+        .restart
+        .then(|| quote!(restart: true,).to_token_stream());
+    quote! {
+        static __WORKFLOW: #private::WorkflowDef = #private::WorkflowDef {
+            name: #name,
+            module: ::core::module_path!(),
+            version: #version,
+            accepts: #private::RangeInclusive::new(#first, #last),
+            options: #private::WorkflowOptions {
+                #timeout
+                #deadline
+                #max_attempts
+                #restart
+                ..#private::WorkflowOptions::DEFAULT
+            },
+            run: __run,
+            reencode: <__Input as #private::Input<__INPUT>>::reencode,
+        };
+        #private::inventory::submit! { #private::WorkflowEntry(&__WORKFLOW) }
+    }
+}

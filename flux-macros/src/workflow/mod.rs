@@ -1,0 +1,39 @@
+//! `#[workflow]`.
+
+use proc_macro2::TokenStream;
+use syn::ItemFn;
+
+use crate::diag::Diagnostics;
+use crate::{fallback, select};
+
+mod args;
+mod check;
+mod expand;
+mod model;
+
+use args::Args;
+use model::Workflow;
+
+pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
+    let (mut in_options, mut in_item) = (Diagnostics::default(), Diagnostics::default());
+    let args = Args::read(args, &mut in_options);
+    let biased = select::bias(item.clone(), &args.facade().name());
+    let Ok(function) = syn::parse2::<ItemFn>(biased) else {
+        in_item.error(&item, "`#[workflow]` stands on an `async fn` with a body");
+        return fallback::item(item, in_item);
+    };
+    check::function(&function, &mut in_item);
+    let errors = in_options.into_tokens();
+    let mut emitted = if in_item.is_empty() {
+        // The workflow can be used elsewhere for all mistakes that are left.
+        let workflow = Workflow::new(&function, args);
+        check::asyncness(&function, &mut in_item);
+        check::takes_its_context(&workflow, &mut in_item);
+        check::types(&workflow, &mut in_item);
+        fallback::item(expand::workflow(&workflow), in_item)
+    } else {
+        fallback::item(function, in_item)
+    };
+    emitted.extend(errors);
+    emitted
+}

@@ -1,0 +1,95 @@
+//! The workflow: the function's own tokens, sorted.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{ToTokens, quote};
+use syn::punctuated::Punctuated;
+use syn::{Attribute, Block, FnArg, ItemFn, Token, Type, Visibility};
+
+use super::args::Args;
+use crate::output::{self, Output};
+
+pub(crate) struct Workflow {
+    pub(crate) args: Args,
+    /// The attributes of the value.
+    pub(crate) attrs: Vec<Attribute>,
+    /// The attributes of the function that holds the body.
+    pub(crate) body_attrs: Vec<Attribute>,
+    pub(crate) vis: Visibility,
+    pub(crate) ident: Ident,
+    /// The type of the first parameter; `None` if there is none.
+    pub(crate) context: Option<Type>,
+    /// All parameters, more than there should be perhaps.
+    pub(crate) inputs: Punctuated<FnArg, Token![,]>,
+    pub(crate) output: Output,
+    pub(crate) block: Block,
+}
+
+impl Workflow {
+    pub(crate) fn new(function: &ItemFn, args: Args) -> Self {
+        let (attrs, body_attrs) = crate::attributes::sort(&function.attrs);
+        Self {
+            args,
+            attrs,
+            body_attrs,
+            vis: function.vis.clone(),
+            ident: function.sig.ident.clone(),
+            context: function.sig.inputs.first().and_then(typed),
+            inputs: function.sig.inputs.clone(),
+            output: Output::new(&function.sig.output),
+            block: Block::clone(&function.block),
+        }
+    }
+
+    /// Whether it takes its context and nothing else.
+    pub(crate) fn takes_its_context(&self) -> bool {
+        self.inputs.len() == 1
+    }
+
+    /// The type of the first parameter, or what it should have been.
+    pub(crate) fn context(&self, private: &TokenStream) -> TokenStream {
+        self.context.as_ref().map_or_else(
+            || quote!(#private::ExecutionContext),
+            ToTokens::to_token_stream,
+        )
+    }
+
+    /// The type of the input, so that it reads well in signatures where that is possible.
+    pub(crate) fn input(&self, private: &TokenStream) -> TokenStream {
+        let ty = self.context(private);
+        let input = || {
+            let is_context = output::probe(&ty, private, "CONTEXT");
+            quote!(<#ty as #private::Context<#is_context>>::Input)
+        };
+        self.spelled_input()
+            .map_or_else(input, ToTokens::to_token_stream)
+    }
+
+    /// The tokens to underline when the input's type is at fault.
+    pub(crate) fn input_tokens(&self) -> TokenStream {
+        self.spelled_input()
+            .map_or_else(|| self.context.to_token_stream(), ToTokens::to_token_stream)
+    }
+
+    /// The `T` of an `ExecutionContext<T>`.
+    fn spelled_input(&self) -> Option<&Type> {
+        let Some(Type::Path(path)) = &self.context else {
+            return None;
+        };
+        let last = path
+            .path
+            .segments
+            .last()
+            .filter(|segment| segment.ident == "ExecutionContext")?;
+        match output::arguments(last)[..] {
+            [input] => Some(input),
+            _ => None,
+        }
+    }
+}
+
+fn typed(input: &FnArg) -> Option<Type> {
+    match input {
+        FnArg::Typed(param) => Some(Type::clone(&param.ty)),
+        FnArg::Receiver(_) => None,
+    }
+}

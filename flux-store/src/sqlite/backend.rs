@@ -1,0 +1,20 @@
+//! Tells the engine that locations like `orders.db` and `sqlite:orders.db` are ours.
+
+use std::sync::Arc;
+
+use flux_core::store::{Store, StoreError};
+use flux_core::{Backend, StoreLocation};
+
+use super::SqliteOptions;
+
+inventory::submit! {
+    Backend { scheme: "sqlite", takes_paths: true, open: |location| Box::pin(open(location)) }
+}
+
+async fn open(location: StoreLocation) -> Result<Arc<dyn Store>, StoreError> {
+    let store = SqliteOptions::new(location.place)
+        .durability(location.durability)
+        .open()
+        .await?;
+    Ok(Arc::new(store))
+}

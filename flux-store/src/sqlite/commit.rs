@@ -1,0 +1,181 @@
+//! One commit as a member of a group.
+
+use std::time::{Duration, Instant};
+
+use flux_core::event::Event;
+use flux_core::id::ExecutionKey;
+use flux_core::payload::Payload;
+use flux_core::store::{Commit, CommitError, Committed, StoreError, Target, Transaction};
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::connection::Lane;
+use super::group::{Fault, Member, Outcome, run};
+use super::{execution, history, inbox, published};
+
+/// A user's statements hold up everybody else; longer than this is worth a warning.
+const SLOW: Duration = Duration::from_secs(1);
+
+/// A commit on its way to the file.
+pub(super) struct CommitMember {
+    commit: Commit,
+    store: String,
+    /// Set when the user's statements have tried to end the transaction: what is recorded instead.
+    refusal: Option<Payload>,
+    /// What `run` found; it counts once the group is committed.
+    found: Result<Committed, CommitError>,
+    reply: oneshot::Sender<Result<Committed, CommitError>>,
+}
+
+impl CommitMember {
+    pub(super) fn new(
+        commit: Commit,
+        store: String,
+        reply: oneshot::Sender<Result<Committed, CommitError>>,
+    ) -> Self {
+        Self {
+            commit,
+            store,
+            refusal: None,
+            found: Err(CommitError::Fenced),
+            reply,
+        }
+    }
+
+    /// Decides by reading alone; `Err` inside when the commit is refused.
+    fn check(&self, connection: &Connection) -> rusqlite::Result<Result<(), CommitError>> {
+        let last = match &self.commit.target {
+            Target::New(new) if execution::exists(connection, &new.id)? => {
+                return Ok(Err(CommitError::Exists));
+            }
+            Target::New(_) => None,
+            Target::Existing { key, epoch } => match execution::standing(connection, *key)? {
+                Some(standing) if standing.epoch == *epoch => standing.last,
+                _ => return Ok(Err(CommitError::Fenced)),
+            },
+        };
+        Ok(self.commit.check_numbers(last, &self.store))
+    }
+
+    fn write(&self, lane: &Lane) -> Result<Committed, Fault> {
+        let (commit, connection) = (&self.commit, &lane.connection);
+        let key = match &commit.target {
+            Target::New(new) => execution::create(connection, new)?,
+            Target::Existing { key, .. } => *key,
+        };
+        history::append(connection, key, &commit.events)?;
+        if let Some(change) = &commit.change {
+            execution::change(connection, key, change)?;
+        }
+        inbox::consume(connection, key, &commit.consumed)?;
+        published::replace(connection, key, &commit.published)?;
+        for (to, message) in &commit.outbox {
+            // Those that do not exist or have finished are passed over.
+            inbox::post(connection, to, message)?;
+        }
+        let transaction = match &commit.transaction {
+            Some(transaction) => Some(self.transact(transaction, key, lane)?),
+            None => None,
+        };
+        Ok(Committed { key, transaction })
+    }
+
+    /// Runs the user's statements, undoes them if they fail, and records which it was.
+    fn transact(
+        &self,
+        transaction: &Transaction,
+        key: ExecutionKey,
+        lane: &Lane,
+    ) -> Result<Event, Fault> {
+        let outcome = match &self.refusal {
+            Some(refusal) => Err(refusal.clone()),
+            None => run_statements(transaction, lane)?,
+        };
+        let event = transaction.event(outcome);
+        history::append(&lane.connection, key, [&event])?;
+        Ok(event)
+    }
+}
+
+impl Member for CommitMember {
+    fn run(&mut self, lane: &Lane) -> Result<(), Fault> {
+        self.found = match self.check(&lane.connection)? {
+            Err(refused) => Err(refused),
+            Ok(()) => match self.write(lane) {
+                Ok(committed) => Ok(committed),
+                Err(fault) => {
+                    if matches!(fault, Fault::TransactionEnded) {
+                        self.refusal = Some(Transaction::refusal(
+                            "the statements ended the transaction that they run in: leave out \
+                             BEGIN, COMMIT, ROLLBACK and RELEASE",
+                        ));
+                    }
+                    return Err(fault);
+                }
+            },
+        };
+        Ok(())
+    }
+
+    fn is_written(&self, connection: &Connection) -> rusqlite::Result<Option<bool>> {
+        let Ok(committed) = &self.found else {
+            return Ok(None);
+        };
+        let Some(event) = committed.transaction.as_ref().or(self.commit.events.last()) else {
+            return Ok(None);
+        };
+        let key = match &self.commit.target {
+            Target::Existing { key, .. } => *key,
+            Target::New(new) => match execution::find(connection, &new.id)? {
+                Some(record) => record.key,
+                None => return Ok(Some(false)),
+            },
+        };
+        let found = history::page(connection, key, event.seq, 1)?;
+        Ok(Some(found.first() == Some(event)))
+    }
+
+    fn answer(self: Box<Self>, outcome: Outcome) {
+        let answer = match outcome {
+            Outcome::Done => self.found,
+            Outcome::Failed(error) => Err(CommitError::Failed(named(error))),
+            Outcome::Unknown(error) => Err(CommitError::Unknown(named(error))),
+        };
+        // Nobody may be waiting any more; the commit counts all the same.
+        let _ = self.reply.send(answer);
+    }
+}
+
+/// Runs the user's statements; what they did stays or is undone as they say.
+fn run_statements(
+    transaction: &Transaction,
+    lane: &Lane,
+) -> Result<Result<Payload, Payload>, Fault> {
+    let connection = &lane.connection;
+    run(connection, "SAVEPOINT flux_transaction")?;
+    let began = Instant::now();
+    lane.fence.raise();
+    let outcome = transaction.attempt(connection);
+    let ended = lane.fence.lower();
+    if began.elapsed() > SLOW {
+        let name = transaction.completed.name.as_deref().unwrap_or_default();
+        tracing::warn!(name, elapsed = ?began.elapsed(), "a transaction holds up every other commit");
+    }
+    if ended || connection.is_autocommit() {
+        return Err(Fault::TransactionEnded);
+    }
+    if outcome.is_err() && run(connection, "ROLLBACK TO flux_transaction").is_err() {
+        return Err(Fault::TransactionEnded);
+    }
+    if run(connection, "RELEASE flux_transaction").is_err() {
+        return Err(Fault::TransactionEnded);
+    }
+    Ok(outcome)
+}
+
+fn named(error: StoreError) -> StoreError {
+    StoreError {
+        action: "append events".to_owned(),
+        ..error
+    }
+}

@@ -1,0 +1,137 @@
+//! Connections and their settings, each read back where it matters.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use flux_core::store::Durability;
+use rusqlite::{Connection, OpenFlags};
+
+/// How long others may be in the way before a write fails.
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The value of `PRAGMA synchronous` that gives this durability.
+fn synchronous(durability: Durability) -> i64 {
+    match durability {
+        Durability::Full => 2,
+        Durability::Relaxed => 1,
+    }
+}
+
+/// The connection that writes, and what watches over a user's statements on it.
+pub(super) struct Lane {
+    pub(super) connection: Connection,
+    pub(super) fence: Arc<TransactionFence>,
+}
+
+/// Notices when a user's statements try to end the transaction they run in.
+///
+/// While it is up, a COMMIT becomes a rollback, and every rollback is remembered: nothing the user
+/// runs can make half a group durable.
+#[derive(Default)]
+pub(super) struct TransactionFence {
+    up: AtomicBool,
+    broken: AtomicBool,
+}
+
+impl TransactionFence {
+    pub(super) fn raise(&self) {
+        self.broken.store(false, Ordering::Relaxed);
+        self.up.store(true, Ordering::Relaxed);
+    }
+
+    /// Takes it down; true if the transaction was ended meanwhile.
+    pub(super) fn lower(&self) -> bool {
+        self.up.store(false, Ordering::Relaxed);
+        self.broken.load(Ordering::Relaxed)
+    }
+}
+
+impl Lane {
+    /// Opens the file to write, without touching it yet.
+    pub(super) fn open(file: &Path) -> rusqlite::Result<Self> {
+        let mut connection = open(
+            file,
+            OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
+        )?;
+        let fence = Arc::new(TransactionFence::default());
+        let guard = Arc::clone(&fence);
+        connection.commit_hook(Some(move || guard.up.load(Ordering::Relaxed)))?;
+        let guard = Arc::clone(&fence);
+        connection.rollback_hook(Some(move || guard.broken.store(true, Ordering::Relaxed)))?;
+        Ok(Self { connection, fence })
+    }
+
+    /// Sets the write-ahead log and the durability; `Err` says what did not stick.
+    pub(super) fn configure(&self, durability: Durability) -> rusqlite::Result<Result<(), String>> {
+        let mode: String = self
+            .connection
+            .query_row("PRAGMA journal_mode = WAL", [], |row| row.get(0))?;
+        if mode != "wal" {
+            return Ok(Err(format!(
+                "a write-ahead log is not possible here (the journal mode is `{mode}`): \
+                 keep the file on a local disk, not on a network share"
+            )));
+        }
+        self.connection.execute_batch(&format!(
+            "PRAGMA synchronous = {level};
+             PRAGMA fullfsync = 1;
+             PRAGMA checkpoint_fullfsync = 1;
+             PRAGMA wal_autocheckpoint = 4000;
+             PRAGMA journal_size_limit = -1;
+             PRAGMA cache_size = -65536;
+             PRAGMA temp_store = MEMORY;",
+            level = synchronous(durability),
+        ))?;
+        let level: i64 = self
+            .connection
+            .query_row("PRAGMA synchronous", [], |row| row.get(0))?;
+        if level != synchronous(durability) {
+            return Ok(Err(format!(
+                "SQLite was asked for `synchronous = {}` and answers {level}",
+                synchronous(durability)
+            )));
+        }
+        Ok(Ok(()))
+    }
+}
+
+/// Opens a connection that reads and refuses to write.
+pub(super) fn open_reader(file: &Path) -> rusqlite::Result<Connection> {
+    let connection = open(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.execute_batch(
+        "PRAGMA query_only = ON; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;",
+    )?;
+    Ok(connection)
+}
+
+/// Opens a file by its name alone, never as a URI.
+pub(super) fn open(file: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    let mut connection =
+        Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.busy_handler(Some(wait_a_little()))?;
+    Ok(connection)
+}
+
+/// SQLite's own handler sleeps up to 100 ms at a time, by which one of two busy writers starves.
+/// Short sleeps leave both their turn.
+fn wait_a_little() -> impl FnMut(i32) -> bool + Send + 'static {
+    const FIRST: Duration = Duration::from_micros(60);
+    const LONGEST: Duration = Duration::from_millis(2);
+    let mut waited = Duration::ZERO;
+    move |tries| {
+        if tries == 0 {
+            waited = Duration::ZERO;
+        }
+        if waited >= PATIENCE {
+            return false;
+        }
+        let step = (FIRST * (1 + u32::try_from(tries).unwrap_or(0)).min(64)).min(LONGEST);
+        thread::sleep(step);
+        waited += step;
+        true
+    }
+}

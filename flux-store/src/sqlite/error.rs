@@ -1,0 +1,136 @@
+//! SQLite's errors in words that say what to do.
+
+use std::fmt;
+use std::sync::Arc;
+
+use flux_core::store::StoreError;
+use rusqlite::{ErrorCode, ffi};
+
+/// Makes the errors of one store.
+#[derive(Clone)]
+pub(super) struct Blame {
+    store: Arc<str>,
+}
+
+impl Blame {
+    pub(super) fn new(store: impl Into<Arc<str>>) -> Self {
+        Self {
+            store: store.into(),
+        }
+    }
+
+    pub(super) fn store(&self) -> &str {
+        &self.store
+    }
+
+    /// An error that SQLite reported.
+    pub(super) fn sqlite(&self, action: &str, error: rusqlite::Error) -> StoreError {
+        StoreError {
+            store: self.store.to_string(),
+            action: action.to_owned(),
+            reason: reason(&error),
+            source: Some(Arc::new(error)),
+        }
+    }
+
+    /// An error that the operating system reported.
+    pub(super) fn io(
+        &self,
+        action: &str,
+        reason: impl fmt::Display,
+        error: std::io::Error,
+    ) -> StoreError {
+        StoreError {
+            store: self.store.to_string(),
+            action: action.to_owned(),
+            reason: format!("{reason}: {error}"),
+            source: Some(Arc::new(error)),
+        }
+    }
+
+    /// An error of our own.
+    pub(super) fn plain(&self, action: &str, reason: impl Into<String>) -> StoreError {
+        StoreError {
+            store: self.store.to_string(),
+            action: action.to_owned(),
+            reason: reason.into(),
+            source: None,
+        }
+    }
+}
+
+/// Whether the error comes from what was asked, and not from the file, the disk or the others.
+///
+/// Such an error fails the one who asked; every other error fails the whole group.
+pub(super) fn is_own_fault(error: &rusqlite::Error) -> bool {
+    match error.sqlite_error_code() {
+        Some(code) => matches!(
+            code,
+            ErrorCode::ConstraintViolation
+                | ErrorCode::TooBig
+                | ErrorCode::TypeMismatch
+                | ErrorCode::Unknown
+        ),
+        None => true,
+    }
+}
+
+/// Whether the connection had better be opened anew before it is used again.
+pub(super) fn breaks_connection(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(
+            ErrorCode::SystemIoFailure
+                | ErrorCode::DatabaseCorrupt
+                | ErrorCode::NotADatabase
+                | ErrorCode::CannotOpen
+                | ErrorCode::ReadOnly
+                | ErrorCode::ApiMisuse
+        )
+    )
+}
+
+/// Whether another connection is in the way for the moment.
+pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked)
+    )
+}
+
+const DISK_FULL: &str = "the disk is full: free some space and resume";
+
+fn extended_code(error: &rusqlite::Error) -> Option<i32> {
+    error.sqlite_error().map(|error| error.extended_code)
+}
+
+fn reason(error: &rusqlite::Error) -> String {
+    let said = match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => DISK_FULL,
+        // Memory that is shared through a file cannot grow.
+        Some(ErrorCode::SystemIoFailure)
+            if extended_code(error) == Some(ffi::SQLITE_IOERR_SHMSIZE) =>
+        {
+            DISK_FULL
+        }
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
+            "another program has held the file locked for too long: end its transaction and try again"
+        }
+        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
+            "the file or its folder is read-only: make both writable"
+        }
+        Some(ErrorCode::CannotOpen) => {
+            "the file cannot be opened: look whether it and its folder exist and may be written"
+        }
+        Some(ErrorCode::NotADatabase) => "the file is not a SQLite database: choose another path",
+        Some(ErrorCode::DatabaseCorrupt) => {
+            "the file is damaged or cut short: restore it from a backup"
+        }
+        Some(ErrorCode::SystemIoFailure) => {
+            "the disk reported an error: look whether it is full or failing"
+        }
+        Some(ErrorCode::TooBig) => "a value is larger than SQLite can hold",
+        _ => return error.to_string(),
+    };
+    format!("{said} ({error})")
+}

@@ -1,0 +1,132 @@
+//! Looking at a file before anything is written to it.
+//!
+//! Only SQLite itself opens the file: if we did, closing it again would drop, by the rules of
+//! POSIX, every lock that this process holds on it, those of other stores included.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use flux_core::store::StoreError;
+use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
+
+use super::connection;
+use super::error::Blame;
+use super::migrate;
+use super::path::Location;
+
+const OPEN: &str = "open the file";
+
+/// Whether tables of others may share the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Foreign {
+    Refuse,
+    Adopt,
+}
+
+/// What a file is, as far as opening it goes.
+pub(super) enum Found {
+    /// It may be opened.
+    Usable,
+    /// It may not.
+    Refused(StoreError),
+}
+
+/// Looks at the file, if there is one. `Err` is what SQLite said, to be tried again when it is busy.
+pub(super) fn inspect(at: &Location, foreign: Foreign, blame: &Blame) -> rusqlite::Result<Found> {
+    let log = length(&at.wal());
+    match fs::metadata(&at.file) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Usable),
+        Err(error) => {
+            return Ok(Found::Refused(blame.io(
+                OPEN,
+                "it cannot be looked at",
+                error,
+            )));
+        }
+        Ok(found) if found.is_dir() => {
+            return Ok(refused(
+                blame,
+                "it is a folder: give the path of a file in it",
+            ));
+        }
+        Ok(found) if found.len() == 0 && log > 0 => {
+            return Ok(refused(
+                blame,
+                "the file is empty but its write-ahead log is not: it was cut short; restore it from a backup",
+            ));
+        }
+        Ok(found) if found.len() == 0 => return Ok(Found::Usable),
+        Ok(_) => {}
+    }
+    let connection = look(at, log)?;
+    if connection.is_readonly("main")? {
+        return Ok(refused(
+            blame,
+            "the file is read-only: make it and its folder writable",
+        ));
+    }
+    judge(&connection, foreign, blame)
+}
+
+/// Opens the file so that looking leaves no trace: neither is a log left behind by a crash written
+/// into the file, nor are new files left beside it.
+fn look(at: &Location, log: u64) -> rusqlite::Result<Connection> {
+    let connection = connection::open(&at.file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, log > 0)?;
+    connection.execute_batch("PRAGMA query_only = ON")?;
+    Ok(connection)
+}
+
+fn judge(connection: &Connection, foreign: Foreign, blame: &Blame) -> rusqlite::Result<Found> {
+    // The first read that goes to the disk: what is no database or is cut short is found here.
+    let tables: i64 =
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if tables == 0 {
+        return Ok(Found::Usable);
+    }
+    match schema_version(connection)? {
+        Some(version) if version > migrate::VERSION => Ok(refused(
+            blame,
+            &format!(
+                "it was written by a newer Flux (its tables have version {version}, this program knows \
+                 {known}): update the program; the file was not touched",
+                known = migrate::VERSION
+            ),
+        )),
+        None if foreign == Foreign::Refuse => Ok(refused(
+            blame,
+            "it is a SQLite database of another program: choose another path, or say `.adopt(true)` to \
+             keep Flux's tables (`flux_*`) beside those that are there",
+        )),
+        _ => Ok(Found::Usable),
+    }
+}
+
+/// The version of Flux's tables, or `None` when there are none.
+pub(super) fn schema_version(connection: &Connection) -> rusqlite::Result<Option<i64>> {
+    let ours: bool = connection.query_row(
+        "SELECT count(*) = 2 FROM pragma_table_info('flux_meta') WHERE name IN ('key', 'value')",
+        [],
+        |row| row.get(0),
+    )?;
+    if !ours {
+        return Ok(None);
+    }
+    connection
+        .query_row(
+            "SELECT CAST(value AS INTEGER) FROM flux_meta WHERE key = 'schema'",
+            [],
+            |row| row.get(0),
+        )
+        .optional()
+}
+
+fn refused(blame: &Blame, reason: &str) -> Found {
+    Found::Refused(blame.plain(OPEN, reason))
+}
+
+fn length(file: &Path) -> u64 {
+    fs::metadata(file).map_or(0, |found| found.len())
+}

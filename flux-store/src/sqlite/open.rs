@@ -1,0 +1,130 @@
+//! Opening a file: look first, then set it up, then serve it.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use flux_core::store::StoreError;
+use tokio::sync::oneshot;
+
+use super::Durability;
+use super::connection::{Lane, PATIENCE};
+use super::error::{Blame, is_busy};
+use super::inspect::{Foreign, Found, inspect, schema_version};
+use super::migrate;
+use super::path::Location;
+use super::store::SqliteStore;
+
+const OPEN: &str = "open the file";
+
+/// How a SQLite file is opened.
+///
+/// # Examples
+///
+/// ```
+/// # let folder = tempfile::tempdir()?;
+/// # let path = folder.path().join("shop.db");
+/// use flux_store::{Durability, SqliteOptions};
+///
+/// let store = SqliteOptions::new(path).durability(Durability::Relaxed).open_blocking()?;
+/// # drop(store);
+/// # Ok::<_, Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+#[must_use = "nothing is opened before `open` is called"]
+pub struct SqliteOptions {
+    path: PathBuf,
+    durability: Durability,
+    foreign: Foreign,
+}
+
+impl SqliteOptions {
+    /// Names the file; it is created with its folders if it does not exist.
+    pub fn new(path: impl AsRef<Path>) -> Self {
+        Self {
+            path: path.as_ref().to_owned(),
+            durability: Durability::Full,
+            foreign: Foreign::Refuse,
+        }
+    }
+
+    /// Sets what a commit survives; [`Durability::Full`] unless said.
+    pub fn durability(mut self, durability: Durability) -> Self {
+        self.durability = durability;
+        self
+    }
+
+    /// Allows the file to be a database with tables of its own, so that a `transaction` can write to
+    /// them. Flux's tables are added beside them; the file changes to a write-ahead log.
+    pub fn adopt(mut self, adopt: bool) -> Self {
+        self.foreign = if adopt {
+            Foreign::Adopt
+        } else {
+            Foreign::Refuse
+        };
+        self
+    }
+
+    /// Opens the file, on a thread of its own: it works on every runtime, and without one.
+    pub async fn open(self) -> Result<SqliteStore, StoreError> {
+        let path = self.path.display().to_string();
+        let (answer, opened) = oneshot::channel();
+        let started = thread::Builder::new()
+            .name("flux-open".to_owned())
+            .spawn(move || {
+                // Nobody may be waiting any more: then the store is dropped here.
+                let _ = answer.send(self.open_blocking());
+            });
+        if let Err(error) = started {
+            return Err(Blame::new(path).io(OPEN, "no thread could be started", error));
+        }
+        opened
+            .await
+            .unwrap_or_else(|_| Err(Blame::new(path).plain(OPEN, "the thread that opens it died")))
+    }
+
+    /// Opens the file on this thread.
+    pub fn open_blocking(self) -> Result<SqliteStore, StoreError> {
+        let at = Location::resolve(&self.path)?;
+        let blame = Blame::new(at.file.display().to_string());
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.attempt(&at, &blame) {
+                Ok(lane) => return Ok(SqliteStore::start(at, self.durability, lane?, blame)),
+                // Another process is creating or closing the same file. SQLite does not wait by
+                // itself when a change of the journal mode is in the way.
+                Err(error) if is_busy(&error) && Instant::now() < deadline => {
+                    thread::sleep(Duration::from_millis(2));
+                }
+                Err(error) => return Err(blame.sqlite(OPEN, error)),
+            }
+        }
+    }
+
+    fn attempt(&self, at: &Location, blame: &Blame) -> rusqlite::Result<Result<Lane, StoreError>> {
+        if let Found::Refused(error) = inspect(at, self.foreign, blame)? {
+            return Ok(Err(error));
+        }
+        if let Err(error) = fs::create_dir_all(&at.workers) {
+            return Ok(Err(blame.io(
+                OPEN,
+                "its folder is read-only or full: make it writable",
+                error,
+            )));
+        }
+        let mut lane = Lane::open(&at.file)?;
+        if let Err(reason) = lane.configure(self.durability)? {
+            return Ok(Err(blame.plain(OPEN, reason)));
+        }
+        migrate::migrate(&mut lane.connection)?;
+        match schema_version(&lane.connection)? {
+            Some(migrate::VERSION) => Ok(Ok(lane)),
+            // A newer program opened the file since we looked.
+            _ => Ok(Err(blame.plain(
+                OPEN,
+                "another version of Flux is changing it: try again",
+            ))),
+        }
+    }
+}

@@ -1,0 +1,16 @@
+//! What the SQLite store promises beyond the contract: files, processes, crashes, full disks.
+
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+mod child;
+mod crash;
+mod disk_full;
+mod durability;
+mod given;
+mod news;
+mod open;
+mod processes;
+mod refuse;
+mod runtimes;
+mod transactions;
+mod views;

@@ -1,0 +1,3 @@
+//! What a user sees, a module per feature.
+
+mod first_steps;

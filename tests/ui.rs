@@ -1,0 +1,11 @@
+//! What the compiler says of each mistake, and that its cure compiles and runs.
+//!
+//! The messages are those of the compiler that `rust-toolchain.toml` pins. After a change on purpose:
+//! `TRYBUILD=overwrite cargo test --test ui`.
+
+#[test]
+fn each_mistake_has_its_message_and_each_cure_works() {
+    let tests = trybuild::TestCases::new();
+    tests.pass("tests/ui/pass/*.rs");
+    tests.compile_fail("tests/ui/*.rs");
+}

@@ -1,0 +1,15 @@
+// A mistake in a body is shown where it is, once.
+use flux::ExecutionContext;
+
+#[flux::task]
+async fn charge(amount: u32) -> Result<u32, String> {
+    let text: String = amount;
+    Ok(text.len())
+}
+
+#[flux::workflow]
+async fn place_order(ctx: ExecutionContext<u32>) -> Result<u32, flux::TaskError> {
+    charge("much").await
+}
+
+fn main() {}

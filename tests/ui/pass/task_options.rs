@@ -1,0 +1,64 @@
+//! Every option of a task, as it is written.
+use flux::{State, task};
+
+#[derive(Debug, thiserror::Error)]
+enum PaymentError {
+    #[error("the bank does not answer")]
+    Silence,
+    #[error("declined")]
+    Declined,
+}
+
+impl PaymentError {
+    fn is_transient(&self) -> bool {
+        matches!(self, Self::Silence)
+    }
+}
+
+#[task]
+async fn bare() {}
+
+#[task()]
+async fn empty() {}
+
+#[task(
+    name = "charge-{region}-{{card}}",
+    max_attempts = 3,
+    backoff = "exponential(100ms, 2.0, max = 30s)",
+    retry_if = PaymentError::is_transient,
+    timeout = "30s",
+    deadline = "1h30m",
+    fallback = charge_by_invoice,
+    at_most_once
+)]
+async fn charge(region: String, amount: u32) -> Result<u32, PaymentError> {
+    match region.as_str() {
+        "eu" => Ok(amount),
+        "us" => Err(PaymentError::Declined),
+        _ => Err(PaymentError::Silence),
+    }
+}
+
+#[task(retries = 2, backoff = "fixed(1s)", timeout = "never", retry_if = |error| !error.is_empty())]
+async fn charge_by_invoice(region: String, amount: u32) -> Result<u32, String> {
+    Err(format!("{region}: {amount}"))
+}
+
+#[task(max_attempts = "unlimited", deadline = "2d")]
+async fn patient(_limits: State<u32>) {}
+
+#[task(fallback = estimate)]
+async fn measure(text: String) -> usize {
+    text.len()
+}
+
+// A fallback may be plain and may be infallible.
+fn estimate(_text: String) -> usize {
+    1
+}
+
+fn main() {
+    let _ = (bare(), empty(), patient(), measure(String::new()));
+    let call = format!("{:?}", charge("eu".to_owned(), 1));
+    assert!(call.contains("charge-eu-{card}"), "{call}");
+}

@@ -1,0 +1,57 @@
+//! The forms of a workflow, and its options.
+use flux::{ExecutionContext, TaskError, Workflow, task, workflow};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Order {
+    total: u32,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ShopError {
+    #[error("a task failed")]
+    Task(#[from] TaskError),
+}
+
+type Context = ExecutionContext<Order>;
+
+#[task]
+async fn double(total: u32) -> u32 {
+    total * 2
+}
+
+/// Its documentation.
+#[workflow]
+pub async fn place_order(ctx: ExecutionContext<Order>) -> Result<u32, TaskError> {
+    double(ctx.input().total).await
+}
+
+#[workflow(
+    name = "orders.place",
+    version = 3,
+    accepts = 1..=3,
+    timeout = "1h",
+    deadline = "7d",
+    max_attempts = 2,
+    retry = "restart"
+)]
+async fn place_with_options(mut ctx: Context) -> Result<u32, ShopError> {
+    ctx = ctx.clone();
+    Ok(double(ctx.input().total).await?)
+}
+
+#[workflow(retry = "keep", max_attempts = "unlimited")]
+async fn clean_up(_ctx: ExecutionContext) {}
+
+#[workflow]
+async fn forget(_: flux::ExecutionContext<()>) -> anyhow::Result<()> {
+    Ok(())
+}
+
+fn types() -> (Workflow<Order, u32>, Workflow<Order, u32>, Workflow<(), ()>, Workflow<(), ()>) {
+    (place_order, place_with_options, clean_up, forget)
+}
+
+fn main() {
+    let _ = types();
+}

@@ -1,0 +1,13 @@
+use flux::ExecutionContext;
+
+#[flux::workflow(versoin = 2)]
+async fn place_order(_ctx: ExecutionContext<u32>) -> u32 {
+    1
+}
+
+#[flux::workflow(schedule = "0 12 * * *")]
+async fn clean_up(_ctx: ExecutionContext) {}
+
+fn main() {
+    let _ = (place_order, clean_up);
+}
