@@ -192,14 +192,12 @@ impl Keys {
 
 /// Reads a whole number that is not negative.
 pub(crate) fn read_number(number: &LitInt, diag: &mut Diagnostics) -> Option<u32> {
-    let read = number.base10_parse::<u32>();
-    read.map_err(|_| {
-        diag.error(
-            number,
-            format!("`{number}` is not a number from 0 to {}", u32::MAX),
-        )
-    })
-    .ok()
+    let read = number.base10_parse::<u32>().ok();
+    if read.is_none() {
+        let message = format!("`{number}` is not a number from 0 to {}", u32::MAX);
+        diag.error(number, message);
+    }
+    read
 }
 
 impl Entry {

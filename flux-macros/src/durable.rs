@@ -2,10 +2,11 @@
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
-use syn::{ItemFn, Path};
+use syn::Path;
 
 use crate::attr::Keys;
 use crate::diag::Diagnostics;
+use crate::function::Function;
 use crate::path::Facade;
 use crate::select;
 
@@ -19,7 +20,7 @@ const KEYS: Keys = Keys {
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut diag = Diagnostics::default();
     let facade = Facade::new(renamed(args, &mut diag));
-    if syn::parse2::<ItemFn>(item.clone()).is_err() {
+    if syn::parse2::<Function>(item.clone()).is_err() {
         diag.error(
             item.to_token_stream(),
             "`#[durable]` stands on a function with a body",

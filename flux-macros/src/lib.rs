@@ -14,6 +14,7 @@ mod diag;
 mod durable;
 mod duration;
 mod fallback;
+mod function;
 mod output;
 mod path;
 mod select;

@@ -2,9 +2,10 @@
 
 use proc_macro2::{Spacing, TokenStream, TokenTree};
 use quote::{ToTokens, quote};
-use syn::{FnArg, ItemFn, Safety, Signature};
+use syn::{FnArg, Safety, Signature};
 
 use crate::diag::Diagnostics;
+use crate::function::Function;
 
 /// What a rule calls the item: "a task", "a workflow".
 pub(crate) type What = &'static str;
@@ -40,7 +41,7 @@ pub(crate) fn has_no_self(signature: &Signature, what: What, cure: &str, diag: &
 }
 
 /// Its body runs from several places, and safely.
-pub(crate) fn has_no_modifiers(function: &ItemFn, what: What, diag: &mut Diagnostics) {
+pub(crate) fn has_no_modifiers(function: &Function, what: What, diag: &mut Diagnostics) {
     let signature = &function.sig;
     if let Safety::Unsafe(token) = &signature.safety {
         diag.error(
@@ -57,14 +58,11 @@ pub(crate) fn has_no_modifiers(function: &ItemFn, what: What, diag: &mut Diagnos
     if let Some(variadic) = &signature.variadic {
         diag.error(variadic, format!("{what} cannot be variadic"));
     }
-    if let Some(token) = &function.modifiers.defaultness {
-        diag.error(token, format!("{what} cannot be `default`"));
-    }
 }
 
 /// The expansion puts the body into an item of its own, where `Self` means nothing.
-pub(crate) fn says_no_self_type(function: &ItemFn, what: What, diag: &mut Diagnostics) {
-    let (inputs, output, body) = (&function.sig.inputs, &function.sig.output, &function.block);
+pub(crate) fn says_no_self_type(function: &Function, what: What, diag: &mut Diagnostics) {
+    let (inputs, output, body) = (&function.sig.inputs, &function.sig.output, &function.body);
     if let Some(token) = find_self_type(quote!(#inputs #output #body)) {
         diag.error(
             token,
@@ -88,7 +86,7 @@ fn find_self_type(tokens: TokenStream) -> Option<TokenTree> {
             TokenTree::Group(group)
                 if group.delimiter() == proc_macro2::Delimiter::Brace && in_item =>
             {
-                in_item = false
+                in_item = false;
             }
             TokenTree::Group(group) => {
                 if let Some(found) = find_self_type(group.stream()) {

@@ -13,7 +13,11 @@ use flux_core::store::contract::given::{append, create};
 use flux_store::{Durability, SqliteOptions};
 use rusqlite::Connection;
 
-const ROUND: Duration = Duration::from_millis(1500);
+/// Short, and many of them: what disturbs a round disturbs its floor as well.
+const ROUND: Duration = Duration::from_millis(80);
+const ROUNDS: usize = 41;
+/// For what has no floor beside it.
+const LONG: Duration = Duration::from_millis(1500);
 
 fn open(folder: &Path, durability: Durability) -> Arc<dyn Store> {
     Arc::new(
@@ -127,8 +131,9 @@ fn one_execution_beside_a_bare_loop() {
             .enable_all()
             .build()
             .unwrap();
+        let mut bares = Vec::new();
         let mut ratios: [Vec<f64>; 5] = Default::default();
-        for round in 0..7 {
+        for round in 0..ROUNDS {
             let bare = floor.run();
             let task = many
                 .block_on(many.spawn(steps(Arc::clone(&store), format!("t{round}"))))
@@ -137,18 +142,16 @@ fn one_execution_beside_a_bare_loop() {
             let current = one.block_on(steps(Arc::clone(&store), format!("c{round}")));
             let bodies = many.spawn(steps_with_bodies(Arc::clone(&store), format!("b{round}")));
             let bodies = many.block_on(bodies).unwrap();
-            println!(
-                "{synchronous}: bare {bare:.0}/s, task {task:.0}, with bodies {bodies:.0}, block_on {main:.0}, \
-                 current_thread {current:.0}"
-            );
+            bares.push(bare);
             for (ratios, value) in ratios.iter_mut().zip([bare, task, bodies, main, current]) {
                 ratios.push(value / bare);
             }
         }
         let [_, task, bodies, main, current] = ratios.map(median);
         println!(
-            "{synchronous}: ratios to bare: task {task:.2}, with bodies {bodies:.2}, block_on {main:.2}, \
-             current_thread {current:.2}"
+            "{synchronous}: bare {:.0}/s; ratios: task {task:.2}, with bodies {bodies:.2}, block_on {main:.2}, \
+             current_thread {current:.2}",
+            median(bares)
         );
     }
 }
@@ -187,7 +190,7 @@ async fn short_ones(store: Arc<dyn Store>, i: usize) -> u64 {
     let began = Instant::now();
     let mut done = 0;
     let mut n = 0;
-    while began.elapsed() < ROUND {
+    while began.elapsed() < LONG {
         let key = create(&store, &format!("e{i}.{n}"), guard.id()).await;
         n += 1;
         for step in 1..=10 {

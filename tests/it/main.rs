@@ -1,3 +1,6 @@
 //! What a user sees, a module per feature.
 
+mod concurrency;
 mod first_steps;
+mod resume_failed;
+mod support;

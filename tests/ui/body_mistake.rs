@@ -4,11 +4,11 @@ use flux::ExecutionContext;
 #[flux::task]
 async fn charge(amount: u32) -> Result<u32, String> {
     let text: String = amount;
-    Ok(text.len())
+    text.parse().map_err(|_| text)
 }
 
 #[flux::workflow]
-async fn place_order(ctx: ExecutionContext<u32>) -> Result<u32, flux::TaskError> {
+async fn place_order(_ctx: ExecutionContext<u32>) -> Result<u32, flux::TaskError> {
     charge("much").await
 }
 

@@ -15,7 +15,7 @@ use super::request::Request;
 use crate::clock::Timestamp;
 use crate::error::TaskError;
 use crate::error::escape::DropMark;
-use crate::event::{Event, EventKind};
+use crate::event::{CallMeta, Event, EventKind};
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::{Payload, PayloadError};
 use crate::task::States;
@@ -123,6 +123,10 @@ pub(crate) struct State {
     pub(crate) patches: BTreeMap<Arc<str>, bool>,
     pub(crate) continue_with: Option<Payload>,
     pub(crate) fault: Option<Fault>,
+    /// Which of several equal candidates a replay takes; other tries take others.
+    pub(crate) choice: usize,
+    /// Whether there was such a choice.
+    pub(crate) is_ambiguous: bool,
     /// Errors that were handed to the code, and where the last clone of each was dropped.
     pub(crate) errors: Vec<HandedError>,
     /// Signals and answers that were delivered to calls dropped unseen, oldest first.
@@ -219,19 +223,21 @@ impl Shared {
 
     /// Looks at a call's outcome, or leaves the waker.
     pub(crate) fn poll_call(&self, key: CallKey, cx: &Context<'_>) -> Poll<Outcome> {
+        let waker = cx.waker().clone();
+        // A waker may be the last owner of a combinator's task, whose drop comes back here: not under the lock.
+        let _old_waker;
         let mut state = self.state();
         let Some(call) = state.calls.get_mut(&key) else {
             return Poll::Pending;
         };
-        let Some(outcome) = call.outcome.take() else {
-            match &mut call.waker {
-                Some(waker) => waker.clone_from(cx.waker()),
-                none => *none = Some(cx.waker().clone()),
-            }
-            return Poll::Pending;
-        };
-        call.seen = true;
-        Poll::Ready(outcome)
+        if let Some(outcome) = call.outcome.take() {
+            call.seen = true;
+            drop(state);
+            return Poll::Ready(outcome);
+        }
+        _old_waker = call.waker.replace(waker);
+        drop(state);
+        Poll::Pending
     }
 
     /// Takes back a call that its code dropped.
@@ -334,6 +340,8 @@ impl State {
             patches: BTreeMap::new(),
             continue_with: None,
             fault: None,
+            choice: 0,
+            is_ambiguous: false,
             errors: Vec::new(),
             unseen: VecDeque::new(),
         }
@@ -361,6 +369,15 @@ impl State {
             .filter_map(|call| call.seq.map(|seq| (seq, call)))
     }
 
+    /// Lets go of errors that the code has dealt with; now and then, so that it costs nothing.
+    pub(crate) fn forget_old_errors(&mut self) {
+        let count = self.errors.len();
+        if count >= 32 && count.is_power_of_two() {
+            let delivery = self.delivery;
+            self.errors.retain(|error| !error.mark.dropped_before(delivery));
+        }
+    }
+
     fn remove(&mut self, key: CallKey) -> Option<Call> {
         if self.closing {
             return None;
@@ -386,7 +403,8 @@ impl State {
         Some(call)
     }
 
-    /// Takes the recorded value of this kind and name; among several, the one of this source line.
+    /// Takes the recorded value of this kind and name; among several, the one of this source line, and
+    /// among several of those the first, or in a repeated try another.
     fn take_recorded(
         &mut self,
         kind: EventKind,
@@ -394,18 +412,19 @@ impl State {
         site: &'static Location<'static>,
     ) -> Option<Payload> {
         let fits = |event: &Event| event.kind == kind && event.name_str() == name;
-        let mut candidates =
-            (0..self.recorded_values.len()).filter(|&i| fits(&self.recorded_values[i]));
-        let first = candidates.next()?;
-        let chosen = if candidates.next().is_none() {
-            first
-        } else {
-            let site = site.to_string();
-            let here = |i: &usize| {
-                let event = &self.recorded_values[*i];
-                fits(event) && event.meta::<crate::event::CallMeta>().site == site
-            };
-            (0..self.recorded_values.len()).find(here).unwrap_or(first)
+        let all = 0..self.recorded_values.len();
+        let fitting: Vec<usize> = all.filter(|&i| fits(&self.recorded_values[i])).collect();
+        let chosen = match fitting.as_slice() {
+            [] => return None,
+            [only] => *only,
+            several => {
+                self.is_ambiguous = true;
+                let site = crate::replay::matching::site_text(site);
+                let is_here = |i: &usize| self.recorded_values[*i].meta::<CallMeta>().site == site;
+                let here: Vec<usize> = several.iter().copied().filter(is_here).collect();
+                let candidates = if here.is_empty() { several } else { &here };
+                candidates[self.choice % candidates.len()]
+            }
         };
         self.recorded_values.remove(chosen)?.payload
     }

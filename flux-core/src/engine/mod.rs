@@ -145,12 +145,6 @@ impl Engine {
         &self.inner
     }
 
-    pub(crate) fn from_inner(inner: &Arc<Inner>) -> Self {
-        Self {
-            inner: Arc::clone(inner),
-        }
-    }
-
     pub(crate) fn now(&self) -> Timestamp {
         self.inner.clock.now()
     }

@@ -356,3 +356,19 @@ impl<O> fmt::Debug for Start<O> {
         f.debug_tuple("Start").field(&PhantomData::<O>).finish()
     }
 }
+
+impl Engine {
+    /// Starts the newest registered version of a workflow by its name, with an input that comes as JSON: for
+    /// handlers of requests, and tools.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::WorkflowNotFound`], which lists what is registered; [`Error::InvalidInput`] with the JSON path when
+    /// the input is not what the workflow takes. Nothing is stored then.
+    pub fn start_by_name(&self, name: &str, input: serde_json::Value) -> Start<serde_json::Value> {
+        match self.inner().registry.newest(name) {
+            Ok(def) => Start::new(Some(self.clone()), def, &input),
+            Err(error) => Start(Launch::Going(Box::pin(async { Err(error) }))),
+        }
+    }
+}

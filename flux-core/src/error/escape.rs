@@ -50,6 +50,11 @@ impl Token {
 }
 
 impl DropMark {
+    /// Whether the last clone was dropped in an earlier delivery.
+    pub(crate) fn dropped_before(&self, delivery: EventSeq) -> bool {
+        (1..delivery.get()).contains(&self.0.load(Ordering::Relaxed))
+    }
+
     /// Whether the last clone was dropped in this delivery.
     pub(crate) fn dropped_in(&self, delivery: EventSeq) -> bool {
         self.0.load(Ordering::Relaxed) == delivery.get()

@@ -14,7 +14,7 @@ use crate::id::EventSeq;
 
 /// Why an execution failed: the payload of `WORKFLOW_FAILED`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct FailureData {
+pub(crate) struct FailureData {
     /// What sort of failure it was.
     pub kind: FailureKind,
     /// The attempt of the workflow that failed.
@@ -123,10 +123,6 @@ impl Failure {
     /// Has the returned error back, if its type is `E` and it was recorded whole (`E: Serialize`).
     pub fn downcast<E: DeserializeOwned>(&self) -> Option<E> {
         self.data.error.downcast()
-    }
-
-    pub(crate) fn data(&self) -> &FailureData {
-        &self.data
     }
 }
 

@@ -21,7 +21,7 @@ pub struct TaskError {
     inner: Arc<Inner>,
     source: Option<Arc<Cause>>,
     /// Tells the engine when the last clone is gone: see `escape`.
-    token: Option<Token>,
+    _token: Option<Token>,
 }
 
 struct Inner {
@@ -92,7 +92,7 @@ impl TaskError {
         Self {
             inner: Arc::new(Inner { call, data }),
             source,
-            token,
+            _token: token,
         }
     }
 

@@ -88,17 +88,21 @@ pub trait TerminalSource<Kind> {
     fn source_of(&self) -> Option<&(dyn StdError + 'static)>;
 }
 
-/// A type that implements `Error`.
-enum Plain {}
+/// Kind: a type that implements `Error`.
+#[derive(Debug)]
+pub enum Plain {}
 
-/// A box around an error: `anyhow::Error`, `Box<dyn Error + Send + Sync>`.
-enum Boxed {}
+/// Kind: a box around an error: `anyhow::Error`, `Box<dyn Error + Send + Sync>`.
+#[derive(Debug)]
+pub enum Boxed {}
 
-/// A box around an error that stays on its thread: `Box<dyn Error>`.
-enum Local {}
+/// Kind: a box around an error that stays on its thread: `Box<dyn Error>`.
+#[derive(Debug)]
+pub enum Local {}
 
-/// Text.
-enum Text {}
+/// Kind: text.
+#[derive(Debug)]
+pub enum Text {}
 
 impl<E: StdError> TerminalSource<Plain> for E {
     fn source_of(&self) -> Option<&(dyn StdError + 'static)> {

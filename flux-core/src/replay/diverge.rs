@@ -30,6 +30,8 @@ pub(crate) struct Divergence {
     pub(crate) site: Option<String>,
     /// The code was woken by something that is not durable before this point.
     pub(crate) foreign: bool,
+    /// Calls alike in everything had to be told apart by their order before this point.
+    pub(crate) ambiguous: bool,
 }
 
 impl Divergence {
@@ -41,6 +43,7 @@ impl Divergence {
             found: instead.map_or_else(|| "did not ask for it".to_owned(), asked_for),
             site: instead.map(|call| site_text(call.site)),
             foreign: false,
+            ambiguous: false,
         }
     }
 
@@ -52,17 +55,13 @@ impl Divergence {
             found: asked_for(call),
             site: Some(site_text(call.site)),
             foreign: false,
+            ambiguous: false,
         }
     }
 
     /// The history answers a call that the code never made.
     pub(crate) fn nobody_waits(arrival: &Event) -> Self {
         Self::plain(arrival, "made no call that this could answer")
-    }
-
-    /// The code ended and the history goes on.
-    pub(crate) fn ended_early(next: &Event) -> Self {
-        Self::plain(next, "has ended before it")
     }
 
     /// The history drops a call that the code still holds, or the other way round.
@@ -77,6 +76,7 @@ impl Divergence {
             found: format!("dropped call {call} there"),
             site: None,
             foreign: false,
+            ambiguous: false,
         }
     }
 
@@ -87,7 +87,20 @@ impl Divergence {
             found: found.to_owned(),
             site: None,
             foreign: false,
+            ambiguous: false,
         }
+    }
+}
+
+impl Divergence {
+    /// What else may be the reason.
+    fn note(&self) -> Option<String> {
+        let reason = match (self.foreign, self.ambiguous) {
+            (true, _) => FOREIGN,
+            (false, true) => AMBIGUOUS,
+            (false, false) => return None,
+        };
+        Some(reason.to_owned())
     }
 }
 
@@ -102,6 +115,7 @@ impl Stop {
                 found: format!("asked for {}", describe_event(kind, &name)),
                 site: Some(site_text(site)),
                 foreign: false,
+                ambiguous: false,
             }),
         }
     }
@@ -110,13 +124,13 @@ impl Stop {
     pub(crate) fn into_error(self, id: &ExecutionId, workflow: &str) -> Error {
         match self {
             Self::Diverged(divergence) => NonDeterminism {
+                note: divergence.note(),
                 id: id.clone(),
                 workflow: workflow.to_owned(),
                 event: divergence.event,
                 recorded: divergence.recorded,
                 found: divergence.found,
                 site: divergence.site,
-                note: divergence.foreign.then(|| FOREIGN.to_owned()),
             }
             .into(),
             Self::Decode { event, what, error } => Error::ReplayDecode {
@@ -129,6 +143,8 @@ impl Stop {
         }
     }
 }
+
+const AMBIGUOUS: &str = "an unbiased `select!` in a helper function may be the reason: put `#[flux::durable]` on it";
 
 const FOREIGN: &str = "this workflow awaits something that is not durable (a timer of `tokio`, a socket, a spawned \
                        task) and that may be the reason: do it in a task or a `flux::step`";

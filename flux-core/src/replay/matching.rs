@@ -29,12 +29,15 @@ pub(crate) struct Matched {
     pub(crate) missing: Vec<usize>,
     /// Issued calls that the history does not have.
     pub(crate) extra: Vec<CallKey>,
+    /// Whether calls alike in everything were told apart by their order alone.
+    pub(crate) is_ambiguous: bool,
 }
 
 type Group = (EventKind, Box<str>, u128);
 
-/// Matches the calls issued in one delivery with those recorded in it.
-pub(crate) fn match_calls(issued: &[IssuedCall<'_>], recorded: &[Event]) -> Matched {
+/// Matches the calls issued in one delivery with those recorded in it. Calls alike in everything are paired in
+/// the order of issue, or with another `choice` in another order.
+pub(crate) fn match_calls(issued: &[IssuedCall<'_>], recorded: &[Event], choice: usize) -> Matched {
     if let ([one], [event]) = (issued, recorded)
         && is_same_text(one.call, event)
     {
@@ -42,9 +45,10 @@ pub(crate) fn match_calls(issued: &[IssuedCall<'_>], recorded: &[Event]) -> Matc
             pairs: vec![(one.key, event.seq)],
             missing: Vec::new(),
             extra: Vec::new(),
+            is_ambiguous: false,
         };
     }
-    let mut matcher = Matcher::new(issued, recorded);
+    let mut matcher = Matcher::new(issued, recorded, choice);
     matcher.by_digest();
     matcher.by_evolution();
     matcher.finish()
@@ -60,16 +64,20 @@ struct Matcher<'a> {
     open_issued: Vec<bool>,
     open_recorded: Vec<bool>,
     pairs: Vec<(CallKey, EventSeq)>,
+    choice: usize,
+    is_ambiguous: bool,
 }
 
 impl<'a> Matcher<'a> {
-    fn new(issued: &'a [IssuedCall<'a>], recorded: &'a [Event]) -> Self {
+    fn new(issued: &'a [IssuedCall<'a>], recorded: &'a [Event], choice: usize) -> Self {
         Self {
             issued,
             recorded,
             open_issued: vec![true; issued.len()],
             open_recorded: vec![true; recorded.len()],
             pairs: Vec::with_capacity(issued.len()),
+            choice,
+            is_ambiguous: false,
         }
     }
 
@@ -105,6 +113,11 @@ impl<'a> Matcher<'a> {
                     .entry(self.recorded[r].meta::<CallMeta>().site)
                     .or_default()
                     .push(r);
+            }
+            for alike in by_site.values_mut().filter(|alike| alike.len() > 1) {
+                self.is_ambiguous = true;
+                let by = self.choice % alike.len();
+                alike.rotate_left(by);
             }
             for &i in issued {
                 let site = site_text(self.issued[i].call.site);
@@ -163,6 +176,7 @@ impl<'a> Matcher<'a> {
                 .into_iter()
                 .map(|i| self.issued[i].key)
                 .collect(),
+            is_ambiguous: self.is_ambiguous,
             pairs: self.pairs,
         }
     }

@@ -144,6 +144,16 @@ impl Machine {
         self.last_at
     }
 
+    /// Among calls that are alike in everything, takes others than the first try did.
+    pub(crate) fn choose(&mut self, choice: usize) {
+        self.shared.state().choice = choice;
+    }
+
+    /// Whether the replay had such a choice.
+    pub(crate) fn is_ambiguous(&self) -> bool {
+        self.shared.state().is_ambiguous
+    }
+
     /// Whether something foreign woke the code since this was last asked.
     pub(crate) fn take_foreign(&mut self) -> bool {
         let woken = self.root.take_foreign();
@@ -264,6 +274,7 @@ impl Machine {
         match stop {
             Stop::Diverged(mut divergence) => {
                 divergence.foreign = self.has_foreign;
+                divergence.ambiguous = self.is_ambiguous();
                 Stop::Diverged(divergence)
             }
             decode @ Stop::Decode { .. } => decode,
@@ -325,6 +336,7 @@ impl Machine {
         })?;
         let (token, mark) = Token::new(&self.shared.now);
         let mut state = self.shared.state();
+        state.forget_old_errors();
         state.errors.push(HandedError {
             call,
             failed: arrival.seq,
@@ -538,8 +550,9 @@ impl Machine {
             let held: Vec<IssuedCall<'_>> = keys
                 .filter_map(|key| state.calls.get(&key).map(|call| IssuedCall { key, call }))
                 .collect();
-            match_calls(&held, calls)
+            match_calls(&held, calls, state.choice)
         };
+        state.is_ambiguous |= matched.is_ambiguous;
         check_calls(arrival, calls, &matched, |key| state.calls.get(&key))
             .map_err(Stop::Diverged)?;
         for (key, seq) in matched.pairs {
@@ -556,11 +569,6 @@ impl Machine {
         check_cancels(arrival, cancels, &dropped).map_err(Stop::Diverged)?;
         check_end(arrival, end.as_ref(), polled, state.continue_with.is_some())
             .map_err(Stop::Diverged)
-    }
-
-    /// Whether the code has ended, so that nothing more can be delivered to it.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.future.is_none()
     }
 }
 

@@ -1,10 +1,11 @@
 //! The rules of a task, each stated above its function.
 
 use quote::ToTokens;
-use syn::{ItemFn, Type};
+use syn::Type;
 
 use super::model::{NamePart, Param, Task};
 use crate::diag::Diagnostics;
+use crate::function::Function;
 use crate::signature;
 
 const WHAT: signature::What = "a task";
@@ -13,7 +14,7 @@ const WHAT: signature::What = "a task";
 const MOST_ARGUMENTS: usize = 16;
 
 /// The rules of the function as a whole.
-pub(crate) fn function(function: &ItemFn, diag: &mut Diagnostics) {
+pub(crate) fn function(function: &Function, diag: &mut Diagnostics) {
     let cure = "take what it needs as arguments, or inject it with `State<T>`";
     signature::has_no_self(&function.sig, WHAT, cure, diag);
     signature::is_not_generic(&function.sig, WHAT, diag);
@@ -22,7 +23,7 @@ pub(crate) fn function(function: &ItemFn, diag: &mut Diagnostics) {
 }
 
 /// The rules of the options, against the function.
-pub(crate) fn options(function: &ItemFn, task: &Task, diag: &mut Diagnostics) {
+pub(crate) fn options(function: &Function, task: &Task, diag: &mut Diagnostics) {
     runs_on_one_pool(function, task, diag);
     names_arguments(task, diag);
     has_an_error_to_retry(task, diag);
@@ -38,16 +39,16 @@ pub(crate) fn types(task: &Task, diag: &mut Diagnostics) {
     }
     for param in &task.params {
         if param.is_injected {
-            injects_owned_state(param, diag)
+            injects_owned_state(param, diag);
         } else {
-            is_owned(param, diag)
+            is_owned(param, diag);
         }
     }
     task.output.check(WHAT, diag);
 }
 
 /// An async body runs on the runtime, a blocking one beside it.
-fn runs_on_one_pool(function: &ItemFn, task: &Task, diag: &mut Diagnostics) {
+fn runs_on_one_pool(function: &Function, task: &Task, diag: &mut Diagnostics) {
     match (&function.sig.asyncness, &task.args.blocking) {
         (Some(_), Some(blocking)) => {
             diag.error(blocking, "`blocking` runs a plain `fn` on the blocking pool: leave out `async`, or `blocking`");

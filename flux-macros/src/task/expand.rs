@@ -46,7 +46,7 @@ fn body(task: &Task) -> TokenStream {
         body_attrs,
         asyncness,
         output,
-        block,
+        body,
         ..
     } = task;
     let name = body_name(task);
@@ -59,7 +59,7 @@ fn body(task: &Task) -> TokenStream {
     quote! {
         #lints
         #(#body_attrs)*
-        #asyncness fn #name(#(#params),*) -> #output #block
+        #asyncness fn #name(#(#params),*) -> #output #body
     }
 }
 
@@ -125,7 +125,7 @@ fn start(task: &Task, private: &TokenStream) -> TokenStream {
     });
     let names = task.params.iter().map(|param| &param.local);
     let body = body_name(task);
-    let span = task.block.span();
+    let span = task.body.span();
     let started = if task.asyncness.is_some() {
         quote_spanned!(span => #private::run_async(#body(#(#names),*), __finish))
     } else {

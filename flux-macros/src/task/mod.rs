@@ -1,10 +1,10 @@
 //! `#[task]`.
 
 use proc_macro2::TokenStream;
-use syn::ItemFn;
 
 use crate::diag::Diagnostics;
 use crate::fallback;
+use crate::function::Function;
 
 mod args;
 mod check;
@@ -17,7 +17,7 @@ use model::Task;
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let (mut in_options, mut in_item) = (Diagnostics::default(), Diagnostics::default());
     let args = Args::read(args, &mut in_options);
-    let Ok(function) = syn::parse2::<ItemFn>(item.clone()) else {
+    let Ok(function) = syn::parse2::<Function>(item.clone()) else {
         in_item.error(&item, "`#[task]` stands on an `async fn` with a body");
         return fallback::item(item, in_item);
     };

@@ -1,13 +1,14 @@
 //! The task: the function's own tokens, sorted.
 
-use proc_macro2::{Ident, Span};
+use proc_macro2::{Group, Ident, Span};
 use quote::format_ident;
 use syn::ext::IdentExt;
-use syn::{Attribute, Block, FnArg, ItemFn, Pat, PatType, Token, Type, Visibility};
+use syn::{Attribute, FnArg, Pat, PatType, Token, Type, Visibility};
 
 use super::args::Args;
 use crate::attributes;
 use crate::diag::Diagnostics;
+use crate::function::Function;
 use crate::output::{self, Output};
 
 pub(crate) struct Task {
@@ -22,7 +23,7 @@ pub(crate) struct Task {
     pub(crate) asyncness: Option<Token![async]>,
     pub(crate) params: Vec<Param>,
     pub(crate) output: Output,
-    pub(crate) block: Block,
+    pub(crate) body: Group,
 }
 
 /// One parameter.
@@ -49,7 +50,7 @@ pub(crate) enum NamePart {
 }
 
 impl Task {
-    pub(crate) fn new(function: &ItemFn, args: Args, diag: &mut Diagnostics) -> Self {
+    pub(crate) fn new(function: &Function, args: Args, diag: &mut Diagnostics) -> Self {
         let (attrs, body_attrs) = attributes::sort(&function.attrs);
         let typed = function.sig.inputs.iter().filter_map(|input| match input {
             FnArg::Typed(param) => Some(param),
@@ -68,7 +69,7 @@ impl Task {
             asyncness: function.sig.asyncness,
             params,
             output: Output::new(&function.sig.output),
-            block: Block::clone(&function.block),
+            body: function.body.clone(),
         }
     }
 

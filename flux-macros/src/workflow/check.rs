@@ -2,16 +2,17 @@
 
 use quote::ToTokens;
 use syn::punctuated::Punctuated;
-use syn::{FnArg, ItemFn, Token};
+use syn::{FnArg, Token};
 
 use super::model::Workflow;
 use crate::diag::Diagnostics;
+use crate::function::Function;
 use crate::signature;
 
 const WHAT: signature::What = "a workflow";
 
 /// The rules of the function as a whole.
-pub(crate) fn function(function: &ItemFn, diag: &mut Diagnostics) {
+pub(crate) fn function(function: &Function, diag: &mut Diagnostics) {
     let cure = "take what it needs from its input, or from `ctx.state::<T>()`";
     signature::has_no_self(&function.sig, WHAT, cure, diag);
     signature::is_not_generic(&function.sig, WHAT, diag);
@@ -55,7 +56,7 @@ pub(crate) fn types(workflow: &Workflow, diag: &mut Diagnostics) {
 }
 
 /// It waits, for tasks and timers and people.
-pub(crate) fn asyncness(function: &ItemFn, diag: &mut Diagnostics) {
+pub(crate) fn asyncness(function: &Function, diag: &mut Diagnostics) {
     if function.sig.asyncness.is_none() {
         diag.error(
             function.sig.fn_token,

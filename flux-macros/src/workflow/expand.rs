@@ -41,7 +41,7 @@ fn body(workflow: &Workflow) -> TokenStream {
         body_attrs,
         inputs,
         output,
-        block,
+        body,
         ..
     } = workflow;
     let name = body_name(workflow);
@@ -50,7 +50,7 @@ fn body(workflow: &Workflow) -> TokenStream {
     quote! {
         #lints
         #(#body_attrs)*
-        async fn #name(#inputs) -> #output #block
+        async fn #name(#inputs) -> #output #body
     }
 }
 
@@ -113,7 +113,7 @@ fn run(workflow: &Workflow, private: &TokenStream) -> TokenStream {
     let body = body_name(workflow);
     let describe = tokens::describe(private, &quote!(true));
     let future = if workflow.takes_its_context() {
-        quote_spanned!(workflow.block.span() => #private::run_workflow(#body(context), __finish))
+        quote_spanned!(workflow.body.span() => #private::run_workflow(#body(context), __finish))
     } else {
         quote!(#private::no_workflow(context))
     };

@@ -1,9 +1,9 @@
 //! `#[workflow]`.
 
 use proc_macro2::TokenStream;
-use syn::ItemFn;
 
 use crate::diag::Diagnostics;
+use crate::function::Function;
 use crate::{fallback, select};
 
 mod args;
@@ -18,7 +18,7 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let (mut in_options, mut in_item) = (Diagnostics::default(), Diagnostics::default());
     let args = Args::read(args, &mut in_options);
     let biased = select::bias(item.clone(), &args.facade().name());
-    let Ok(function) = syn::parse2::<ItemFn>(biased) else {
+    let Ok(function) = syn::parse2::<Function>(biased) else {
         in_item.error(&item, "`#[workflow]` stands on an `async fn` with a body");
         return fallback::item(item, in_item);
     };

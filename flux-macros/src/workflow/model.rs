@@ -1,11 +1,12 @@
 //! The workflow: the function's own tokens, sorted.
 
-use proc_macro2::{Ident, TokenStream};
+use proc_macro2::{Group, Ident, TokenStream};
 use quote::{ToTokens, quote};
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Block, FnArg, ItemFn, Token, Type, Visibility};
+use syn::{Attribute, FnArg, Token, Type, Visibility};
 
 use super::args::Args;
+use crate::function::Function;
 use crate::output::{self, Output};
 
 pub(crate) struct Workflow {
@@ -21,11 +22,11 @@ pub(crate) struct Workflow {
     /// All parameters, more than there should be perhaps.
     pub(crate) inputs: Punctuated<FnArg, Token![,]>,
     pub(crate) output: Output,
-    pub(crate) block: Block,
+    pub(crate) body: Group,
 }
 
 impl Workflow {
-    pub(crate) fn new(function: &ItemFn, args: Args) -> Self {
+    pub(crate) fn new(function: &Function, args: Args) -> Self {
         let (attrs, body_attrs) = crate::attributes::sort(&function.attrs);
         Self {
             args,
@@ -36,7 +37,7 @@ impl Workflow {
             context: function.sig.inputs.first().and_then(typed),
             inputs: function.sig.inputs.clone(),
             output: Output::new(&function.sig.output),
-            block: Block::clone(&function.block),
+            body: function.body.clone(),
         }
     }
 

@@ -16,6 +16,9 @@ use super::{execution, history, inbox, published};
 /// A user's statements hold up everybody else; longer than this is worth a warning.
 const SLOW: Duration = Duration::from_secs(1);
 
+/// What a commit does, in errors.
+pub(super) const APPEND: &str = "append events";
+
 /// A commit on its way to the file.
 pub(super) struct CommitMember {
     commit: Commit,
@@ -175,7 +178,7 @@ fn run_statements(
 
 fn named(error: StoreError) -> StoreError {
     StoreError {
-        action: "append events".to_owned(),
+        action: APPEND.to_owned(),
         ..error
     }
 }

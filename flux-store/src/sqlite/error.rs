@@ -1,6 +1,5 @@
 //! SQLite's errors in words that say what to do.
 
-use std::fmt;
 use std::sync::Arc;
 
 use flux_core::store::StoreError;
@@ -23,13 +22,19 @@ impl Blame {
         &self.store
     }
 
-    /// An error that SQLite reported.
-    pub(super) fn sqlite(&self, action: &str, error: rusqlite::Error) -> StoreError {
-        StoreError {
-            store: self.store.to_string(),
-            action: action.to_owned(),
-            reason: reason(&error),
-            source: Some(Arc::new(error)),
+    /// An error that SQLite reported: in our words with SQLite's as the source, or in SQLite's alone.
+    pub(super) fn sqlite(
+        &self,
+        action: &str,
+        error: impl Into<Arc<rusqlite::Error>>,
+    ) -> StoreError {
+        let error = error.into();
+        match known_reason(&error) {
+            Some(reason) => StoreError {
+                source: Some(error),
+                ..self.plain(action, reason)
+            },
+            None => self.plain(action, error.to_string()),
         }
     }
 
@@ -37,14 +42,12 @@ impl Blame {
     pub(super) fn io(
         &self,
         action: &str,
-        reason: impl fmt::Display,
+        reason: impl Into<String>,
         error: std::io::Error,
     ) -> StoreError {
         StoreError {
-            store: self.store.to_string(),
-            action: action.to_owned(),
-            reason: format!("{reason}: {error}"),
             source: Some(Arc::new(error)),
+            ..self.plain(action, reason)
         }
     }
 
@@ -104,33 +107,28 @@ fn extended_code(error: &rusqlite::Error) -> Option<i32> {
     error.sqlite_error().map(|error| error.extended_code)
 }
 
-fn reason(error: &rusqlite::Error) -> String {
-    let said = match error.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => DISK_FULL,
+fn known_reason(error: &rusqlite::Error) -> Option<&'static str> {
+    Some(match error.sqlite_error_code()? {
+        ErrorCode::DiskFull => DISK_FULL,
         // Memory that is shared through a file cannot grow.
-        Some(ErrorCode::SystemIoFailure)
-            if extended_code(error) == Some(ffi::SQLITE_IOERR_SHMSIZE) =>
-        {
+        ErrorCode::SystemIoFailure if extended_code(error) == Some(ffi::SQLITE_IOERR_SHMSIZE) => {
             DISK_FULL
         }
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            "another program has held the file locked for too long: end its transaction and try again"
-        }
-        Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => {
-            "the file or its folder is read-only: make both writable"
-        }
-        Some(ErrorCode::CannotOpen) => {
-            "the file cannot be opened: look whether it and its folder exist and may be written"
-        }
-        Some(ErrorCode::NotADatabase) => "the file is not a SQLite database: choose another path",
-        Some(ErrorCode::DatabaseCorrupt) => {
-            "the file is damaged or cut short: restore it from a backup"
-        }
-        Some(ErrorCode::SystemIoFailure) => {
+        ErrorCode::SystemIoFailure => {
             "the disk reported an error: look whether it is full or failing"
         }
-        Some(ErrorCode::TooBig) => "a value is larger than SQLite can hold",
-        _ => return error.to_string(),
-    };
-    format!("{said} ({error})")
+        ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
+            "another program has held the file locked for too long: end its transaction and try again"
+        }
+        ErrorCode::ReadOnly | ErrorCode::PermissionDenied => {
+            "the file or its folder is read-only: make both writable"
+        }
+        ErrorCode::CannotOpen => {
+            "the file cannot be opened: look whether it and its folder exist and may be written"
+        }
+        ErrorCode::NotADatabase => "the file is not a SQLite database: choose another path",
+        ErrorCode::DatabaseCorrupt => "the file is damaged or cut short: restore it from a backup",
+        ErrorCode::TooBig => "a value is larger than SQLite can hold",
+        _ => return None,
+    })
 }

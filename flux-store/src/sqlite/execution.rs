@@ -218,7 +218,8 @@ pub(super) fn orphans(
 
 /// Who owns running executions: one seek each, however many they own.
 fn owners(connection: &Connection) -> rusqlite::Result<Vec<WorkerId>> {
-    const NEXT: &str = "SELECT min(owner) FROM flux_executions WHERE status = 2 AND owner > ?1";
+    const NEXT: &str = "SELECT min(owner) FROM flux_executions INDEXED BY flux_executions_by_owner \
+         WHERE status = 2 AND owner > ?1";
     let mut next = connection.prepare_cached(NEXT)?;
     let mut owners = Vec::new();
     let mut last = i64::MIN;

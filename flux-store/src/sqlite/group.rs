@@ -5,17 +5,19 @@
 //!        │                       │                       │
 //!        │                       ├ a member's own fault: roll back, again with a savepoint per member
 //!        │                       └ a user ended the transaction: roll back, again, that member refused
-//!        └ busy, disk full, I/O: all fail, nothing is written
+//!        └ busy, I/O: all fail, nothing is written; disk full: again, one by one
 //! ```
 //!
 //! A member that is refused (fenced, exists, held) has found so by reading and writes nothing; it
 //! rides along.
 
+use std::sync::Arc;
+
 use flux_core::store::StoreError;
 use rusqlite::{Connection, ErrorCode};
 
 use super::connection::Lane;
-use super::error::{Blame, breaks_connection, is_own_fault};
+use super::error::{Blame, breaks_connection, is_busy, is_own_fault};
 
 /// One who writes in a group.
 pub(super) trait Member: Send {
@@ -59,14 +61,14 @@ pub(super) enum Outcome {
 /// A group that has been through its transaction and waits to be answered.
 pub(super) struct Settled {
     seats: Vec<Seat>,
-    outcome: Outcome,
     /// Whether the connection had better be opened anew.
     pub(super) broken: bool,
 }
 
 struct Seat {
     member: Box<dyn Member>,
-    fault: Option<StoreError>,
+    /// What came of it, once that is known.
+    outcome: Option<Outcome>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -80,64 +82,36 @@ enum Care {
 enum Attempt {
     Committed,
     Again(Care),
-    Failed(rusqlite::Error),
+    Failed(Arc<rusqlite::Error>),
     /// COMMIT itself reported an error.
-    Doubtful(rusqlite::Error),
+    Doubtful(Arc<rusqlite::Error>),
 }
 
 const ACTION: &str = "write";
 
 /// Takes a group through one transaction.
 pub(super) fn settle(lane: &Lane, members: Vec<Box<dyn Member>>, blame: &Blame) -> Settled {
-    let mut seats: Vec<Seat> = members
-        .into_iter()
-        .map(|member| Seat {
-            member,
-            fault: None,
-        })
-        .collect();
-    let mut care = Care::Plain;
-    loop {
-        let (outcome, broken) = match attempt(lane, &mut seats, care, blame) {
-            Attempt::Committed => (Outcome::Done, false),
-            Attempt::Again(next) => {
-                care = next;
-                continue;
+    let mut seats = seats(members);
+    let broken = match settle_together(lane, &mut seats, blame) {
+        Some(error) if is_full(&error) && seats.len() > 1 => {
+            // What is too large for the disk together, or one that is, may leave room for others.
+            for seat in &mut seats {
+                settle_together(lane, std::slice::from_mut(seat), blame);
             }
-            Attempt::Failed(error) => {
-                roll_back(&lane.connection);
-                let broken = breaks_connection(&error);
-                (Outcome::Failed(blame.sqlite(ACTION, error)), broken)
-            }
-            Attempt::Doubtful(error) => {
-                let rolled_back = !lane.connection.is_autocommit() && roll_back(&lane.connection);
-                let broken = breaks_connection(&error);
-                (
-                    resolve(&lane.connection, &seats, rolled_back, error, blame),
-                    broken,
-                )
-            }
-        };
-        return Settled {
-            seats,
-            outcome,
-            broken,
-        };
-    }
+            false
+        }
+        Some(error) => breaks_connection(&error),
+        None => false,
+    };
+    Settled { seats, broken }
 }
 
 /// The settled group of a connection that could not even be opened.
-pub(super) fn fail(members: Vec<Box<dyn Member>>, error: StoreError) -> Settled {
-    let seats = members
-        .into_iter()
-        .map(|member| Seat {
-            member,
-            fault: None,
-        })
-        .collect();
+pub(super) fn fail(members: Vec<Box<dyn Member>>, error: &StoreError) -> Settled {
+    let mut seats = seats(members);
+    decide(&mut seats, &Outcome::Failed(error.clone()));
     Settled {
         seats,
-        outcome: Outcome::Failed(error),
         broken: true,
     }
 }
@@ -145,10 +119,53 @@ pub(super) fn fail(members: Vec<Box<dyn Member>>, error: StoreError) -> Settled 
 impl Settled {
     /// Answers every member.
     pub(super) fn answer(self) {
-        for Seat { member, fault } in self.seats {
-            member.answer(fault.map_or_else(|| self.outcome.clone(), Outcome::Failed));
+        for Seat { member, outcome } in self.seats {
+            // A seat without an outcome is one that `settle` forgot; silence would be a hang.
+            member.answer(outcome.expect("every seat of a settled group is decided"));
         }
     }
+}
+
+fn seats(members: Vec<Box<dyn Member>>) -> Vec<Seat> {
+    let seat = |member| Seat {
+        member,
+        outcome: None,
+    };
+    members.into_iter().map(seat).collect()
+}
+
+/// Gives every seat that has no outcome of its own this one.
+fn decide(seats: &mut [Seat], outcome: &Outcome) {
+    for seat in seats {
+        seat.outcome.get_or_insert_with(|| outcome.clone());
+    }
+}
+
+/// Decides all seats by one transaction; returns the error that failed it, if one did.
+fn settle_together(lane: &Lane, seats: &mut [Seat], blame: &Blame) -> Option<Arc<rusqlite::Error>> {
+    let connection = &lane.connection;
+    for seat in seats.iter_mut() {
+        seat.outcome = None;
+    }
+    let mut care = Care::Plain;
+    let (outcome, error) = loop {
+        match attempt(lane, seats, care, blame) {
+            Attempt::Committed => break (Outcome::Done, None),
+            Attempt::Again(next) => care = next,
+            Attempt::Failed(error) => {
+                roll_back(connection);
+                let failed = Outcome::Failed(blame.sqlite(ACTION, Arc::clone(&error)));
+                break (failed, Some(error));
+            }
+            Attempt::Doubtful(error) => {
+                let rolled_back = !connection.is_autocommit() && roll_back(connection);
+                let outcome = resolve(connection, seats, rolled_back, &error, blame);
+                break (outcome, Some(error));
+            }
+        }
+    };
+    decide(seats, &outcome);
+    error
 }
 
 fn attempt(lane: &Lane, seats: &mut [Seat], care: Care, blame: &Blame) -> Attempt {
@@ -157,9 +174,9 @@ fn attempt(lane: &Lane, seats: &mut [Seat], care: Care, blame: &Blame) -> Attemp
         roll_back(connection);
     }
     if let Err(error) = run(connection, "BEGIN IMMEDIATE") {
-        return Attempt::Failed(error);
+        return Attempt::Failed(error.into());
     }
-    for seat in seats.iter_mut().filter(|seat| seat.fault.is_none()) {
+    for seat in seats.iter_mut().filter(|seat| seat.outcome.is_none()) {
         let ran = match care {
             Care::Plain => seat.member.run(lane),
             Care::Savepoints => run_in_savepoint(seat.member.as_mut(), lane),
@@ -167,12 +184,14 @@ fn attempt(lane: &Lane, seats: &mut [Seat], care: Care, blame: &Blame) -> Attemp
         match ran {
             Ok(()) => {}
             Err(Fault::TransactionEnded) => return Attempt::Again(care),
-            Err(Fault::Sqlite(error)) if !is_own_fault(&error) => return Attempt::Failed(error),
+            Err(Fault::Sqlite(error)) if !is_own_fault(&error) => {
+                return Attempt::Failed(error.into());
+            }
             Err(Fault::Sqlite(_)) if care == Care::Plain => {
                 return Attempt::Again(Care::Savepoints);
             }
             Err(Fault::Sqlite(error)) => {
-                seat.fault = Some(blame.sqlite(ACTION, error));
+                seat.outcome = Some(Outcome::Failed(blame.sqlite(ACTION, error)));
                 if connection.is_autocommit() {
                     // The error has rolled everybody back.
                     return Attempt::Again(care);
@@ -182,7 +201,7 @@ fn attempt(lane: &Lane, seats: &mut [Seat], care: Care, blame: &Blame) -> Attemp
     }
     match run(connection, "COMMIT") {
         Ok(()) => Attempt::Committed,
-        Err(error) => Attempt::Doubtful(error),
+        Err(error) => Attempt::Doubtful(error.into()),
     }
 }
 
@@ -190,7 +209,8 @@ fn run_in_savepoint(member: &mut dyn Member, lane: &Lane) -> Result<(), Fault> {
     let connection = &lane.connection;
     run(connection, "SAVEPOINT flux_member")?;
     let ran = member.run(lane);
-    if connection.is_autocommit() {
+    if connection.is_autocommit() || matches!(ran, Err(Fault::TransactionEnded)) {
+        // The savepoint is gone.
         return ran;
     }
     if ran.is_err() {
@@ -206,27 +226,26 @@ fn resolve(
     connection: &Connection,
     seats: &[Seat],
     rolled_back: bool,
-    error: rusqlite::Error,
+    error: &Arc<rusqlite::Error>,
     blame: &Blame,
 ) -> Outcome {
-    let certainly_not = rolled_back
-        || matches!(
-            error.sqlite_error_code(),
-            Some(ErrorCode::DiskFull | ErrorCode::DatabaseBusy)
-        );
-    let error = blame.sqlite(ACTION, error);
-    if certainly_not {
-        return Outcome::Failed(error);
+    let reported = blame.sqlite(ACTION, Arc::clone(error));
+    if rolled_back || is_full(error) || is_busy(error) {
+        return Outcome::Failed(reported);
     }
-    for seat in seats.iter().filter(|seat| seat.fault.is_none()) {
+    for seat in seats.iter().filter(|seat| seat.outcome.is_none()) {
         match seat.member.is_written(connection) {
             Ok(Some(true)) => return Outcome::Done,
-            Ok(Some(false)) => return Outcome::Failed(error),
+            Ok(Some(false)) => return Outcome::Failed(reported),
             Ok(None) => {}
             Err(_) => break,
         }
     }
-    Outcome::Unknown(error)
+    Outcome::Unknown(reported)
+}
+
+fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
 }
 
 /// Rolls back; false when SQLite had done so itself or could not.
@@ -238,3 +257,6 @@ fn roll_back(connection: &Connection) -> bool {
 pub(super) fn run(connection: &Connection, statement: &str) -> rusqlite::Result<()> {
     connection.prepare_cached(statement)?.execute([]).map(drop)
 }
+
+#[cfg(test)]
+mod tests;

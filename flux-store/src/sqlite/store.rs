@@ -9,14 +9,14 @@ use flux_core::id::{Epoch, EventSeq, ExecutionId, ExecutionKey, WorkerId};
 use flux_core::payload::Payload;
 use flux_core::store::{
     ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Message, MessageId,
-    NewMessage, PostError, Store, StoreError, WorkerGuard,
+    NewMessage, PostError, Store, StoreError, WorkerGuard, in_transaction,
 };
 use futures::future::{BoxFuture, FutureExt as _};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
 use super::Durability;
-use super::commit::CommitMember;
+use super::commit::{APPEND, CommitMember};
 use super::connection::Lane;
 use super::error::Blame;
 use super::group::{Fault, Member, Outcome};
@@ -114,6 +114,7 @@ impl Inner {
         action: &'static str,
         write: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.refuse_inside_transaction(action)?;
         let (reply, answer) = oneshot::channel();
         self.writer.submit(Box::new(Write {
             action,
@@ -126,6 +127,16 @@ impl Inner {
                 .blame
                 .plain(action, "the writer gave no answer: read back"))
         })
+    }
+
+    /// A user's statements that waited for a commit would wait for ever: they hold the connection.
+    fn refuse_inside_transaction(&self, action: &str) -> Result<(), StoreError> {
+        if in_transaction() {
+            let reason = "this was asked inside a `transaction`, which holds the only connection \
+                          that writes: ask before or after it";
+            return Err(self.blame.plain(action, reason));
+        }
+        Ok(())
     }
 
     async fn join(&self) -> Result<WorkerGuard, StoreError> {
@@ -190,6 +201,8 @@ impl Inner {
     }
 
     async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {
+        self.refuse_inside_transaction(APPEND)
+            .map_err(CommitError::Failed)?;
         let posts = !commit.outbox.is_empty();
         let (reply, answer) = oneshot::channel();
         self.writer.submit(Box::new(CommitMember::new(
@@ -198,9 +211,7 @@ impl Inner {
             reply,
         )));
         let committed = answer.await.unwrap_or_else(|_| {
-            let error = self
-                .blame
-                .plain("append events", "the writer gave no answer");
+            let error = self.blame.plain(APPEND, "the writer gave no answer");
             Err(CommitError::Unknown(error))
         })?;
         if posts {

@@ -99,7 +99,7 @@ impl Watch {
             }
             // Without a thread only our own posts are noticed; the next call tries again.
             Err(error) => {
-                tracing::warn!(%error, "the thread that watches the file could not be started")
+                tracing::warn!(%error, "the thread that watches the file could not be started");
             }
         }
     }

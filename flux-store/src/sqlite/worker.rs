@@ -55,7 +55,10 @@ impl Workers {
     pub(super) fn lock(&self, worker: WorkerId, gone: Arc<Notify>) -> io::Result<Option<Alive>> {
         let path = self.file(worker);
         fs::create_dir_all(&self.folder)?;
-        let file = match OpenOptions::new().write(true).create_new(true).open(&path) {
+        // A file that is there may be left from a database that was deleted.
+        let mut create = OpenOptions::new();
+        create.write(true).create(true).truncate(false);
+        let file = match create.open(&path) {
             // The last worker that left has taken the folder with it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened?,

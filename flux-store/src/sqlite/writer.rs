@@ -27,7 +27,7 @@ const LARGE: usize = 256;
 /// The most that share one transaction.
 const MOST: usize = 4096;
 
-/// Takes writes, alone or together. Dropping it finishes what is queued.
+/// Takes writes, alone or together.
 pub(super) struct Writer {
     shared: Arc<Shared>,
 }
@@ -169,7 +169,7 @@ impl Shared {
                 Err(error) => {
                     drop(queue);
                     let error = self.blame.io("write", "no thread could be started", error);
-                    return group::fail(vec![member], error).answer();
+                    return group::fail(vec![member], &error).answer();
                 }
             }
         }
@@ -243,7 +243,7 @@ impl Shared {
         if idle.broken {
             match self.reopen() {
                 Ok(lane) => idle.lane = lane,
-                Err(error) => return group::fail(members, error),
+                Err(error) => return group::fail(members, &error),
             }
         }
         group::settle(&idle.lane, members, &self.blame)
@@ -278,8 +278,7 @@ impl Place {
         }
         // `block_in_place` panics under `block_on` inside a `LocalSet`; off the workers it would
         // do nothing anyway.
-        let on_worker =
-            std::env::var_os("FLUX_DIRECT").is_none() && tokio::runtime::worker_index().is_some();
+        let on_worker = tokio::runtime::worker_index().is_some();
         Some(if on_worker { Self::Worker } else { Self::Other })
     }
 

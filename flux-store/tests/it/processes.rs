@@ -70,7 +70,7 @@ fn a_killed_owner_is_replaced_at_once() {
         let id = ExecutionId::from("a");
         match store.claim(&id, heir.id()).await {
             Err(ClaimError::Held { by }) => {
-                assert_eq!(by, format!("process {} on this machine", owner.id()))
+                assert_eq!(by, format!("process {} on this machine", owner.id()));
             }
             claimed => panic!("not held: {claimed:?}"),
         }

@@ -221,3 +221,32 @@ fn one_bad_member_does_not_fail_its_group() {
         }
     });
 }
+
+/// Whoever waits for the store inside a transaction would wait for ever: it is told so instead.
+#[test]
+fn a_commit_inside_a_transaction_is_refused() {
+    let (_folder, store) = shop();
+    runtime().block_on(async {
+        let guard = store.join().await.unwrap();
+        let key = create(&store, "a", guard.id()).await;
+        let inner = Arc::clone(&store);
+        let nested = body(
+            move |_connection| {
+                let commit = append(key, Epoch(1), 2, 2);
+                let refused = futures::executor::block_on(inner.commit(commit)).unwrap_err();
+                let CommitError::Failed(error) = refused else {
+                    panic!("not failed: {refused}")
+                };
+                Err::<(), _>(error.reason)
+            },
+            |()| Ok(Payload::null()),
+            |error: &String| Payload::encode(error).unwrap(),
+        );
+        let recorded = run(&store, key, 2, nested)
+            .await
+            .payload
+            .unwrap()
+            .to_string();
+        assert!(recorded.contains("inside a `transaction`"), "{recorded}");
+    });
+}

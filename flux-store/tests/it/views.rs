@@ -3,8 +3,10 @@
 use flux_core::event::{Event, EventKind};
 use flux_core::execution::Status;
 use flux_core::id::Epoch;
-use flux_core::store::contract::given::{append, at, change, create, event, set};
-use flux_core::store::{Change, Commit};
+use flux_core::store::contract::given::{
+    append, at, change, create, creation, event, json, new, set,
+};
+use flux_core::store::{Change, Commit, NewExecution};
 use rusqlite::Connection;
 
 use super::given::{folder, open, runtime};
@@ -89,7 +91,7 @@ fn every_query_is_served_by_an_index() {
         "SELECT * FROM flux_executions WHERE workflow = 'w' AND status = 2 AND eid < 9 ORDER BY eid DESC LIMIT 5",
         "SELECT * FROM flux_executions WHERE parent = 'p' AND eid < 9 ORDER BY eid DESC",
         "SELECT * FROM flux_executions WHERE status = 2 AND owner IS ?1 ORDER BY eid LIMIT 5",
-        "SELECT min(owner) FROM flux_executions WHERE status = 2 AND owner > 5",
+        "SELECT min(owner) FROM flux_executions INDEXED BY flux_executions_by_owner WHERE status = 2 AND owner > 5",
         "SELECT * FROM flux_executions WHERE id = 'a'",
         "SELECT * FROM flux_inbox WHERE eid = 5 ORDER BY id",
         "SELECT * FROM events_view WHERE execution = 'a' ORDER BY seq",
@@ -112,5 +114,77 @@ fn every_query_is_served_by_an_index() {
             "{query}\n{plan:?}"
         );
         println!("{plan:?}");
+    }
+}
+
+/// The page about the views shows only what runs.
+#[test]
+fn every_example_of_the_page_runs() {
+    let page = include_str!("../../../docs/sql.md");
+    let folder = folder();
+    let file = folder.path().join("flux.db");
+    let store = open(&file);
+    runtime().block_on(async {
+        let guard = store.join().await.unwrap();
+        let key = create(&store, "order-17", guard.id()).await;
+        let events = vec![
+            Event {
+                kind: EventKind::TaskStarted,
+                ..event(2)
+            },
+            Event {
+                kind: EventKind::TaskCompleted,
+                refers: Some(event(2).seq),
+                payload: Some(json(r#"{"total":42}"#)),
+                ..event(3)
+            },
+            Event {
+                kind: EventKind::WorkflowFailed,
+                ..event(4)
+            },
+        ];
+        let failed = Some(change(Status::Failed));
+        store
+            .commit(Commit {
+                events,
+                change: failed,
+                ..append(key, Epoch(1), 2, 2)
+            })
+            .await
+            .unwrap();
+        let child = NewExecution {
+            parent: Some("order-17".into()),
+            ..new("child", guard.id())
+        };
+        let child = store.commit(creation(child)).await.unwrap().key;
+        set(
+            &store,
+            child,
+            Change {
+                wake_at: Some(at(5)),
+                ..change(Status::Running)
+            },
+        )
+        .await;
+    });
+    let connection = Connection::open(&file).unwrap();
+    let examples: Vec<&str> = page
+        .split("```sql\n")
+        .skip(1)
+        .map(|rest| rest.split("```").next().unwrap())
+        .collect();
+    assert_eq!(examples.len(), 8);
+    for example in examples {
+        let mut select = connection.prepare(example).unwrap();
+        let columns = select.column_count();
+        let rows: Vec<Vec<rusqlite::types::Value>> = select
+            .query_map([], |row| {
+                (0..columns).map(|column| row.get(column)).collect()
+            })
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        println!("{example}{rows:?}\n");
+        assert!(!rows.is_empty(), "an example that shows nothing: {example}");
     }
 }

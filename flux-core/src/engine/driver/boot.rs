@@ -31,6 +31,9 @@ const TURN: usize = 256;
 /// How long a replay waits for a foreign wake-up to happen again.
 const FOREIGN_PATIENCE: Duration = Duration::from_secs(30);
 
+/// How many orders of calls that are alike in everything are tried before a replay is given up.
+const CHOICES: usize = 15;
+
 /// A machine at the beginning of a history.
 pub(super) fn fresh_machine(
     engine: &Arc<Inner>,
@@ -157,12 +160,25 @@ impl Driver {
         }
     }
 
-    /// Replays the history up to the live edge.
+    /// Replays the history up to the live edge. Where calls alike in everything had to be told apart by their
+    /// order and the code then parts from the history, other orders are tried.
     async fn load(&mut self) -> Result<BTreeMap<EventSeq, Progress>, Halt> {
+        for choice in 0..CHOICES {
+            let loaded = self.load_choosing(choice).await;
+            let diverged = matches!(&loaded, Err(Halt::Error(Error::NonDeterminism(_))));
+            if !diverged || !self.machine.is_ambiguous() {
+                return loaded;
+            }
+        }
+        self.load_choosing(CHOICES).await
+    }
+
+    async fn load_choosing(&mut self, choice: usize) -> Result<BTreeMap<EventSeq, Progress>, Halt> {
         let Some(record) = self.record.clone() else {
             return Ok(BTreeMap::new());
         };
         self.machine = fresh_machine(&self.engine, self.def, &self.id, &self.sender, self.base);
+        self.machine.choose(choice);
         self.active = ActiveTime::default();
         let mut replay = ReplayRun {
             progress: BTreeMap::new(),

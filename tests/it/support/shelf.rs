@@ -1,0 +1,117 @@
+//! A store that outlives engines, and the crashes of those.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use flux::sqlite::SqliteStore;
+use flux::store::{MemoryStore, Store};
+use flux::{Engine, EngineBuilder};
+
+use super::watched::Watched;
+use super::{Greeter, TokioClock};
+
+/// On which side of a commit the world stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum When {
+    BeforeCommit,
+    AfterCommit,
+}
+
+/// A store that several engines use, one after the other or at once.
+pub(crate) struct Shelf {
+    store: Arc<Watched>,
+    is_sqlite: bool,
+    always_replay: bool,
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl Shelf {
+    pub(crate) fn memory() -> Self {
+        Self {
+            store: Watched::new(Arc::new(MemoryStore::new())),
+            is_sqlite: false,
+            always_replay: false,
+            _folder: None,
+        }
+    }
+
+    pub(crate) async fn sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let file = SqliteStore::open(folder.path().join("flux.db"));
+        let store: Arc<dyn Store> = Arc::new(file.await.unwrap());
+        Self {
+            store: Watched::new(store),
+            is_sqlite: true,
+            always_replay: false,
+            _folder: Some(folder),
+        }
+    }
+
+    /// One of each kind.
+    pub(crate) async fn each() -> [Self; 2] {
+        [Self::memory(), Self::sqlite().await]
+    }
+
+    /// In memory, in a file, and once more with engines that replay before every activation.
+    pub(crate) async fn every_way() -> [Self; 3] {
+        [
+            Self::memory(),
+            Self::sqlite().await,
+            Self::memory().always_replay(),
+        ]
+    }
+
+    /// Its engines drop and replay the code before every activation.
+    pub(crate) fn always_replay(mut self) -> Self {
+        self.always_replay = true;
+        self
+    }
+
+    /// Builds an engine as these tests need it; in memory it tells the time by tokio's clock.
+    pub(crate) fn builder(&self) -> EngineBuilder {
+        let store: Arc<dyn Store> = Arc::clone(&self.store) as _;
+        let builder = Engine::builder()
+            .shared_store(store)
+            .state(Greeter { word: "hello" })
+            .always_replay(self.always_replay);
+        if self.is_sqlite {
+            builder
+        } else {
+            builder.clock(TokioClock::new())
+        }
+    }
+
+    /// An engine, as a fresh process would have it.
+    pub(crate) async fn engine(&self) -> Engine {
+        self.builder().build().await.unwrap()
+    }
+
+    /// How many commits there were so far.
+    pub(crate) fn commits(&self) -> usize {
+        self.store.commits()
+    }
+
+    /// Stops the world at the given commit, counted from 1 from now.
+    pub(crate) fn stop_at(&self, number: usize, when: When) {
+        self.store.stop_at(Some((number, when)));
+    }
+
+    /// Lets commits pass again.
+    pub(crate) fn go_on(&self) {
+        self.store.stop_at(None);
+    }
+
+    /// Runs `work` until it ends or the world stops; then it is dropped, as by a crash.
+    pub(crate) async fn crash<F: Future>(&self, work: F) -> Option<F::Output> {
+        tokio::select! {
+            biased;
+            output = work => Some(output),
+            () = self.store.until_stopped() => None,
+        }
+    }
+
+    /// Waits until every engine is gone, with all that it drove.
+    pub(crate) async fn nobody_is_left(&self) {
+        self.store.until_nobody_is_left().await;
+    }
+}

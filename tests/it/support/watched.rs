@@ -1,0 +1,184 @@
+//! A store around another: it counts commits, and can stop the world before or after one of them.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use flux::store::{
+    ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Message, MessageId,
+    NewMessage, PostError, Store, StoreError, WorkerGuard,
+};
+use flux::{Epoch, Event, EventSeq, ExecutionId, ExecutionKey, Payload, WorkerId};
+use futures::future::BoxFuture;
+use tokio::sync::watch;
+
+use super::shelf::When;
+
+pub(crate) struct Watched {
+    inner: Arc<dyn Store>,
+    commits: AtomicUsize,
+    stop: Mutex<Option<(usize, When)>>,
+    stopped: watch::Sender<bool>,
+    /// How many engines are alive.
+    workers: watch::Sender<usize>,
+}
+
+impl Watched {
+    pub(crate) fn new(inner: Arc<dyn Store>) -> Arc<Self> {
+        Arc::new(Self {
+            inner,
+            commits: AtomicUsize::new(0),
+            stop: Mutex::new(None),
+            stopped: watch::Sender::new(false),
+            workers: watch::Sender::new(0),
+        })
+    }
+
+    pub(crate) fn commits(&self) -> usize {
+        self.commits.load(Ordering::SeqCst)
+    }
+
+    /// From commit `number` on (the next one is 1), no commit returns; `None` lifts it.
+    pub(crate) fn stop_at(&self, stop: Option<(usize, When)>) {
+        let from = self.commits();
+        *self.stop.lock().unwrap() = stop.map(|(number, when)| (from + number, when));
+        self.stopped.send_replace(false);
+    }
+
+    pub(crate) async fn until_stopped(&self) {
+        let mut stopped = self.stopped.subscribe();
+        stopped.wait_for(|stopped| *stopped).await.unwrap();
+    }
+
+    pub(crate) async fn until_nobody_is_left(&self) {
+        let mut workers = self.workers.subscribe();
+        workers.wait_for(|count| *count == 0).await.unwrap();
+    }
+}
+
+struct Alive {
+    workers: watch::Sender<usize>,
+    inner: Option<WorkerGuard>,
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        drop(self.inner.take());
+        self.workers.send_modify(|count| *count -= 1);
+    }
+}
+
+impl Store for Watched {
+    fn describe(&self) -> String {
+        self.inner.describe()
+    }
+
+    fn join(&self) -> BoxFuture<'_, Result<WorkerGuard, StoreError>> {
+        let workers = self.workers.clone();
+        let joined = self.inner.join();
+        // Polled by hand where the caller does not wait: nothing here waits either.
+        Box::pin(async move {
+            let guard = joined.await?;
+            workers.send_modify(|count| *count += 1);
+            let id = guard.id();
+            let alive: Box<dyn Any + Send + Sync> = Box::new(Alive {
+                workers,
+                inner: Some(guard),
+            });
+            Ok(WorkerGuard::new(id, alive))
+        })
+    }
+
+    fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, CommitError>> {
+        Box::pin(async move {
+            let number = self.commits.fetch_add(1, Ordering::SeqCst) + 1;
+            let stop = self.stop.lock().unwrap().filter(|(at, _)| number >= *at);
+            let Some((at, when)) = stop else {
+                return self.inner.commit(commit).await;
+            };
+            if number == at && when == When::AfterCommit {
+                let _ = self.inner.commit(commit).await;
+            }
+            self.stopped.send_replace(true);
+            std::future::pending().await
+        })
+    }
+
+    fn execution<'a>(
+        &'a self,
+        id: &'a ExecutionId,
+    ) -> BoxFuture<'a, Result<Option<ExecutionRecord>, StoreError>> {
+        self.inner.execution(id)
+    }
+
+    fn executions(
+        &self,
+        filter: Filter,
+    ) -> BoxFuture<'_, Result<Vec<ExecutionRecord>, StoreError>> {
+        self.inner.executions(filter)
+    }
+
+    fn orphans(&self, limit: usize) -> BoxFuture<'_, Result<Vec<ExecutionRecord>, StoreError>> {
+        self.inner.orphans(limit)
+    }
+
+    fn events(
+        &self,
+        key: ExecutionKey,
+        from: EventSeq,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Event>, StoreError>> {
+        self.inner.events(key, from, limit)
+    }
+
+    fn last_event(&self, key: ExecutionKey) -> BoxFuture<'_, Result<Option<Event>, StoreError>> {
+        self.inner.last_event(key)
+    }
+
+    fn claim<'a>(
+        &'a self,
+        id: &'a ExecutionId,
+        worker: WorkerId,
+    ) -> BoxFuture<'a, Result<ExecutionRecord, ClaimError>> {
+        self.inner.claim(id, worker)
+    }
+
+    fn release(&self, key: ExecutionKey, epoch: Epoch) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.inner.release(key, epoch)
+    }
+
+    fn post<'a>(
+        &'a self,
+        to: &'a ExecutionId,
+        message: NewMessage,
+    ) -> BoxFuture<'a, Result<(), PostError>> {
+        self.inner.post(to, message)
+    }
+
+    fn inbox(&self, key: ExecutionKey) -> BoxFuture<'_, Result<Vec<Message>, StoreError>> {
+        self.inner.inbox(key)
+    }
+
+    fn inboxes(&self) -> BoxFuture<'_, Result<Vec<(ExecutionId, MessageId)>, StoreError>> {
+        self.inner.inboxes()
+    }
+
+    fn published<'a>(
+        &'a self,
+        key: ExecutionKey,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Payload>, StoreError>> {
+        self.inner.published(key, name)
+    }
+
+    fn changed(&self) -> BoxFuture<'_, ()> {
+        self.inner.changed()
+    }
+}
+
+impl fmt::Debug for Watched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Watched").field(&self.inner).finish()
+    }
+}
