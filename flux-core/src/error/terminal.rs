@@ -24,14 +24,17 @@ pub struct Terminal<E> {
 /// # Examples
 ///
 /// ```
-/// # type Receipt = ();
 /// #[flux::task(max_attempts = 5)]
-/// async fn charge(card: String) -> anyhow::Result<Receipt> {
+/// async fn charge(card: String) -> Result<u32, Box<dyn std::error::Error>> {
 ///     if card.is_empty() {
 ///         return Err(flux::terminal("there is no card").into());
 ///     }
-///     Ok(())
+///     Ok(card.parse()?)
 /// }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// let error = charge(String::new()).await.unwrap_err();
+/// assert_eq!(error.message(), "there is no card");
+/// # }
 /// ```
 pub fn terminal<E: TerminalSource<Kind>, Kind>(error: E) -> Terminal<E> {
     Terminal {

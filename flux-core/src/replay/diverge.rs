@@ -59,6 +59,15 @@ impl Divergence {
         }
     }
 
+    /// The same, told by the event that the history has where the code asked for something else.
+    pub(crate) fn instead_of(self, recorded: &Event) -> Self {
+        Self {
+            event: recorded.seq,
+            recorded: describe_recorded(recorded),
+            ..self
+        }
+    }
+
     /// The history answers a call that the code never made.
     pub(crate) fn nobody_waits(arrival: &Event) -> Self {
         Self::plain(arrival, "made no call that this could answer")

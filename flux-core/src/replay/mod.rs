@@ -248,7 +248,9 @@ impl Machine {
         self.shared.state().replaying = true;
         let polled = self.poll();
         self.shared.state().replaying = false;
-        let polled = polled.map_err(|stop| self.mark_foreign(stop))?;
+        let polled = polled
+            .map_err(|stop| self.name_unasked(stop, &recorded))
+            .map_err(|stop| self.mark_foreign(stop))?;
         if recorded.arrival.kind == EventKind::Woken && self.lacks(&recorded, &polled) {
             self.unwoken = Some(recorded);
             return Ok(false);
@@ -256,6 +258,38 @@ impl Machine {
         self.check(&recorded, &polled)
             .map_err(|stop| self.mark_foreign(stop))?;
         Ok(true)
+    }
+
+    /// The code asked for a value that is not recorded here: what it should have asked for is the first event that
+    /// it has not asked for, if there is one.
+    fn name_unasked(&self, stop: Stop, recorded: &Recorded) -> Stop {
+        let Stop::Diverged(divergence) = stop else {
+            return stop;
+        };
+        let state = self.shared.state();
+        let held: Vec<IssuedCall<'_>> = state
+            .issued
+            .iter()
+            .filter_map(|issued| match issued {
+                Issued::Call(key) => Some(*key),
+                Issued::Value(_) => None,
+            })
+            .filter_map(|key| state.calls.get(&key).map(|call| IssuedCall { key, call }))
+            .collect();
+        let missing = match_calls(&held, &recorded.calls, 0).missing;
+        let calls = missing.iter().map(|&index| &recorded.calls[index]);
+        let values = state
+            .recorded_values
+            .iter()
+            .filter(|event| event.kind == EventKind::ValueRecorded);
+        let unasked = calls
+            .chain(values)
+            .chain(&recorded.end)
+            .min_by_key(|event| event.seq);
+        Stop::Diverged(match unasked {
+            Some(event) => divergence.instead_of(event),
+            None => divergence,
+        })
     }
 
     /// Whether the code has not yet done all that is recorded.

@@ -1,5 +1,7 @@
 //! Every option of a task, as it is written.
-use flux::{State, task};
+use std::time::Duration;
+
+use flux::{Backoff, State, TaskEntry, TaskOptions, task};
 
 #[derive(Debug, thiserror::Error)]
 enum PaymentError {
@@ -57,8 +59,34 @@ fn estimate(_text: String) -> usize {
     1
 }
 
+fn options(name: &str) -> TaskOptions {
+    let mut entries = flux::__private::inventory::iter::<TaskEntry>.into_iter();
+    entries.find(|entry| entry.0.name == name).unwrap().0.options
+}
+
 fn main() {
     let _ = (bare(), empty(), patient(), measure(String::new()));
     let call = format!("{:?}", charge("eu".to_owned(), 1));
     assert!(call.contains("charge-eu-{card}"), "{call}");
+
+    let charge = options("charge-{region}-{{card}}");
+    let backoff = Backoff::Exponential {
+        initial: Duration::from_millis(100),
+        factor: 2.0,
+        max: Duration::from_secs(30),
+    };
+    assert_eq!(charge.max_attempts, Some(3));
+    assert_eq!(charge.backoff, Some(backoff));
+    assert_eq!(charge.timeout, Some(Duration::from_secs(30)));
+    assert_eq!(charge.deadline, Some(Duration::from_mins(90)));
+    assert!(charge.at_most_once);
+
+    let invoice = options("charge_by_invoice");
+    assert_eq!(invoice.max_attempts, Some(3));
+    assert_eq!(invoice.backoff, Some(Backoff::Fixed(Duration::from_secs(1))));
+    assert_eq!(invoice.timeout, None);
+    assert!(!invoice.at_most_once);
+
+    assert_eq!(options("patient").max_attempts, Some(u32::MAX));
+    assert_eq!(options("bare").max_attempts, None);
 }

@@ -1,5 +1,7 @@
 //! The forms of a workflow, and its options.
-use flux::{ExecutionContext, TaskError, Workflow, task, workflow};
+use std::time::Duration;
+
+use flux::{ExecutionContext, TaskError, Workflow, WorkflowDef, WorkflowEntry, task, workflow};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,6 +54,24 @@ fn types() -> (Workflow<Order, u32>, Workflow<Order, u32>, Workflow<(), ()>, Wor
     (place_order, place_with_options, clean_up, forget)
 }
 
+fn definition(name: &str) -> &'static WorkflowDef {
+    let mut entries = flux::__private::inventory::iter::<WorkflowEntry>.into_iter();
+    entries.find(|entry| entry.0.name == name).unwrap().0
+}
+
 fn main() {
     let _ = types();
+
+    let plain = definition("place_order");
+    assert_eq!((plain.version, plain.accepts.clone()), (1, 1..=1));
+    assert_eq!((plain.options.max_attempts, plain.options.restart), (None, false));
+
+    let with_options = definition("orders.place");
+    assert_eq!((with_options.version, with_options.accepts.clone()), (3, 1..=3));
+    assert_eq!(with_options.options.timeout, Some(Duration::from_hours(1)));
+    assert_eq!(with_options.options.deadline, Some(Duration::from_hours(7 * 24)));
+    assert_eq!((with_options.options.max_attempts, with_options.options.restart), (Some(2), true));
+
+    let clean_up = definition("clean_up");
+    assert_eq!((clean_up.options.max_attempts, clean_up.options.restart), (Some(u32::MAX), false));
 }

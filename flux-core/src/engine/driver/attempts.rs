@@ -236,7 +236,8 @@ impl Driver {
         was_cut_off: bool,
     ) -> Result<(), crate::error::Error> {
         if !was_cut_off {
-            return self.begin_task(call, progress);
+            self.park(call, progress);
+            return Ok(());
         }
         let (name, at_most_once, can_repeat) = self.policy_of(call);
         let waits = progress.due.is_some_and(|due| due > self.now());

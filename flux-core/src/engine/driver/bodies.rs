@@ -2,12 +2,13 @@
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::Either;
-use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tracing::Instrument;
 
@@ -25,7 +26,8 @@ use crate::task::{BodyError, BodyFuture, BodyResult, StartError, Started};
 pub(super) struct Running {
     /// Tells this run from an earlier one of the same call.
     pub(super) run: u64,
-    _abort: AbortOnDrop,
+    /// `None` while its driver holds it.
+    _abort: Option<AbortOnDrop>,
 }
 
 /// Aborts a tokio task when it is let go.
@@ -38,41 +40,25 @@ impl Drop for AbortOnDrop {
     }
 }
 
+/// An attempt that has not been polled, or only once.
+pub(super) struct Unspawned {
+    call: EventSeq,
+    run: u64,
+    attempt: Pin<Box<dyn Future<Output = BodyResult> + Send>>,
+}
+
 impl Driver {
     /// Starts the next attempt of a task, or its fallback.
     pub(super) fn launch(&mut self, call: EventSeq) -> Result<(), Error> {
+        let Some(started) = self.start_body(call)? else {
+            return Ok(());
+        };
+        let is_blocking = matches!(started, Started::Blocking(_));
         let Some(task) = self.tasks.get_mut(&call) else {
             return Ok(());
         };
         let attempt = task.progress.attempt();
         task.progress.due = None;
-        let states = &self.engine.env.states;
-        let started = match (
-            &task.progress.fallback_after,
-            task.request.fallback,
-            &mut task.request.body,
-        ) {
-            (Some(_), Some(fallback), _) => fallback(&task.input, states),
-            (_, _, Body::Task(def)) => (def.start)(&task.input, states),
-            (_, _, Body::Step(make)) => match make() {
-                Some(body) => Ok(Started::Async(body)),
-                None => Ok(Started::Async(Box::pin(async { Err(step_is_spent()) }))),
-            },
-        };
-        let started = match started {
-            Ok(started) => started,
-            Err(StartError::MissingState(state)) => {
-                return Err(Error::MissingState {
-                    task: task.name.to_string(),
-                    state: state.to_owned(),
-                });
-            }
-            Err(StartError::Arguments(error)) => {
-                let error =
-                    BodyError::final_message(format!("its arguments cannot be recorded: {error}"));
-                Started::Async(Box::pin(async move { Err(error) }))
-            }
-        };
         let context = Arc::new(BodyContext {
             execution: self.id.clone(),
             call,
@@ -87,6 +73,7 @@ impl Driver {
         );
         let run = self.next_run;
         self.next_run += 1;
+        task.running = Some(Running { run, _abort: None });
         let span = tracing::info_span!(
             "task",
             execution_id = %self.id,
@@ -99,14 +86,93 @@ impl Driver {
             limit,
             clock: Arc::clone(&self.engine.clock),
         };
-        let sender = self.sender.clone();
-        let running = tokio::spawn(attempt.run(started, call, run, sender).instrument(span));
-        task.running = Some(Running {
+        let unspawned = Unspawned {
+            call,
             run,
-            _abort: AbortOnDrop(running.abort_handle()),
-        });
+            attempt: Box::pin(attempt.run(started).instrument(span)),
+        };
+        if limit.is_none() && !is_blocking && self.is_alone(call) {
+            self.alone = Some(unspawned);
+        } else {
+            self.spawn(unspawned);
+        }
         Ok(())
     }
+
+    /// Whether this body is all that the execution waits for, so that its driver has nothing else to do while
+    /// it polls it.
+    fn is_alone(&self, call: EventSeq) -> bool {
+        self.tasks.len() == 1
+            && self.tasks.contains_key(&call)
+            && self.due.is_empty()
+            && self.children.is_empty()
+            && self.signal_waits.is_empty()
+            && self.arrivals.is_empty()
+            && self.next_limit().is_none()
+    }
+
+    /// Polls a body that is all the execution waits for once in place, which saves many a short one two trips
+    /// through the scheduler; one that then waits becomes a tokio task as any other.
+    pub(super) async fn poll_alone(&mut self) {
+        let Some(mut alone) = self.alone.take() else {
+            return;
+        };
+        // A run of bodies that never wait must not keep the runtime's other tasks from theirs.
+        tokio::task::coop::consume_budget().await;
+        match futures::poll!(&mut alone.attempt) {
+            Poll::Ready(result) => self.body_ended(alone.call, alone.run, result),
+            Poll::Pending => self.spawn(alone),
+        }
+    }
+
+    fn spawn(&mut self, unspawned: Unspawned) {
+        let Unspawned { call, run, attempt } = unspawned;
+        let sender = self.sender.clone();
+        let running = tokio::spawn(async move {
+            let result = attempt.await;
+            // Without a driver, what was not recorded will run again.
+            let _ = sender.send(Input::Body { call, run, result });
+        });
+        if let Some(task) = self.tasks.get_mut(&call) {
+            let abort = Some(AbortOnDrop(running.abort_handle()));
+            task.running = Some(Running { run, _abort: abort });
+        }
+    }
+
+    /// Gives a body its arguments.
+    fn start_body(&mut self, call: EventSeq) -> Result<Option<Started>, Error> {
+        let Some(task) = self.tasks.get_mut(&call) else {
+            return Ok(None);
+        };
+        let states = &self.engine.env.states;
+        let start = || match (
+            &task.progress.fallback_after,
+            task.request.fallback,
+            &mut task.request.body,
+        ) {
+            (Some(_), Some(fallback), _) => fallback(&task.input, states),
+            (_, _, Body::Task(def)) => (def.start)(&task.input, states),
+            (_, _, Body::Step(make)) => Ok(make().map_or_else(|| failed(step_is_spent()), Started::Async)),
+        };
+        // A step's closure and a type's `Deserialize` are user code.
+        let started = std::panic::catch_unwind(AssertUnwindSafe(start));
+        match started {
+            Ok(Ok(started)) => Ok(Some(started)),
+            Ok(Err(StartError::MissingState(state))) => Err(Error::MissingState {
+                task: task.name.to_string(),
+                state: state.to_owned(),
+            }),
+            Ok(Err(StartError::Arguments(error))) => Ok(Some(failed(BodyError::final_message(format!(
+                "its arguments cannot be recorded: {error}"
+            ))))),
+            Err(panic) => Ok(Some(failed(panicked(&*panic)))),
+        }
+    }
+}
+
+/// A body that fails at once.
+fn failed(error: BodyError) -> Started {
+    Started::Async(Box::pin(async move { Err(error) }))
 }
 
 fn step_is_spent() -> BodyError {
@@ -166,19 +232,11 @@ struct Attempt {
 }
 
 impl Attempt {
-    async fn run(
-        self,
-        started: Started,
-        call: EventSeq,
-        run: u64,
-        sender: mpsc::UnboundedSender<Input>,
-    ) {
-        let result = match started {
+    async fn run(self, started: Started) -> BodyResult {
+        match started {
             Started::Async(body) => self.run_async(body).await,
             Started::Blocking(body) => self.run_blocking(body).await,
-        };
-        // The driver is gone: what was not recorded will run again.
-        let _ = sender.send(Input::Body { call, run, result });
+        }
     }
 
     async fn run_async(&self, body: BodyFuture) -> BodyResult {

@@ -117,6 +117,7 @@ impl Driver {
     pub(super) async fn begin_again(&mut self) -> Result<(), Halt> {
         self.machine.evict();
         self.tasks.clear();
+        self.alone = None;
         self.due = Due::default();
         self.retries.clear();
         self.transactions.clear();

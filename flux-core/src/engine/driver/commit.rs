@@ -73,18 +73,17 @@ impl Driver {
             let cancelled = self.end_cancelled(message);
             return self.commit_and_act(cancelled).await;
         }
-        if !self.retries.is_empty() {
-            self.launch_retries()?;
-            return Ok(Step::Went);
-        }
         let mut activation = Activation::default();
         self.append_rewind(&mut activation);
         let standing = self.standing(None, &[]);
-        if activation.events.is_empty() && self.changes(&standing).is_none() {
-            return Ok(Step::Idle);
+        let is_due = !self.retries.is_empty();
+        if activation.events.is_empty() && (is_due || self.changes(&standing).is_none()) {
+            self.launch_retries()?;
+            return Ok(if is_due { Step::Went } else { Step::Idle });
         }
         self.commit(activation, standing).await?;
         self.after_commit().await;
+        self.launch_retries()?;
         if self.is_paused() {
             return Ok(self.settled(None, None));
         }
@@ -430,6 +429,7 @@ impl Driver {
     /// Aborts everything that is at work.
     fn stop_work(&mut self) {
         self.tasks.clear();
+        self.alone = None;
         self.due = Due::default();
         self.transactions.clear();
         self.retries.clear();

@@ -44,6 +44,7 @@ mod waits;
 
 use activation::Arrival;
 use attempts::Task;
+use bodies::Unspawned;
 use children::Child;
 use due::Due;
 use limits::ActiveTime;
@@ -140,6 +141,8 @@ pub(crate) struct Driver {
 
     arrivals: VecDeque<Arrival>,
     tasks: BTreeMap<EventSeq, Task>,
+    /// A body that may be done without ever becoming a tokio task.
+    alone: Option<Unspawned>,
     transactions: VecDeque<(EventSeq, TransactionBody)>,
     due: Due,
     /// Attempts that start as soon as everything before them is committed.
@@ -223,6 +226,7 @@ impl Driver {
             active: ActiveTime::default(),
             arrivals: VecDeque::new(),
             tasks: BTreeMap::new(),
+            alone: None,
             transactions: VecDeque::new(),
             due: Due::default(),
             retries: Vec::new(),
@@ -267,6 +271,7 @@ impl Driver {
         }
         let mut is_started = self.record.is_some();
         loop {
+            self.poll_alone().await;
             self.take_inputs();
             self.refresh_inbox().await?;
             self.match_signals();
@@ -296,6 +301,9 @@ impl Driver {
             let activation = tokio::task::unconstrained(async { self.activate() }).await;
             let activation = activation.map_err(|stop| stop.into_error(&self.id, self.def.name))?;
             return self.commit_and_act(activation).await;
+        }
+        if self.opening.is_some() {
+            return self.commit_standing().await;
         }
         if let Some((call, body)) = self.transactions.pop_front() {
             self.commit_transaction(call, body).await?;

@@ -1,0 +1,135 @@
+//! What the bodies and the code of random programs do to the outside, and what they have seen.
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::UNIX_EPOCH;
+
+use flux::Engine;
+
+/// One place where a value was seen, and which value.
+pub(crate) type Seen = (String, String);
+
+/// The outside of one run of a program.
+#[derive(Debug, Default)]
+pub(crate) struct World {
+    seen: Mutex<BTreeMap<String, Vec<Seen>>>,
+    begun: Mutex<BTreeMap<String, u32>>,
+    ended: Mutex<BTreeMap<String, u32>>,
+    /// Attempts of each call that have begun, by place: what a body remembers of itself.
+    attempts: Mutex<BTreeMap<String, u32>>,
+    numbers: AtomicU64,
+    fixed: AtomicBool,
+    engine: Mutex<Option<Engine>>,
+    /// Where bodies leave their traces when their process may die.
+    file: Option<PathBuf>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl World {
+    /// A world whose traces outlive the process.
+    pub(crate) fn on_file(path: PathBuf) -> Self {
+        Self {
+            file: Some(path),
+            ..Self::default()
+        }
+    }
+
+    /// Gives bodies an engine to send signals with.
+    pub(crate) fn set_engine(&self, engine: Option<&Engine>) {
+        *lock(&self.engine) = engine.cloned();
+    }
+
+    pub(crate) fn engine(&self) -> Engine {
+        lock(&self.engine).clone().expect("an engine")
+    }
+
+    /// The code of an execution has seen a value.
+    pub(crate) fn saw(&self, execution: &str, place: &str, value: &str) {
+        let now = flux::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let seen = (place.to_owned(), format!("{value} at {}", now.as_micros()));
+        lock(&self.seen).entry(execution.to_owned()).or_default().push(seen);
+    }
+
+    /// A body has begun; which attempt of its place that is.
+    pub(crate) fn begin(&self, place: &str) -> u32 {
+        self.trace("begin", place);
+        count(&self.begun, &flux::idempotency_key());
+        count(&self.attempts, place)
+    }
+
+    /// A body has done its work.
+    pub(crate) fn end(&self, place: &str) {
+        self.trace("end", place);
+        count(&self.ended, &flux::idempotency_key());
+    }
+
+    fn trace(&self, what: &str, place: &str) {
+        let Some(path) = &self.file else { return };
+        let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path).unwrap();
+        let line = format!("{what} {} {place}\n", flux::idempotency_key());
+        file.write_all(line.as_bytes()).unwrap();
+    }
+
+    pub(crate) fn next_number(&self) -> u64 {
+        1000 + self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// From here on nothing is broken.
+    pub(crate) fn fix(&self) {
+        self.fixed.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_fixed(&self) -> bool {
+        self.fixed.load(Ordering::Relaxed)
+    }
+
+    /// What each execution's code has seen so far.
+    pub(crate) fn seen(&self) -> BTreeMap<String, Vec<Seen>> {
+        lock(&self.seen).clone()
+    }
+
+    pub(crate) fn seen_by(&self, execution: &str) -> usize {
+        lock(&self.seen).get(execution).map_or(0, Vec::len)
+    }
+
+    pub(crate) fn forget_seen(&self) {
+        lock(&self.seen).clear();
+    }
+
+    /// How often the body of each call has begun, by its idempotency key.
+    pub(crate) fn begun(&self) -> BTreeMap<String, u32> {
+        lock(&self.begun).clone()
+    }
+
+    /// How often the body of each call was done, by its idempotency key.
+    pub(crate) fn ended(&self) -> BTreeMap<String, u32> {
+        lock(&self.ended).clone()
+    }
+}
+
+fn count(counts: &Mutex<BTreeMap<String, u32>>, key: &str) -> u32 {
+    let mut counts = lock(counts);
+    let count = counts.entry(key.to_owned()).or_default();
+    *count += 1;
+    *count
+}
+
+/// The values an execution has seen, by place. A place that showed two values in one history is an error: a
+/// replay has shown its code something else than what it saw live.
+pub(crate) fn by_place(seen: &[Seen]) -> Result<BTreeMap<&str, &str>, String> {
+    let mut places = BTreeMap::new();
+    for (place, value) in seen {
+        if let Some(before) = places.insert(&**place, &**value)
+            && before != value
+        {
+            return Err(format!("place {place} showed {before}, and in a replay {value}"));
+        }
+    }
+    Ok(places)
+}
