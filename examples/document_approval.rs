@@ -7,13 +7,16 @@
 //! Approvals are signals, sent by `engine.signal(..)` from anywhere that has the file. Each wait is raced with a durable
 //! timer. Waiting costs nothing and does not count against the workflow's `timeout`, which is of active time.
 //!
-//! This program runs on tokio's paused clock, which jumps to the next timer: four days pass at once.
+//! This program runs on tokio's paused clock, which jumps to the next timer: days pass at once.
 
 use std::time::Duration;
 
+use flux::clock::{Clock, Timestamp};
 use flux::time::hours;
 use flux::{Engine, ExecutionContext, TaskError, task, workflow};
+use futures::future::BoxFuture;
 use serde::{Deserialize, Serialize};
+use tokio::time::Instant;
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Document {
@@ -69,27 +72,67 @@ async fn review_document(ctx: ExecutionContext<Document>) -> Result<String, Revi
 
 async fn await_signal(signal: &str, limit: Duration) -> Result<Approval, ReviewError> {
     let answer = flux::timeout(limit, flux::signal(signal)).await;
-    answer.map_err(|_elapsed| ReviewError::SignalTimeout { signal: signal.to_owned() })
+    answer.map_err(|_elapsed| ReviewError::SignalTimeout {
+        signal: signal.to_owned(),
+    })
+}
+
+/// Tells the time by tokio's clock, which can be paused, from the moment it was made.
+#[derive(Debug)]
+struct TokioClock(Instant);
+
+impl Clock for TokioClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(0).after(self.0.elapsed())
+    }
+
+    fn sleep_until(&self, moment: Timestamp) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep(moment.since(self.now())))
+    }
+}
+
+async fn engine() -> Result<Engine, flux::Error> {
+    Engine::builder()
+        .in_memory()
+        .clock(TokioClock(Instant::now()))
+        .build()
+        .await
 }
 
 #[tokio::main(flavor = "current_thread", start_paused = true)]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let engine = Engine::in_memory();
+    let engine = engine().await?;
     let stories = [
-        ("the editor approves on the second day", hours(47), "document_approved", "the editor"),
-        ("the editor is away, the manager approves", hours(60), "escalated_approval", "the manager"),
-        ("nobody answers for three days", hours(90), "escalated_approval", "nobody"),
+        (
+            "The editor approves on the second day",
+            47,
+            "document_approved",
+            "the editor",
+        ),
+        (
+            "The editor is away, the manager approves",
+            60,
+            "escalated_approval",
+            "the manager",
+        ),
+        (
+            "Nobody answers for three days",
+            90,
+            "escalated_approval",
+            "the manager",
+        ),
     ];
-    for (story, when, signal, by) in stories {
-        let document = Document { title: "Annual report".to_owned() };
+    for (story, hour, signal, by) in stories {
+        let document = Document {
+            title: "Annual report".to_owned(),
+        };
         let handle = review_document.on(&engine).start(document).await?;
-        tokio::time::sleep(when).await;
-        let approval = Approval { by: by.to_owned() };
-        let sent = handle.signal(signal, &approval).await;
-        println!("{story}:\n  {}", handle.wait().await?);
-        if let Err(error) = sent {
+        tokio::time::sleep(hours(hour)).await;
+        println!("{story}.\n  {by} approves after {hour} hours");
+        if let Err(error) = handle.signal(signal, &Approval { by: by.to_owned() }).await {
             println!("  too late: {error}");
         }
+        println!("  {}", handle.wait().await?);
     }
     Ok(())
 }
@@ -102,26 +145,44 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     async fn submit(engine: &Engine) -> Handle<String> {
-        let document = Document { title: "Report".to_owned() };
+        let document = Document {
+            title: "Report".to_owned(),
+        };
         review_document.on(engine).start(document).await.unwrap()
     }
 
     async fn approve(handle: &Handle<String>, signal: &str, by: &str) {
-        handle.signal(signal, &Approval { by: by.to_owned() }).await.unwrap();
+        handle
+            .signal(signal, &Approval { by: by.to_owned() })
+            .await
+            .unwrap();
     }
 
     /// The tasks that were called, in order.
     async fn steps(run: &Execution<String>) -> Vec<String> {
-        run.tasks().await.unwrap().iter().map(|task| task.name().to_owned()).collect()
+        run.tasks()
+            .await
+            .unwrap()
+            .iter()
+            .map(|task| task.name().to_owned())
+            .collect()
     }
 
-    const APPROVED: [&str; 3] = ["submit_for_review", "send_review_notifications", "publish_document"];
-    const ESCALATED: [&str; 4] =
-        ["submit_for_review", "send_review_notifications", "escalate_to_manager", "publish_document"];
+    const APPROVED: [&str; 3] = [
+        "submit_for_review",
+        "send_review_notifications",
+        "publish_document",
+    ];
+    const ESCALATED: [&str; 4] = [
+        "submit_for_review",
+        "send_review_notifications",
+        "escalate_to_manager",
+        "publish_document",
+    ];
 
     #[tokio::test(start_paused = true)]
     async fn approved_in_the_last_minute_it_is_published_and_nobody_is_bothered() {
-        let engine = Engine::in_memory();
+        let engine = engine().await.unwrap();
         let handle = submit(&engine).await;
         tokio::time::sleep(hours(48) - MINUTE).await;
         approve(&handle, "document_approved", "Ada").await;
@@ -132,7 +193,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn after_two_days_the_manager_is_asked() {
-        let engine = Engine::in_memory();
+        let engine = engine().await.unwrap();
         let handle = submit(&engine).await;
         tokio::time::sleep(hours(48 + 24) - MINUTE).await;
         approve(&handle, "escalated_approval", "Grace").await;
@@ -143,7 +204,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn after_three_days_of_silence_it_fails_and_is_not_published() {
-        let run = submit(&Engine::in_memory()).await.wait().await.unwrap();
+        let before = Instant::now();
+        let run = submit(&engine().await.unwrap()).await.wait().await.unwrap();
+        assert_eq!(before.elapsed().as_secs(), hours(48 + 24).as_secs());
         let failure = run.failure().unwrap();
         let error = failure.downcast::<ReviewError>();
         assert!(
@@ -155,7 +218,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_approval_that_comes_after_the_escalation_changes_nothing() {
-        let engine = Engine::in_memory();
+        let engine = engine().await.unwrap();
         let handle = submit(&engine).await;
         tokio::time::sleep(hours(49)).await;
         approve(&handle, "document_approved", "Ada").await;
@@ -165,15 +228,21 @@ mod tests {
         let run = handle.wait().await.unwrap();
         assert_eq!(run.output().unwrap(), "\"Report\", approved by Grace");
         let events = run.events().await.unwrap();
-        assert_eq!(events.iter().filter(|event| event.kind == EventKind::SignalReceived).count(), 1);
+        assert_eq!(
+            events
+                .iter()
+                .filter(|event| event.kind == EventKind::SignalReceived)
+                .count(),
+            1
+        );
     }
 
     #[tokio::test(start_paused = true)]
     async fn an_approval_that_comes_before_the_wait_is_taken_at_once() {
-        let engine = Engine::in_memory();
+        let engine = engine().await.unwrap();
         let handle = submit(&engine).await;
         approve(&handle, "document_approved", "Ada").await;
-        let before = tokio::time::Instant::now();
+        let before = Instant::now();
         let run = handle.wait().await.unwrap();
         assert_eq!(steps(&run).await, APPROVED);
         assert!(before.elapsed() < MINUTE);

@@ -45,7 +45,10 @@ struct Shop {
 impl Shop {
     async fn work(&self, what: &'static str) {
         println!("  {what}");
-        self.done.lock().unwrap_or_else(PoisonError::into_inner).push(what);
+        self.done
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(what);
         tokio::time::sleep(self.latency).await;
     }
 }
@@ -53,7 +56,10 @@ impl Shop {
 #[task(max_attempts = 2, backoff = "fixed(50ms)")]
 async fn validate_order(order: Order, shop: State<Arc<Shop>>) -> anyhow::Result<Order> {
     shop.work("validate_order").await;
-    anyhow::ensure!(!order.items.is_empty() && order.total > 0, "Invalid order data");
+    anyhow::ensure!(
+        !order.items.is_empty() && order.total > 0,
+        "Invalid order data"
+    );
     Ok(order)
 }
 
@@ -66,13 +72,20 @@ async fn check_inventory(order: Order, shop: State<Arc<Shop>>) -> BTreeSet<Strin
 #[task(max_attempts = 3, backoff = "fixed(50ms)", timeout = "30s")]
 async fn process_payment(order: Order, shop: State<Arc<Shop>>) -> anyhow::Result<String> {
     shop.work("process_payment").await;
-    let is_down = shop.payment_outages.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok();
+    let is_down = shop
+        .payment_outages
+        .fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1))
+        .is_ok();
     anyhow::ensure!(!is_down, "the payment service is down");
     Ok(format!("txn_{}", order.id))
 }
 
 #[task]
-async fn arrange_shipping(order: Order, _stock: BTreeSet<String>, shop: State<Arc<Shop>>) -> String {
+async fn arrange_shipping(
+    order: Order,
+    _stock: BTreeSet<String>,
+    shop: State<Arc<Shop>>,
+) -> String {
     shop.work("arrange_shipping").await;
     if std::env::var_os("SHIPPING_HANGS").is_some() {
         std::future::pending::<()>().await;
@@ -81,7 +94,11 @@ async fn arrange_shipping(order: Order, _stock: BTreeSet<String>, shop: State<Ar
 }
 
 #[task]
-async fn finalize_order(transaction_id: String, shipping_id: String, shop: State<Arc<Shop>>) -> OrderResult {
+async fn finalize_order(
+    transaction_id: String,
+    shipping_id: String,
+    shop: State<Arc<Shop>>,
+) -> OrderResult {
     shop.work("finalize_order").await;
     OrderResult {
         transaction_id,
@@ -94,14 +111,22 @@ async fn finalize_order(transaction_id: String, shipping_id: String, shop: State
 async fn process_order(ctx: ExecutionContext<Order>) -> Result<OrderResult, TaskError> {
     let order = validate_order(ctx.input().clone()).await?;
     let stock = check_inventory(order.clone()).await?;
-    let (paid, shipped) = tokio::try_join!(process_payment(order.clone()), arrange_shipping(order, stock))?;
+    let (paid, shipped) = tokio::try_join!(
+        process_payment(order.clone()),
+        arrange_shipping(order, stock)
+    )?;
     finalize_order(paid, shipped).await
 }
 
 fn order(items: &[&str], total: u32) -> Order {
     Order {
         id: "7".to_owned(),
-        items: items.iter().map(|id| Item { id: (*id).to_owned() }).collect(),
+        items: items
+            .iter()
+            .map(|id| Item {
+                id: (*id).to_owned(),
+            })
+            .collect(),
         total,
     }
 }
@@ -113,9 +138,20 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         payment_outages: AtomicU32::new(1),
         ..Shop::default()
     };
-    let engine = Engine::builder().in_memory().state(Arc::new(shop)).build().await?;
+    let engine = Engine::builder()
+        .in_memory()
+        .state(Arc::new(shop))
+        .build()
+        .await?;
     println!("a good order, and a payment service that is down at first:");
-    println!("{:#?}", process_order.on(&engine).run(order(&["a"], 10)).await?.into_result()?);
+    println!(
+        "{:#?}",
+        process_order
+            .on(&engine)
+            .run(order(&["a"], 10))
+            .await?
+            .into_result()?
+    );
     println!("an order of nothing:");
     println!("{}", process_order.on(&engine).run(order(&[], 10)).await?);
     Ok(())
@@ -143,11 +179,20 @@ mod tests {
     }
 
     async fn engine(shop: &Arc<Shop>) -> Engine {
-        Engine::builder().in_memory().state(Arc::clone(shop)).build().await.unwrap()
+        Engine::builder()
+            .in_memory()
+            .state(Arc::clone(shop))
+            .build()
+            .await
+            .unwrap()
     }
 
     async fn run(shop: &Arc<Shop>, order: Order) -> Execution<OrderResult> {
-        process_order.on(&engine(shop).await).run(order).await.unwrap()
+        process_order
+            .on(&engine(shop).await)
+            .run(order)
+            .await
+            .unwrap()
     }
 
     #[track_caller]
@@ -162,13 +207,22 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn payment_and_shipping_overlap_and_the_order_is_finished_once() {
-        let shop = Arc::new(Shop { latency: SECOND, ..Shop::default() });
+        let shop = Arc::new(Shop {
+            latency: SECOND,
+            ..Shop::default()
+        });
         let before = tokio::time::Instant::now();
         let run = run(&shop, order(&["a"], 10)).await;
         assert_completed(&run);
         // Five bodies of a second each, two of them at once.
         assert_eq!(before.elapsed().as_secs(), 4);
-        let steps = ["validate_order", "check_inventory", "process_payment", "arrange_shipping", "finalize_order"];
+        let steps = [
+            "validate_order",
+            "check_inventory",
+            "process_payment",
+            "arrange_shipping",
+            "finalize_order",
+        ];
         assert_eq!(shop.done(), steps);
         assert_eq!(run.tasks().await.unwrap().len(), 5);
     }
@@ -181,7 +235,10 @@ mod tests {
             assert!(run.has_failed() && run.attempt() == 1, "{run:?}");
             let failure = run.failure().unwrap();
             assert_eq!(failure.task(), Some("validate_order"));
-            assert!(failure.to_string().contains("Invalid order data"), "{failure}");
+            assert!(
+                failure.to_string().contains("Invalid order data"),
+                "{failure}"
+            );
             assert_eq!(shop.done(), ["validate_order"; 2]);
         }
     }
@@ -204,23 +261,38 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_terminal_error_is_tried_once() {
         let shop = Arc::default();
-        let run = validate_only.on(&engine(&shop).await).run(order(&[], 10)).await.unwrap();
+        let run = validate_only
+            .on(&engine(&shop).await)
+            .run(order(&[], 10))
+            .await
+            .unwrap();
         assert!(run.has_failed(), "{run:?}");
         assert_eq!(shop.done(), ["validate_for_good"]);
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_payment_service_that_is_down_once_is_tried_again() {
-        let shop = Arc::new(Shop { payment_outages: AtomicU32::new(1), ..Shop::default() });
+        let shop = Arc::new(Shop {
+            payment_outages: AtomicU32::new(1),
+            ..Shop::default()
+        });
         let run = run(&shop, order(&["a"], 10)).await;
         assert_completed(&run);
-        assert_eq!((shop.count("process_payment"), shop.count("finalize_order")), (2, 1));
+        assert_eq!(
+            (shop.count("process_payment"), shop.count("finalize_order")),
+            (2, 1)
+        );
     }
 
     const FILE: &str = "ORDER_PROCESSING_FILE";
 
     async fn open(file: &Path, shop: &Arc<Shop>) -> Engine {
-        Engine::builder().sqlite(file).state(Arc::clone(shop)).build().await.unwrap()
+        Engine::builder()
+            .sqlite(file)
+            .state(Arc::clone(shop))
+            .build()
+            .await
+            .unwrap()
     }
 
     /// Not a test by itself: the process that the test below kills.
@@ -228,7 +300,10 @@ mod tests {
     async fn child() {
         if let Some(file) = std::env::var_os(FILE) {
             let engine = open(Path::new(&file), &Arc::default()).await;
-            let run = process_order.on(&engine).run(order(&["a"], 10)).execution_id("order-7");
+            let run = process_order
+                .on(&engine)
+                .run(order(&["a"], 10))
+                .execution_id("order-7");
             panic!("shipping hangs, and yet: {:?}", run.await);
         }
     }
@@ -257,7 +332,11 @@ mod tests {
         child.kill().unwrap();
         let printed = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
         let before = |what| printed.lines().filter(|line| line.trim() == what).count();
-        assert_eq!((before("process_payment"), before("arrange_shipping")), (1, 1), "{printed}");
+        assert_eq!(
+            (before("process_payment"), before("arrange_shipping")),
+            (1, 1),
+            "{printed}"
+        );
 
         let run = process_order.on(&engine).resume("order-7").await.unwrap();
         assert_completed(&run);

@@ -35,7 +35,11 @@ async fn count_words(chapter: u32, desk: State<Arc<Desk>>) -> u32 {
     desk.most_at_once.fetch_max(open, SeqCst);
     // Later chapters are shorter and done first; the results keep their order all the same.
     let is_boring = chapter >= desk.boring_from.load(SeqCst);
-    let time = if is_boring { Duration::MAX } else { Duration::from_millis(u64::from(100 - 10 * chapter)) };
+    let time = if is_boring {
+        Duration::MAX
+    } else {
+        Duration::from_millis(u64::from(100 - 10 * chapter))
+    };
     tokio::time::sleep(time).await;
     desk.open.fetch_sub(1, SeqCst);
     chapter * 1000
@@ -49,7 +53,11 @@ async fn sum_up(counts: Vec<u32>) -> String {
 #[workflow]
 async fn count_book(ctx: ExecutionContext<u32>) -> Result<String, TaskError> {
     let chapters = split_book(*ctx.input()).await?;
-    let counts = futures::stream::iter(chapters).map(count_words).buffered(5).try_collect().await?;
+    let counts = futures::stream::iter(chapters)
+        .map(count_words)
+        .buffered(5)
+        .try_collect()
+        .await?;
     sum_up(counts).await
 }
 
@@ -67,12 +75,24 @@ impl Desk {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let desk = Desk::new(u32::MAX);
-    let engine = Engine::builder().in_memory().state(Arc::clone(&desk)).build().await?;
+    let engine = Engine::builder()
+        .in_memory()
+        .state(Arc::clone(&desk))
+        .build()
+        .await?;
     let run = count_book.on(&engine).run(7).await?;
     for task in run.tasks().await? {
-        println!("{:<16} {:?}", task.name(), task.duration().unwrap_or_default());
+        println!(
+            "{:<16} {:?}",
+            task.name(),
+            task.duration().unwrap_or_default()
+        );
     }
-    println!("{}, at most {} at once", run.into_result()?, desk.most_at_once.load(SeqCst));
+    println!(
+        "{}, at most {} at once",
+        run.into_result()?,
+        desk.most_at_once.load(SeqCst)
+    );
     Ok(())
 }
 
@@ -82,7 +102,12 @@ mod tests {
     use flux::{EventKind, Status};
 
     async fn engine(desk: &Arc<Desk>) -> Engine {
-        Engine::builder().in_memory().state(Arc::clone(desk)).build().await.unwrap()
+        Engine::builder()
+            .in_memory()
+            .state(Arc::clone(desk))
+            .build()
+            .await
+            .unwrap()
     }
 
     #[tokio::test(start_paused = true)]
@@ -91,7 +116,10 @@ mod tests {
         let run = count_book.on(&engine(&desk).await).run(7).await.unwrap();
         let expected = "28000 words in [1000, 2000, 3000, 4000, 5000, 6000, 7000]";
         assert_eq!(run.output().unwrap(), expected);
-        assert_eq!((desk.opened.load(SeqCst), desk.most_at_once.load(SeqCst)), (7, 5));
+        assert_eq!(
+            (desk.opened.load(SeqCst), desk.most_at_once.load(SeqCst)),
+            (7, 5)
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -46,7 +46,10 @@ async fn start() -> Result<(), flux::Error> {
     let run = reimburse.run("Ada".to_owned()).await?;
     show(&run);
     println!("Approve it with:");
-    println!("  cargo run --example pause_and_resume -- resume {}", run.execution_id());
+    println!(
+        "  cargo run --example pause_and_resume -- resume {}",
+        run.execution_id()
+    );
     Ok(())
 }
 
@@ -110,19 +113,42 @@ mod tests {
         let file = folder.path().join("flux.db");
 
         let first = process(&file, "");
-        assert!(first.contains("checking the receipts") && !first.contains("paying"), "{first}");
-        let id = first.split("-- resume ").nth(1).unwrap().split_whitespace().next().unwrap();
+        assert!(
+            first.contains("checking the receipts") && !first.contains("paying"),
+            "{first}"
+        );
+        let id = first
+            .split("-- resume ")
+            .nth(1)
+            .unwrap()
+            .split_whitespace()
+            .next()
+            .unwrap();
         let (run, _) = look(&file, id).await;
-        assert!(run.is_paused() && !run.has_finished() && !run.has_succeeded() && !run.has_failed());
-        assert_eq!((run.pause_point(), run.output()), (Some("manual_approval"), None));
+        assert!(
+            run.is_paused() && !run.has_finished() && !run.has_succeeded() && !run.has_failed()
+        );
+        assert_eq!(
+            (run.pause_point(), run.output()),
+            (Some("manual_approval"), None)
+        );
 
         let second = process(&file, id);
-        assert!(second.contains("paying") && !second.contains("checking the receipts"), "{second}");
+        assert!(
+            second.contains("paying") && !second.contains("checking the receipts"),
+            "{second}"
+        );
         let (run, events) = look(&file, id).await;
-        assert_eq!((run.status(), run.output().unwrap().as_str()), (Status::Completed, "Ada was paid 120"));
+        assert_eq!(
+            (run.status(), run.output().unwrap().as_str()),
+            (Status::Completed, "Ada was paid 120")
+        );
 
         let third = process(&file, id);
-        assert!(third.contains("Ada was paid 120") && !third.contains("paying"), "{third}");
+        assert!(
+            third.contains("Ada was paid 120") && !third.contains("paying"),
+            "{third}"
+        );
         assert_eq!(look(&file, id).await.1, events);
     }
 }

@@ -41,7 +41,11 @@ async fn charge_card(cents: u32) -> std::io::Result<String> {
     // The bank is outside: what happens there cannot be taken back.
     let bank = PathBuf::from(std::env::var_os(FOLDER).unwrap_or_default()).join("bank.txt");
     let mut bank = OpenOptions::new().create(true).append(true).open(bank)?;
-    writeln!(bank, "charged {cents} cents, key {}", flux::idempotency_key())?;
+    writeln!(
+        bank,
+        "charged {cents} cents, key {}",
+        flux::idempotency_key()
+    )?;
     ran("charge_card", &format!("{cents} cents, at the bank"));
     Ok("receipt 4711".to_owned())
 }
@@ -50,7 +54,11 @@ async fn charge_card(cents: u32) -> std::io::Result<String> {
 async fn ship_parcel(shelf: String) -> String {
     // A body starts only after the commit that holds every result before it.
     if std::env::var_os(CRASH).is_some() {
-        println!("    {:<14}  KILLED    process {} ends here", "ship_parcel", process::id());
+        println!(
+            "    {:<14}  KILLED    process {} ends here",
+            "ship_parcel",
+            process::id()
+        );
         process::abort();
     }
     ran("ship_parcel", &format!("from {shelf}"));
@@ -96,7 +104,11 @@ async fn take_order(folder: &Path) -> Result<(), Box<dyn Error>> {
         cents: 4990,
     };
     println!("\n  Process {} runs {ORDER}:", process::id());
-    let run = place_order.on(&engine).run(order).execution_id(ORDER).await?;
+    let run = place_order
+        .on(&engine)
+        .run(order)
+        .execution_id(ORDER)
+        .await?;
     println!("    {}: {}", run.status(), run.output().ok_or("no output")?);
     Ok(())
 }
@@ -124,12 +136,27 @@ fn show(folder: &Path) -> Result<(), Box<dyn Error>> {
     println!("\n  The history, in {}:", file.display());
     let events = read_history(file)?;
     for event in &events {
-        let payload = event.payload.as_ref().map(ToString::to_string).unwrap_or_default();
-        println!("    {:>2}  {:<18}  {:<13}  {payload}", event.seq.get(), event.kind.as_str(), name(&events, event));
+        let payload = event
+            .payload
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        println!(
+            "    {:>2}  {:<18}  {:<13}  {payload}",
+            event.seq.get(),
+            event.kind.as_str(),
+            name(&events, event)
+        );
     }
     println!("\n  Ask it yourself:");
-    println!("    sqlite3 {} 'SELECT id, workflow, status, attempt FROM executions_view'", file.display());
-    println!("    sqlite3 {} 'SELECT seq, kind, name, payload FROM events_view'", file.display());
+    println!(
+        "    sqlite3 {} 'SELECT id, workflow, status, attempt FROM executions_view'",
+        file.display()
+    );
+    println!(
+        "    sqlite3 {} 'SELECT seq, kind, name, payload FROM events_view'",
+        file.display()
+    );
 
     let charges = match bank.lines().count() {
         1 => "once".to_owned(),
@@ -157,7 +184,11 @@ async fn read_history(file: &Path) -> Result<Vec<Event>, flux::Error> {
 /// An event's own name, or that of the call it is about.
 fn name<'a>(events: &'a [Event], event: &'a Event) -> &'a str {
     let call = || events.iter().find(|call| Some(call.seq) == event.refers);
-    event.name.as_deref().or_else(|| call()?.name.as_deref()).unwrap_or_default()
+    event
+        .name
+        .as_deref()
+        .or_else(|| call()?.name.as_deref())
+        .unwrap_or_default()
 }
 
 /// A fresh folder beside the program: `target/quickstart`.
@@ -202,9 +233,19 @@ mod tests {
         let events = read_history(&folder.path().join("orders.db")).unwrap();
         let of = |kind| {
             let of_kind = events.iter().filter(|event| event.kind == kind);
-            of_kind.map(|event| name(&events, event)).collect::<Vec<_>>()
+            of_kind
+                .map(|event| name(&events, event))
+                .collect::<Vec<_>>()
         };
-        assert_eq!(of(EventKind::TaskCompleted), ["reserve_stock", "charge_card", "ship_parcel", "send_receipt"]);
+        assert_eq!(
+            of(EventKind::TaskCompleted),
+            [
+                "reserve_stock",
+                "charge_card",
+                "ship_parcel",
+                "send_receipt"
+            ]
+        );
         assert_eq!(of(EventKind::TaskInterrupted), ["ship_parcel"]);
     }
 }

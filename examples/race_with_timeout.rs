@@ -51,8 +51,14 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let engine = Engine::in_memory();
     let days = [(50, 300), (300, 50), (60_000, 60_000)];
     for (bicycle, van) in days {
-        let run = choose_courier.on(&engine).run(Couriers { bicycle, van }).await?;
-        println!("bicycle after {bicycle} ms, van after {van} ms: {}", run.output().ok_or("no output")?);
+        let run = choose_courier
+            .on(&engine)
+            .run(Couriers { bicycle, van })
+            .await?;
+        println!(
+            "bicycle after {bicycle} ms, van after {van} ms: {}",
+            run.output().ok_or("no output")?
+        );
         for task in run.tasks().await? {
             println!("  {:<12} {:?}", task.name(), task.status());
         }
@@ -66,9 +72,16 @@ mod tests {
     use flux::{EventKind, TaskStatus};
 
     async fn choose(engine: &Engine, bicycle: u64, van: u64) -> (String, Vec<TaskStatus>) {
-        let run = choose_courier.on(engine).run(Couriers { bicycle, van }).await.unwrap();
+        let run = choose_courier
+            .on(engine)
+            .run(Couriers { bicycle, van })
+            .await
+            .unwrap();
         let tasks = run.tasks().await.unwrap();
-        (run.output().unwrap().clone(), tasks.iter().map(flux::TaskInfo::status).collect())
+        (
+            run.output().unwrap().clone(),
+            tasks.iter().map(flux::TaskInfo::status).collect(),
+        )
     }
 
     #[tokio::test(start_paused = true)]
@@ -76,8 +89,14 @@ mod tests {
         use TaskStatus::{Cancelled, Completed};
         let engine = Engine::in_memory();
         let won = |name: &str, statuses: [TaskStatus; 2]| (name.to_owned(), statuses.to_vec());
-        assert_eq!(choose(&engine, 50, 300).await, won("bicycle for 12", [Completed, Cancelled]));
-        assert_eq!(choose(&engine, 300, 50).await, won("van for 30", [Cancelled, Completed]));
+        assert_eq!(
+            choose(&engine, 50, 300).await,
+            won("bicycle for 12", [Completed, Cancelled])
+        );
+        assert_eq!(
+            choose(&engine, 300, 50).await,
+            won("van for 30", [Cancelled, Completed])
+        );
     }
 
     #[tokio::test(start_paused = true)]
@@ -93,11 +112,25 @@ mod tests {
     /// The sharpest test of a workflow: its code is dropped and replayed before every activation.
     #[tokio::test(start_paused = true)]
     async fn the_winner_stays_the_winner_in_every_replay() {
-        let engine = Engine::builder().in_memory().always_replay(true).build().await.unwrap();
-        let run = choose_courier.on(&engine).run(Couriers { bicycle: 300, van: 50 }).await.unwrap();
+        let engine = Engine::builder()
+            .in_memory()
+            .always_replay(true)
+            .build()
+            .await
+            .unwrap();
+        let run = choose_courier
+            .on(&engine)
+            .run(Couriers {
+                bicycle: 300,
+                van: 50,
+            })
+            .await
+            .unwrap();
         assert_eq!(run.output().unwrap(), "van for 30");
         let events = run.events().await.unwrap();
-        let cancelled = events.iter().filter(|event| event.kind == EventKind::CallCancelled);
+        let cancelled = events
+            .iter()
+            .filter(|event| event.kind == EventKind::CallCancelled);
         assert_eq!(cancelled.count(), 2, "the bicycle and the timer");
     }
 }

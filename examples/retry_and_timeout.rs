@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use flux::{ExecutionContext, TaskError, TaskErrorKind, task, workflow};
+use flux::{ExecutionContext, TaskError, task, workflow};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, PartialEq, thiserror::Error, Serialize, Deserialize)]
@@ -67,7 +67,10 @@ async fn report_weather(ctx: ExecutionContext<String>) -> Result<String, TaskErr
     };
     let wind = measure_wind(city.clone()).await?;
     // Options can be set for one call, too.
-    let limited = measure_wind(city.clone()).named("measure_gusts").max_attempts(1).timeout(Duration::from_millis(50));
+    let limited = measure_wind(city.clone())
+        .named("measure_gusts")
+        .max_attempts(1)
+        .timeout(Duration::from_millis(50));
     let gusts = limited.await?;
     Ok(format!("{forecast}, wind {wind}, gusts {gusts}"))
 }
@@ -76,14 +79,20 @@ async fn report_weather(ctx: ExecutionContext<String>) -> Result<String, TaskErr
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     for city in ["Lisbon", "Atlantis"] {
         let run = report_weather.run(city.to_owned()).await?;
-        println!("{run}\n  {:?}", run.output());
+        println!(
+            "{city}: {}",
+            run.output().map_or("no report", String::as_str)
+        );
         for task in run.tasks().await? {
             let error = task.last_error().unwrap_or_default();
-            println!("  {:<15} {:?}, {} attempts  {error}", task.name(), task.status(), task.attempts());
+            println!(
+                "  {:<15} {:?}, attempts: {}  {error}",
+                task.name(),
+                task.status(),
+                task.attempts()
+            );
         }
     }
-    let alone = fetch_forecast("Atlantis".to_owned()).await;
-    println!("outside a workflow: {:?}", alone.map_err(|error| (error.kind() == TaskErrorKind::Failed, error.to_string())));
     Ok(())
 }
 
@@ -93,7 +102,11 @@ mod tests {
     use flux::{Engine, EventKind, Execution, TaskStatus};
 
     async fn report(city: &str) -> Execution<String> {
-        report_weather.on(&Engine::in_memory()).run(city.to_owned()).await.unwrap()
+        report_weather
+            .on(&Engine::in_memory())
+            .run(city.to_owned())
+            .await
+            .unwrap()
     }
 
     #[tokio::test(start_paused = true)]
@@ -101,8 +114,17 @@ mod tests {
         let run = report("Lisbon").await;
         assert_eq!(run.output().unwrap(), "sun in Lisbon, wind 6, gusts 6");
         let tasks = run.tasks().await.unwrap();
-        assert!(tasks.iter().all(|task| task.status() == TaskStatus::Completed));
-        let failed = run.events().await.unwrap().into_iter().filter(|event| event.kind == EventKind::TaskAttemptFailed);
+        assert!(
+            tasks
+                .iter()
+                .all(|task| task.status() == TaskStatus::Completed)
+        );
+        let failed = run
+            .events()
+            .await
+            .unwrap()
+            .into_iter()
+            .filter(|event| event.kind == EventKind::TaskAttemptFailed);
         // Two busy answers, two silent gauges, one silent gauge with a shorter patience.
         assert_eq!(failed.count(), 5);
     }

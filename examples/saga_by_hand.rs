@@ -75,7 +75,10 @@ async fn book_all(trip: &Trip, undo: &mut Vec<TaskCall<()>>) -> Result<Vec<Strin
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let engine = Engine::in_memory();
     for cars_left in [1, 0] {
-        let trip = Trip { city: "Porto".to_owned(), cars_left };
+        let trip = Trip {
+            city: "Porto".to_owned(),
+            cars_left,
+        };
         let run = book_trip.on(&engine).run(trip).await?;
         println!("{cars_left} cars left: {:?}", run.into_result()?);
     }
@@ -87,11 +90,22 @@ mod tests {
     use super::*;
 
     async fn book(cars_left: u32) -> (Booking, Vec<String>) {
-        let engine = Engine::builder().in_memory().always_replay(true).build().await.unwrap();
-        let trip = Trip { city: "Porto".to_owned(), cars_left };
+        let engine = Engine::builder()
+            .in_memory()
+            .always_replay(true)
+            .build()
+            .await
+            .unwrap();
+        let trip = Trip {
+            city: "Porto".to_owned(),
+            cars_left,
+        };
         let run = book_trip.on(&engine).run(trip).await.unwrap();
         let tasks = run.tasks().await.unwrap();
-        (run.into_result().unwrap(), tasks.iter().map(|task| task.name().to_owned()).collect())
+        (
+            run.into_result().unwrap(),
+            tasks.iter().map(|task| task.name().to_owned()).collect(),
+        )
     }
 
     #[tokio::test]
@@ -105,7 +119,15 @@ mod tests {
     #[tokio::test]
     async fn without_a_car_the_hotel_is_cancelled_and_then_the_flight() {
         let (booking, tasks) = book(0).await;
-        assert_eq!(booking, Booking::CalledOff { reason: "no car is left".to_owned() });
-        assert_eq!(tasks[3..], ["cancel hotel in Porto", "cancel flight to Porto"]);
+        assert_eq!(
+            booking,
+            Booking::CalledOff {
+                reason: "no car is left".to_owned()
+            }
+        );
+        assert_eq!(
+            tasks[3..],
+            ["cancel hotel in Porto", "cancel flight to Porto"]
+        );
     }
 }

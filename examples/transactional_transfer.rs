@@ -9,22 +9,27 @@
 //! process dies. A task could not promise that; its body may run again after a crash.
 
 use std::error::Error;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
-use flux::sqlite::rusqlite::{Connection, params};
+use flux::sqlite::rusqlite::{self, Connection, OpenFlags};
 use flux::{Engine, ExecutionContext, TaskError, sqlite, workflow};
 
 /// Names the file that a child works on.
 const FILE: &str = "TRANSFER_FILE";
-const TRANSFERS: u32 = 40;
+/// What a child prints when it begins.
+const AT_WORK: &str = "at work";
+const TRANSFERS: u32 = 50;
 const SUM: i64 = 1000;
 
 #[workflow]
 async fn move_money(ctx: ExecutionContext<u32>) -> Result<i64, TaskError> {
     sqlite::transaction("open_accounts", |db| {
-        db.execute_batch("CREATE TABLE accounts (name TEXT PRIMARY KEY, cents INTEGER NOT NULL) STRICT")?;
+        db.execute_batch(
+            "CREATE TABLE accounts (name TEXT PRIMARY KEY, cents INTEGER NOT NULL) STRICT",
+        )?;
         db.execute("INSERT INTO accounts VALUES ('ada', ?1), ('bob', 0)", [SUM])
     })
     .await?;
@@ -38,9 +43,15 @@ async fn move_money(ctx: ExecutionContext<u32>) -> Result<i64, TaskError> {
     Ok(moved)
 }
 
-fn transfer(db: &Connection, cents: i64) -> flux::sqlite::rusqlite::Result<()> {
-    db.execute("UPDATE accounts SET cents = cents - ?1 WHERE name = 'ada'", params![cents])?;
-    db.execute("UPDATE accounts SET cents = cents + ?1 WHERE name = 'bob'", params![cents])?;
+fn transfer(db: &Connection, cents: i64) -> rusqlite::Result<()> {
+    db.execute(
+        "UPDATE accounts SET cents = cents - ?1 WHERE name = 'ada'",
+        [cents],
+    )?;
+    db.execute(
+        "UPDATE accounts SET cents = cents + ?1 WHERE name = 'bob'",
+        [cents],
+    )?;
     Ok(())
 }
 
@@ -48,14 +59,27 @@ fn transfer(db: &Connection, cents: i64) -> flux::sqlite::rusqlite::Result<()> {
 #[tokio::main(flavor = "current_thread")]
 async fn work(file: &Path) -> Result<(), Box<dyn Error>> {
     let engine = Engine::open(file).await?;
-    move_money.on(&engine).run(TRANSFERS).execution_id("transfers").await?.into_result()?;
+    println!("{AT_WORK}");
+    move_money
+        .on(&engine)
+        .run(TRANSFERS)
+        .execution_id("transfers")
+        .await?
+        .into_result()?;
     Ok(())
 }
 
 /// What is in the accounts, read by plain SQL; `None` before they are opened.
 fn balances(file: &Path) -> Option<(i64, i64)> {
-    let db = Connection::open(file).ok()?;
-    let cents = |name| db.query_row("SELECT cents FROM accounts WHERE name = ?1", [name], |row| row.get(0)).ok();
+    let db = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
+    let cents = |name| {
+        db.query_row(
+            "SELECT cents FROM accounts WHERE name = ?1",
+            [name],
+            |row| row.get(0),
+        )
+        .ok()
+    };
     Some((cents("ada")?, cents("bob")?))
 }
 
@@ -63,17 +87,28 @@ fn balances(file: &Path) -> Option<(i64, i64)> {
 fn kill_until_done(file: &Path) -> Result<u32, Box<dyn Error>> {
     for killed in 0.. {
         let mut child = Command::new(std::env::current_exe()?);
-        let mut child = child.args(ARGS).env(FILE, file).stdout(Stdio::null()).spawn()?;
-        // Each child is given a little longer than the one before.
-        let patience = u64::from(killed * 5 + flux::random::<u32>() % 20);
-        std::thread::sleep(Duration::from_millis(patience));
+        let mut child = child
+            .args(ARGS)
+            .env(FILE, file)
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let mut lines = BufReader::new(child.stdout.take().ok_or("no output")?).lines();
+        lines
+            .by_ref()
+            .map_while(Result::ok)
+            .find(|line| line == AT_WORK);
+        std::thread::sleep(Duration::from_micros(u64::from(flux::random::<u16>()) / 2));
         if let Some(status) = child.try_wait()? {
-            return if status.success() { Ok(killed) } else { Err("a child failed".into()) };
+            return if status.success() {
+                Ok(killed)
+            } else {
+                Err("a child failed".into())
+            };
         }
         child.kill()?;
         child.wait()?;
         if let Some((ada, bob)) = balances(file) {
-            println!("killed after {patience:>3} ms: ada {ada:>4}, bob {bob:>4}, sum {}", ada + bob);
+            println!("killed  ada {ada:>4}  bob {bob:>4}  sum {}", ada + bob);
             if ada + bob != SUM {
                 return Err("the sum has changed".into());
             }
@@ -85,7 +120,11 @@ fn kill_until_done(file: &Path) -> Result<u32, Box<dyn Error>> {
 #[tokio::main(flavor = "current_thread")]
 async fn moved(file: &Path) -> Result<i64, Box<dyn Error>> {
     let engine = Engine::open(file).await?;
-    Ok(move_money.on(&engine).get("transfers").await?.into_result()?)
+    Ok(move_money
+        .on(&engine)
+        .get("transfers")
+        .await?
+        .into_result()?)
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -96,7 +135,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let file = folder.path().join("bank.db");
     let killed = kill_until_done(&file)?;
     let (ada, bob) = balances(&file).ok_or("there are no accounts")?;
-    println!("done, after {killed} kills: ada {ada}, bob {bob}; {} was moved in {TRANSFERS} transfers", moved(&file)?);
+    println!("done    ada {ada:>4}  bob {bob:>4}  sum {}", ada + bob);
+    println!(
+        "{killed} processes were killed; {TRANSFERS} transfers moved {}, each once",
+        moved(&file)?
+    );
     Ok(())
 }
 

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use proc_macro2::{Ident, TokenStream, TokenTree};
+use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
 use syn::{Expr, ExprLit, Lit, LitInt, LitStr, Path, Token};
 
 use crate::diag::Diagnostics;
 use crate::duration;
+use crate::nearest::nearest;
 
 /// One option.
 pub(crate) struct Entry {
@@ -216,7 +218,6 @@ impl Entry {
 
     /// The tokens to underline when the value is wrong: the value, or else the key.
     pub(crate) fn value(&self) -> TokenStream {
-        use quote::ToTokens as _;
         match &self.value {
             Value::Assigned(expr) => expr.to_token_stream(),
             Value::List(tokens) if !tokens.is_empty() => tokens.clone(),
@@ -296,58 +297,4 @@ fn skip_to_comma(input: ParseStream<'_>) -> syn::Result<()> {
         input.parse::<TokenTree>()?;
     }
     Ok(())
-}
-
-/// The candidate that differs in few letters, if there is one.
-fn nearest<'a>(name: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
-    let limit = name.len() / 3 + 1;
-    candidates
-        .map(|candidate| (distance(name, candidate), candidate))
-        .filter(|&(distance, _)| distance <= limit)
-        .min_by_key(|&(distance, _)| distance)
-        .map(|(_, candidate)| candidate)
-}
-
-/// The number of letters to insert, remove or replace.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, from) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, to) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(from != *to);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_slip_finds_the_option_that_was_meant() {
-        let known = [
-            "name",
-            "max_attempts",
-            "retries",
-            "retry_if",
-            "timeout",
-            "deadline",
-            "blocking",
-        ];
-        let cases = [
-            ("max_attempt", Some("max_attempts")),
-            ("timout", Some("timeout")),
-            ("retrys", Some("retries")),
-            ("nmae", Some("name")),
-            ("colour", None),
-            ("x", None),
-        ];
-        for (slip, meant) in cases {
-            assert_eq!(nearest(slip, known.into_iter()), meant, "{slip}");
-        }
-    }
 }

@@ -20,6 +20,12 @@ impl Diagnostics {
         self.errors.push(error);
     }
 
+    /// These mistakes and then the others.
+    pub(crate) fn and(mut self, others: Self) -> Self {
+        self.errors.extend(others.errors);
+        self
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.errors.is_empty()
     }

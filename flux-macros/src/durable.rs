@@ -1,14 +1,13 @@
 //! `#[durable]`: a helper whose `select!`s poll in source order.
 
 use proc_macro2::TokenStream;
-use quote::ToTokens;
 use syn::Path;
 
 use crate::attr::Keys;
 use crate::diag::Diagnostics;
 use crate::function::Function;
 use crate::path::Facade;
-use crate::select;
+use crate::{fallback, select};
 
 const KEYS: Keys = Keys {
     attribute: "durable",
@@ -21,14 +20,9 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let mut diag = Diagnostics::default();
     let facade = Facade::new(renamed(args, &mut diag));
     if syn::parse2::<Function>(item.clone()).is_err() {
-        diag.error(
-            item.to_token_stream(),
-            "`#[durable]` stands on a function with a body",
-        );
+        diag.error(&item, "`#[durable]` stands on a function with a body");
     }
-    let mut tokens = select::bias(item, &facade.name());
-    tokens.extend(diag.into_tokens());
-    tokens
+    fallback::item(select::bias(item, &facade.name()), diag)
 }
 
 fn renamed(args: TokenStream, diag: &mut Diagnostics) -> Option<Path> {

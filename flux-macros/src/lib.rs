@@ -15,6 +15,7 @@ mod durable;
 mod duration;
 mod fallback;
 mod function;
+mod nearest;
 mod output;
 mod path;
 mod select;
@@ -37,7 +38,7 @@ mod workflow;
 /// | `retry_if = path` | `fn(&E) -> bool`, or a closure: which errors are worth another try |
 /// | `timeout = "30s"` | the limit of one try |
 /// | `deadline = "5m"` | the limit of all tries with their waits |
-/// | `fallback = path` | called with the same arguments when all tries are spent; its result is the call's |
+/// | `fallback = path` | a task or a function that is given the same arguments when all tries are spent; its result is the call's |
 /// | `at_most_once` | never run again after a crash inside it: the call ends as `OutcomeUnknown` |
 /// | `blocking` | for a plain `fn`: run on the blocking pool |
 /// | `crate = path` | where `flux` is, if it was renamed |
@@ -65,7 +66,10 @@ pub fn task(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `retry = "restart"` | what a further try starts from: nothing; or `"keep"`, the default: what succeeded |
 /// | `crate = path` | where `flux` is, if it was renamed |
 ///
-/// In its body every `select!` polls its branches in source order, so that a replay takes the same ones.
+/// In its body every `select!` polls its branches in source order, so that a replay takes the same ones: a bare
+/// `select!`, `tokio::select!` and `flux::select!` get `biased;`, and `futures::select!` becomes
+/// `futures::select_biased!` (write that one with its path: a bare one is taken for tokio's). Functions that the workflow
+/// calls and that race durable calls carry [`macro@durable`].
 #[proc_macro_attribute]
 pub fn workflow(args: TokenStream, item: TokenStream) -> TokenStream {
     workflow::expand(args.into(), item.into()).into()

@@ -46,7 +46,7 @@ pub(crate) async fn interpret_as_anyhow(ctx: ExecutionContext<Input>) -> anyhow:
 
 async fn run_whole(ctx: &ExecutionContext<Input>) -> Result<u64, TaskError> {
     let machine = Machine {
-        world: ctx.state::<Arc<World>>().clone(),
+        world: Arc::clone(&ctx.state::<Arc<World>>()),
         execution: ctx.execution_id().to_string(),
     };
     let input = ctx.input();

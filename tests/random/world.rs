@@ -18,8 +18,6 @@ pub(crate) struct World {
     seen: Mutex<BTreeMap<String, Vec<Seen>>>,
     begun: Mutex<BTreeMap<String, u32>>,
     ended: Mutex<BTreeMap<String, u32>>,
-    /// Attempts of each call that have begun, by place: what a body remembers of itself.
-    attempts: Mutex<BTreeMap<String, u32>>,
     numbers: AtomicU64,
     fixed: AtomicBool,
     engine: Mutex<Option<Engine>>,
@@ -56,11 +54,11 @@ impl World {
         lock(&self.seen).entry(execution.to_owned()).or_default().push(seen);
     }
 
-    /// A body has begun; which attempt of its place that is.
+    /// A body has begun; which attempt of its call that is.
     pub(crate) fn begin(&self, place: &str) -> u32 {
         self.trace("begin", place);
         count(&self.begun, &flux::idempotency_key());
-        count(&self.attempts, place)
+        flux::task_context().map_or(1, |body| body.attempt())
     }
 
     /// A body has done its work.
@@ -113,11 +111,8 @@ impl World {
     }
 }
 
-fn count(counts: &Mutex<BTreeMap<String, u32>>, key: &str) -> u32 {
-    let mut counts = lock(counts);
-    let count = counts.entry(key.to_owned()).or_default();
-    *count += 1;
-    *count
+fn count(counts: &Mutex<BTreeMap<String, u32>>, key: &str) {
+    *lock(counts).entry(key.to_owned()).or_default() += 1;
 }
 
 /// The values an execution has seen, by place. A place that showed two values in one history is an error: a

@@ -13,7 +13,11 @@ fn is_transient(error: &std::io::Error) -> bool {
 
 #[flux::task(max_attempts = 3, retry_if = is_transient)]
 async fn charge(amount: u32) -> Result<u32, Declined> {
-    if amount == 0 { Err(Declined) } else { Ok(amount) }
+    if amount == 0 {
+        Err(Declined)
+    } else {
+        Ok(amount)
+    }
 }
 
 fn main() {

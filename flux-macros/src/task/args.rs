@@ -68,6 +68,16 @@ pub(crate) struct Name {
     pub(crate) parts: Vec<NamePart>,
 }
 
+impl Name {
+    /// The name in the definition: with placeholders it is the template.
+    pub(crate) fn recorded(&self) -> String {
+        match &self.parts[..] {
+            [NamePart::Text(text)] => text.clone(),
+            _ => self.literal.value(),
+        }
+    }
+}
+
 impl Args {
     pub(crate) fn read(tokens: TokenStream, diag: &mut Diagnostics) -> Self {
         let mut args = Self::default();

@@ -1,6 +1,7 @@
 //! `#[task]`.
 
 use proc_macro2::TokenStream;
+use quote::ToTokens;
 
 use crate::diag::Diagnostics;
 use crate::fallback;
@@ -8,6 +9,7 @@ use crate::function::Function;
 
 mod args;
 mod check;
+mod definition;
 mod expand;
 mod model;
 
@@ -19,21 +21,16 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let args = Args::read(args, &mut in_options);
     let Ok(function) = syn::parse2::<Function>(item.clone()) else {
         in_item.error(&item, "`#[task]` stands on an `async fn` with a body");
-        return fallback::item(item, in_item);
+        return fallback::item(item, in_item.and(in_options));
     };
     check::function(&function, &mut in_item);
     let task = Task::new(&function, args, &mut in_item);
     check::options(&function, &task, &mut in_options);
     check::types(&task, &mut in_item);
-    let errors = in_options.into_tokens();
-    if in_item.is_empty() {
-        // A mistake among the options does not keep the task from being used elsewhere.
-        let mut expanded = expand::task(&task);
-        expanded.extend(errors);
-        expanded
+    let emitted = if in_item.is_empty() {
+        expand::task(&task)
     } else {
-        let mut emitted = fallback::item(function, in_item);
-        emitted.extend(errors);
-        emitted
-    }
+        function.to_token_stream()
+    };
+    fallback::item(emitted, in_item.and(in_options))
 }

@@ -21,9 +21,10 @@ pub(crate) fn workflow(workflow: &Workflow) -> TokenStream {
     let assertions = assertions(workflow, private);
     let run = run(workflow, private);
     let definition = definition(workflow, private);
+    // Used at least by its name, as soon as it is registered.
     quote! {
         #(#attrs)*
-        #[allow(non_upper_case_globals)]
+        #[allow(dead_code, non_upper_case_globals)]
         #vis static #ident: #private::Workflow<#input, #ok> = {
             #body
             #probes

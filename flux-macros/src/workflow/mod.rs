@@ -1,6 +1,7 @@
 //! `#[workflow]`.
 
 use proc_macro2::TokenStream;
+use quote::ToTokens;
 
 use crate::diag::Diagnostics;
 use crate::function::Function;
@@ -20,20 +21,17 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let biased = select::bias(item.clone(), &args.facade().name());
     let Ok(function) = syn::parse2::<Function>(biased) else {
         in_item.error(&item, "`#[workflow]` stands on an `async fn` with a body");
-        return fallback::item(item, in_item);
+        return fallback::item(item, in_item.and(in_options));
     };
     check::function(&function, &mut in_item);
-    let errors = in_options.into_tokens();
-    let mut emitted = if in_item.is_empty() {
-        // The workflow can be used elsewhere for all mistakes that are left.
+    let emitted = if in_item.is_empty() {
         let workflow = Workflow::new(&function, args);
         check::asyncness(&function, &mut in_item);
         check::takes_its_context(&workflow, &mut in_item);
         check::types(&workflow, &mut in_item);
-        fallback::item(expand::workflow(&workflow), in_item)
+        expand::workflow(&workflow)
     } else {
-        fallback::item(function, in_item)
+        function.to_token_stream()
     };
-    emitted.extend(errors);
-    emitted
+    fallback::item(emitted, in_item.and(in_options))
 }

@@ -29,6 +29,11 @@ pub(super) trait Member: Send {
         Ok(None)
     }
 
+    /// Whether it is sure to take no longer than SQLite needs for a few rows.
+    fn is_brief(&self) -> bool {
+        true
+    }
+
     /// Tells whoever waits.
     fn answer(self: Box<Self>, outcome: Outcome);
 }
@@ -71,6 +76,15 @@ struct Seat {
     outcome: Option<Outcome>,
 }
 
+/// Where a group begins.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Start {
+    /// With its transaction.
+    Begin,
+    /// In a transaction that has just begun.
+    Begun,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Care {
     /// Nothing is expected to fail.
@@ -89,14 +103,22 @@ enum Attempt {
 
 const ACTION: &str = "write";
 
+/// Takes the lock on writing at once: a transaction that began by reading could not wait for it.
+pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
+
 /// Takes a group through one transaction.
-pub(super) fn settle(lane: &Lane, members: Vec<Box<dyn Member>>, blame: &Blame) -> Settled {
+pub(super) fn settle(
+    lane: &Lane,
+    members: Vec<Box<dyn Member>>,
+    start: Start,
+    blame: &Blame,
+) -> Settled {
     let mut seats = seats(members);
-    let broken = match settle_together(lane, &mut seats, blame) {
+    let broken = match settle_together(lane, &mut seats, start, blame) {
         Some(error) if is_full(&error) && seats.len() > 1 => {
             // What is too large for the disk together, or one that is, may leave room for others.
             for seat in &mut seats {
-                settle_together(lane, std::slice::from_mut(seat), blame);
+                settle_together(lane, std::slice::from_mut(seat), Start::Begin, blame);
             }
             false
         }
@@ -142,14 +164,21 @@ fn decide(seats: &mut [Seat], outcome: &Outcome) {
 }
 
 /// Decides all seats by one transaction; returns the error that failed it, if one did.
-fn settle_together(lane: &Lane, seats: &mut [Seat], blame: &Blame) -> Option<Arc<rusqlite::Error>> {
+fn settle_together(
+    lane: &Lane,
+    seats: &mut [Seat],
+    mut start: Start,
+    blame: &Blame,
+) -> Option<Arc<rusqlite::Error>> {
     let connection = &lane.connection;
     for seat in seats.iter_mut() {
         seat.outcome = None;
     }
     let mut care = Care::Plain;
     let (outcome, error) = loop {
-        match attempt(lane, seats, care, blame) {
+        let attempted = attempt(lane, seats, start, care, blame);
+        start = Start::Begin;
+        match attempted {
             Attempt::Committed => break (Outcome::Done, None),
             Attempt::Again(next) => care = next,
             Attempt::Failed(error) => {
@@ -168,12 +197,11 @@ fn settle_together(lane: &Lane, seats: &mut [Seat], blame: &Blame) -> Option<Arc
     error
 }
 
-fn attempt(lane: &Lane, seats: &mut [Seat], care: Care, blame: &Blame) -> Attempt {
+fn attempt(lane: &Lane, seats: &mut [Seat], start: Start, care: Care, blame: &Blame) -> Attempt {
     let connection = &lane.connection;
-    if !connection.is_autocommit() {
-        roll_back(connection);
-    }
-    if let Err(error) = run(connection, "BEGIN IMMEDIATE") {
+    if start == Start::Begin
+        && let Err(error) = begin(connection)
+    {
         return Attempt::Failed(error.into());
     }
     for seat in seats.iter_mut().filter(|seat| seat.outcome.is_none()) {
@@ -203,6 +231,13 @@ fn attempt(lane: &Lane, seats: &mut [Seat], care: Care, blame: &Blame) -> Attemp
         Ok(()) => Attempt::Committed,
         Err(error) => Attempt::Doubtful(error.into()),
     }
+}
+
+fn begin(connection: &Connection) -> rusqlite::Result<()> {
+    if !connection.is_autocommit() {
+        roll_back(connection);
+    }
+    run(connection, BEGIN)
 }
 
 fn run_in_savepoint(member: &mut dyn Member, lane: &Lane) -> Result<(), Fault> {

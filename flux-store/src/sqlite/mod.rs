@@ -20,6 +20,7 @@ mod inspect;
 mod migrate;
 mod open;
 mod path;
+mod place;
 mod published;
 mod reader;
 mod row;

@@ -101,10 +101,11 @@ impl Inner {
     fn read<T>(
         &self,
         action: &str,
+        rows: usize,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
         self.readers
-            .read(read)
+            .read(rows, read)
             .map_err(|error| self.blame.sqlite(action, error))
     }
 
@@ -248,7 +249,7 @@ impl Store for SqliteStore {
         id: &'a ExecutionId,
     ) -> BoxFuture<'a, Result<Option<ExecutionRecord>, StoreError>> {
         async {
-            self.inner.read("read an execution", |connection| {
+            self.inner.read("read an execution", 1, |connection| {
                 execution::find(connection, id)
             })
         }
@@ -260,11 +261,12 @@ impl Store for SqliteStore {
         filter: Filter,
     ) -> BoxFuture<'_, Result<Vec<ExecutionRecord>, StoreError>> {
         async move {
-            self.inner.read("list executions", |connection| {
-                // One view for all ranges: an execution that changes its status is listed once.
-                let view = connection.unchecked_transaction()?;
-                execution::list(&view, &filter)
-            })
+            self.inner
+                .read("list executions", filter.limit, |connection| {
+                    // One view for all ranges: an execution that changes its status is listed once.
+                    let view = connection.unchecked_transaction()?;
+                    execution::list(&view, &filter)
+                })
         }
         .boxed()
     }
@@ -272,7 +274,7 @@ impl Store for SqliteStore {
     fn orphans(&self, limit: usize) -> BoxFuture<'_, Result<Vec<ExecutionRecord>, StoreError>> {
         async move {
             self.inner
-                .read("list executions without an owner", |connection| {
+                .read("list executions without an owner", limit, |connection| {
                     let view = connection.unchecked_transaction()?;
                     execution::orphans(&view, limit, |worker| self.inner.workers.is_alive(worker))
                 })
@@ -287,7 +289,7 @@ impl Store for SqliteStore {
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Event>, StoreError>> {
         async move {
-            self.inner.read("read events", |connection| {
+            self.inner.read("read events", limit, |connection| {
                 history::page(connection, key, from, limit)
             })
         }
@@ -296,8 +298,9 @@ impl Store for SqliteStore {
 
     fn last_event(&self, key: ExecutionKey) -> BoxFuture<'_, Result<Option<Event>, StoreError>> {
         async move {
-            self.inner
-                .read("read events", |connection| history::last(connection, key))
+            self.inner.read("read events", 1, |connection| {
+                history::last(connection, key)
+            })
         }
         .boxed()
     }
@@ -325,14 +328,15 @@ impl Store for SqliteStore {
 
     fn inbox(&self, key: ExecutionKey) -> BoxFuture<'_, Result<Vec<Message>, StoreError>> {
         async move {
-            self.inner
-                .read("read an inbox", |connection| inbox::list(connection, key))
+            self.inner.read("read an inbox", 1, |connection| {
+                inbox::list(connection, key)
+            })
         }
         .boxed()
     }
 
     fn inboxes(&self) -> BoxFuture<'_, Result<Vec<(ExecutionId, MessageId)>, StoreError>> {
-        async move { self.inner.read("list inboxes", inbox::list_all) }.boxed()
+        async move { self.inner.read("list inboxes", usize::MAX, inbox::list_all) }.boxed()
     }
 
     fn published<'a>(
@@ -341,7 +345,7 @@ impl Store for SqliteStore {
         name: &'a str,
     ) -> BoxFuture<'a, Result<Option<Payload>, StoreError>> {
         async move {
-            self.inner.read("read a published value", |connection| {
+            self.inner.read("read a published value", 1, |connection| {
                 published::read(connection, key, name)
             })
         }

@@ -4,21 +4,25 @@
 //! cost more than SQLite's own work. As soon as several wait, a thread takes them together, with one
 //! flush for all. It waits a moment for those whom the last flush has just woken, since they tend to
 //! come again: without that, half of them always miss the boat.
+//!
+//! A commit in place holds up one worker of the runtime, never two. As long as that takes no longer
+//! than a task may compute between two awaits, the runtime is not told: to move the worker's tasks
+//! away costs a quarter of a commit. On a slow disk, or with a user's statements to run, they are
+//! moved; and when another process holds the file, the thread waits for it.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
-use tokio::runtime::{Handle, RuntimeFlavor};
-
 use super::Durability;
 use super::connection::Lane;
 use super::error::Blame;
-use super::group::{self, Member, Settled};
+use super::group::{self, Member, Settled, Start};
+use super::place::Place;
 
 /// The longest wait for companions.
 const GATHER: Duration = Duration::from_micros(50);
@@ -26,6 +30,8 @@ const GATHER: Duration = Duration::from_micros(50);
 const LARGE: usize = 256;
 /// The most that share one transaction.
 const MOST: usize = 4096;
+/// Commits that take no longer than this on average may hold up a worker of a runtime.
+const BRIEF: Duration = Duration::from_micros(500);
 
 /// Takes writes, alone or together.
 pub(super) struct Writer {
@@ -36,6 +42,8 @@ struct Shared {
     queue: Mutex<Queue>,
     work: Condvar,
     queued: AtomicUsize,
+    /// What commits of one member took lately, in microseconds.
+    pace: AtomicU64,
     file: PathBuf,
     durability: Durability,
     blame: Blame,
@@ -75,6 +83,7 @@ impl Writer {
                 queue,
                 work,
                 queued,
+                pace: AtomicU64::new(0),
                 file,
                 durability,
                 blame,
@@ -85,12 +94,19 @@ impl Writer {
     /// Has `member` written, here and now when that disturbs nobody, else by the thread. The member
     /// is answered in either case, also if the caller stops waiting.
     pub(super) fn submit(&self, member: Box<dyn Member>) {
-        if let Some(place) = Place::here()
-            && let Some(idle) = self.shared.take_for_one()
-        {
-            place.run(|| self.shared.serve(idle, vec![member]));
+        let shared = &self.shared;
+        let Some((place, idle)) =
+            Place::here().and_then(|place| Some((place, shared.take_for_one()?)))
+        else {
+            return shared.enqueue(member);
+        };
+        if !(place.has_spare_workers() && member.is_brief() && shared.is_brief()) {
+            place.run(|| shared.serve(idle, vec![member], Start::Begin));
+        } else if !idle.broken && idle.lane.begin_at_once() {
+            shared.serve(idle, vec![member], Start::Begun);
         } else {
-            self.shared.enqueue(member);
+            shared.put_back(idle, 1);
+            shared.enqueue(member);
         }
     }
 
@@ -184,8 +200,18 @@ impl Shared {
         while let Some((idle, expected)) = self.wait() {
             self.gather(expected);
             let members = self.drain();
-            self.serve(idle, members);
+            self.serve(idle, members, Start::Begin);
         }
+    }
+
+    fn is_brief(&self) -> bool {
+        u128::from(self.pace.load(Ordering::Relaxed)) <= BRIEF.as_micros()
+    }
+
+    fn note_pace(&self, took: Duration) {
+        let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX / 4);
+        let before = self.pace.load(Ordering::Relaxed);
+        self.pace.store((3 * before + took) / 4, Ordering::Relaxed);
     }
 
     /// Waits for a member and the connection; `None` when it is time to end.
@@ -227,26 +253,29 @@ impl Shared {
 
     /// Writes a group, gives the connection back and answers, in this order: who is answered finds
     /// the connection free again.
-    fn serve(&self, mut idle: Idle, members: Vec<Box<dyn Member>>) {
-        let served = members.len();
+    fn serve(&self, mut idle: Idle, members: Vec<Box<dyn Member>>, start: Start) {
+        let (served, began) = (members.len(), Instant::now());
         // A panic in here is ours, not a user's: those are caught further in. The members are then
         // dropped unanswered, which tells those who wait, and the connection is opened anew.
-        let settled = catch_unwind(AssertUnwindSafe(|| self.settle(&mut idle, members)));
+        let settled = catch_unwind(AssertUnwindSafe(|| self.settle(&mut idle, members, start)));
         idle.broken = settled.as_ref().map_or(true, |settled| settled.broken);
+        if served == 1 {
+            self.note_pace(began.elapsed());
+        }
         self.put_back(idle, served);
         if let Ok(settled) = settled {
             settled.answer();
         }
     }
 
-    fn settle(&self, idle: &mut Idle, members: Vec<Box<dyn Member>>) -> Settled {
+    fn settle(&self, idle: &mut Idle, members: Vec<Box<dyn Member>>, start: Start) -> Settled {
         if idle.broken {
             match self.reopen() {
                 Ok(lane) => idle.lane = lane,
                 Err(error) => return group::fail(members, &error),
             }
         }
-        group::settle(&idle.lane, members, &self.blame)
+        group::settle(&idle.lane, members, start, &self.blame)
     }
 
     fn reopen(&self) -> Result<Lane, flux_core::store::StoreError> {
@@ -256,36 +285,6 @@ impl Shared {
             Ok(Ok(())) => Ok(lane),
             Ok(Err(reason)) => Err(self.blame.plain(ACTION, reason)),
             Err(error) => Err(self.blame.sqlite(ACTION, error)),
-        }
-    }
-}
-
-/// How a thread may be blocked for the time of a commit.
-#[derive(Clone, Copy)]
-pub(super) enum Place {
-    /// It runs tasks: they must move to another thread first.
-    Worker,
-    /// It runs one future, under `block_on`.
-    Other,
-}
-
-impl Place {
-    /// Where this is; `None` where a blocked thread would hold up other tasks.
-    pub(super) fn here() -> Option<Self> {
-        let handle = Handle::try_current().ok()?;
-        if handle.runtime_flavor() != RuntimeFlavor::MultiThread {
-            return None;
-        }
-        // `block_in_place` panics under `block_on` inside a `LocalSet`; off the workers it would
-        // do nothing anyway.
-        let on_worker = tokio::runtime::worker_index().is_some();
-        Some(if on_worker { Self::Worker } else { Self::Other })
-    }
-
-    pub(super) fn run<T>(self, work: impl FnOnce() -> T) -> T {
-        match self {
-            Self::Worker => tokio::task::block_in_place(work),
-            Self::Other => work(),
         }
     }
 }

@@ -35,7 +35,10 @@ enum Transparent {
 }
 
 fn declined() -> Declined {
-    Declined { code: 5, source: Some(Bank) }
+    Declined {
+        code: 5,
+        source: Some(Bank),
+    }
 }
 
 #[task]
@@ -90,7 +93,12 @@ async fn terminal_transparent() -> Result<(), Transparent> {
 }
 
 #[track_caller]
-fn check(result: Result<(), TaskError>, type_name: &str, message: &str, chain: &[&str]) -> TaskError {
+fn check(
+    result: Result<(), TaskError>,
+    type_name: &str,
+    message: &str,
+    chain: &[&str],
+) -> TaskError {
     let error = result.unwrap_err();
     assert_eq!(error.message(), message);
     assert_eq!(error.chain(), chain);
@@ -104,23 +112,55 @@ async fn main() {
     let bank: &[&str] = &["the bank is closed"];
 
     let error = check(concrete().await, "::Declined", "declined", bank);
-    assert_eq!(error.downcast::<Declined>(), Some(Declined { code: 5, source: None }));
+    assert_eq!(
+        error.downcast::<Declined>(),
+        Some(Declined {
+            code: 5,
+            source: None
+        })
+    );
     assert_eq!(error.downcast::<String>(), None);
 
     let error = check(text().await, "String", "text", &[]);
     assert_eq!(error.downcast::<String>().as_deref(), Some("text"));
 
     check(only_display().await, "::OnlyDisplay", "only display", &[]);
-    check(anyhow_error().await, "anyhow::Error", "while charging", &["declined", "the bank is closed"]);
+    check(
+        anyhow_error().await,
+        "anyhow::Error",
+        "while charging",
+        &["declined", "the bank is closed"],
+    );
     check(boxed().await, ">", "declined", bank);
     check(local().await, ">", "declined", bank);
 
     let error = check(terminal_concrete().await, "::Declined", "declined", bank);
-    assert_eq!(error.downcast::<Declined>(), Some(Declined { code: 5, source: None }));
+    assert_eq!(
+        error.downcast::<Declined>(),
+        Some(Declined {
+            code: 5,
+            source: None
+        })
+    );
     check(terminal_anyhow(0).await, "anyhow::Error", "declined", bank);
     check(terminal_anyhow(1).await, "anyhow::Error", "a word", &[]);
     check(terminal_anyhow(2).await, "anyhow::Error", "words", &[]);
-    check(terminal_anyhow(3).await, "anyhow::Error", "outer", &["inner"]);
-    check(terminal_anyhow(4).await, "anyhow::Error", "wrapped", &["declined", "the bank is closed"]);
-    check(terminal_transparent().await, "::Transparent", "declined", bank);
+    check(
+        terminal_anyhow(3).await,
+        "anyhow::Error",
+        "outer",
+        &["inner"],
+    );
+    check(
+        terminal_anyhow(4).await,
+        "anyhow::Error",
+        "wrapped",
+        &["declined", "the bank is closed"],
+    );
+    check(
+        terminal_transparent().await,
+        "::Transparent",
+        "declined",
+        bank,
+    );
 }

@@ -8,7 +8,10 @@ async fn helper() -> u32 {
     let mut firsts = 0;
     for _ in 0..100 {
         firsts += tokio::select! { _ = ready(()) => 1, _ = ready(()) => 0 };
-        firsts += tokio::join!(async { flux::select! { _ = ready(()) => 1, _ = ready(()) => 0 } }).0;
+        firsts += tokio::join!(async {
+            flux::select! { _ = ready(()) => 1, _ = ready(()) => 0 }
+        })
+        .0;
         firsts += futures::select! { _ = futures::future::ready(()) => 1, _ = futures::future::ready(()) => 0 };
     }
     firsts

@@ -4,7 +4,9 @@ use flux::{ExecutionContext, TaskError, workflow};
 #[workflow]
 async fn add_up(_ctx: ExecutionContext) -> Result<u32, TaskError> {
     let once = flux::step("once", async { Ok::<_, String>(5) }).await?;
-    let often = flux::step("often", || async { anyhow::Ok(5) }).max_attempts(3).await?;
+    let often = flux::step("often", || async { anyhow::Ok(5) })
+        .max_attempts(3)
+        .await?;
     Ok(once + often)
 }
 

@@ -74,7 +74,9 @@ async fn recursive(depth: u32) -> Result<Receipt, TaskError> {
 
 #[task]
 async fn injected(total: u32, factor: State<u32>) -> Receipt {
-    Receipt { total: total * *factor }
+    Receipt {
+        total: total * *factor,
+    }
 }
 
 #[task]

@@ -1,7 +1,8 @@
 //! Every option of a task, as it is written.
 use std::time::Duration;
 
-use flux::{Backoff, State, TaskEntry, TaskOptions, task};
+use flux::__private::{TaskEntry, TaskOptions};
+use flux::{Backoff, State, task};
 
 #[derive(Debug, thiserror::Error)]
 enum PaymentError {
@@ -46,7 +47,7 @@ async fn charge_by_invoice(region: String, amount: u32) -> Result<u32, String> {
     Err(format!("{region}: {amount}"))
 }
 
-#[task(max_attempts = "unlimited", deadline = "2d")]
+#[task(name = "{{patient}}", max_attempts = "unlimited", deadline = "2d")]
 async fn patient(_limits: State<u32>) {}
 
 #[task(fallback = estimate)]
@@ -61,7 +62,11 @@ fn estimate(_text: String) -> usize {
 
 fn options(name: &str) -> TaskOptions {
     let mut entries = flux::__private::inventory::iter::<TaskEntry>.into_iter();
-    entries.find(|entry| entry.0.name == name).unwrap().0.options
+    entries
+        .find(|entry| entry.0.name == name)
+        .unwrap()
+        .0
+        .options
 }
 
 fn main() {
@@ -83,10 +88,13 @@ fn main() {
 
     let invoice = options("charge_by_invoice");
     assert_eq!(invoice.max_attempts, Some(3));
-    assert_eq!(invoice.backoff, Some(Backoff::Fixed(Duration::from_secs(1))));
+    assert_eq!(
+        invoice.backoff,
+        Some(Backoff::Fixed(Duration::from_secs(1)))
+    );
     assert_eq!(invoice.timeout, None);
     assert!(!invoice.at_most_once);
 
-    assert_eq!(options("patient").max_attempts, Some(u32::MAX));
+    assert_eq!(options("{patient}").max_attempts, Some(u32::MAX));
     assert_eq!(options("bare").max_attempts, None);
 }

@@ -1,7 +1,8 @@
 //! The forms of a workflow, and its options.
 use std::time::Duration;
 
-use flux::{ExecutionContext, TaskError, Workflow, WorkflowDef, WorkflowEntry, task, workflow};
+use flux::__private::{WorkflowDef, WorkflowEntry};
+use flux::{ExecutionContext, TaskError, Workflow, task, workflow};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,7 +51,12 @@ async fn forget(_: flux::ExecutionContext<()>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn types() -> (Workflow<Order, u32>, Workflow<Order, u32>, Workflow<(), ()>, Workflow<(), ()>) {
+fn types() -> (
+    Workflow<Order, u32>,
+    Workflow<Order, u32>,
+    Workflow<(), ()>,
+    Workflow<(), ()>,
+) {
     (place_order, place_with_options, clean_up, forget)
 }
 
@@ -64,14 +70,32 @@ fn main() {
 
     let plain = definition("place_order");
     assert_eq!((plain.version, plain.accepts.clone()), (1, 1..=1));
-    assert_eq!((plain.options.max_attempts, plain.options.restart), (None, false));
+    assert_eq!(
+        (plain.options.max_attempts, plain.options.restart),
+        (None, false)
+    );
 
     let with_options = definition("orders.place");
-    assert_eq!((with_options.version, with_options.accepts.clone()), (3, 1..=3));
+    assert_eq!(
+        (with_options.version, with_options.accepts.clone()),
+        (3, 1..=3)
+    );
     assert_eq!(with_options.options.timeout, Some(Duration::from_hours(1)));
-    assert_eq!(with_options.options.deadline, Some(Duration::from_hours(7 * 24)));
-    assert_eq!((with_options.options.max_attempts, with_options.options.restart), (Some(2), true));
+    assert_eq!(
+        with_options.options.deadline,
+        Some(Duration::from_hours(7 * 24))
+    );
+    assert_eq!(
+        (
+            with_options.options.max_attempts,
+            with_options.options.restart
+        ),
+        (Some(2), true)
+    );
 
-    let clean_up = definition("clean_up");
-    assert_eq!((clean_up.options.max_attempts, clean_up.options.restart), (Some(u32::MAX), false));
+    let cleaning = definition("clean_up");
+    assert_eq!(
+        (cleaning.options.max_attempts, cleaning.options.restart),
+        (Some(u32::MAX), false)
+    );
 }

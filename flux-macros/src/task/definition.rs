@@ -1,0 +1,115 @@
+//! The expansion of a task's definition: what the engine knows of it.
+
+use proc_macro2::{Ident, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::ext::IdentExt;
+use syn::spanned::Spanned;
+
+use super::args::Name;
+use super::expand::unpack;
+use super::model::{Param, Task};
+use crate::backoff::Backoff;
+use crate::tokens;
+
+/// The definition and its registration.
+pub(super) fn definition(task: &Task, private: &TokenStream) -> TokenStream {
+    let name = task
+        .args
+        .name
+        .as_ref()
+        .map_or_else(|| task.ident.unraw().to_string(), Name::recorded);
+    let options = options(task, private);
+    let needs = task
+        .injected()
+        .map(|Param { ty, .. }| quote_spanned!(ty.span() => <#ty as #private::Injected>::NEED));
+    let fallback = fallback(task, private);
+    quote! {
+        static __TASK: #private::TaskDef = #private::TaskDef {
+            name: #name,
+            module: ::core::module_path!(),
+            options: #options,
+            states: &[#(#needs),*],
+            start: |recorded, states| #private::start_recorded(recorded, states, __start),
+            fallback: #fallback,
+            reencode: #private::reencode::<__Recorded>,
+        };
+        #private::inventory::submit! { #private::TaskEntry(&__TASK) }
+    }
+}
+
+fn options(task: &Task, private: &TokenStream) -> TokenStream {
+    let args = &task.args;
+    let max_attempts = args
+        .max_attempts
+        .map(|attempts| quote!(max_attempts: #private::Option::Some(#attempts),));
+    let backoff = args.backoff.map(|backoff| {
+        let backoff = backoff_tokens(backoff, private);
+        quote!(backoff: #private::Option::Some(#backoff),)
+    });
+    let timeout = tokens::limit("timeout", args.timeout, private);
+    let deadline = tokens::limit("deadline", args.deadline, private);
+    let at_most_once = args.at_most_once.then(|| quote!(at_most_once: true,));
+    quote! {
+        #private::TaskOptions {
+            #max_attempts
+            #backoff
+            #timeout
+            #deadline
+            #at_most_once
+            ..#private::TaskOptions::DEFAULT
+        }
+    }
+}
+
+fn backoff_tokens(backoff: Backoff, private: &TokenStream) -> TokenStream {
+    match backoff {
+        Backoff::Fixed(wait) => {
+            let wait = tokens::duration(wait, private);
+            quote!(#private::Backoff::Fixed(#wait))
+        }
+        Backoff::Exponential {
+            initial,
+            factor,
+            max,
+        } => {
+            let (initial, max) = (
+                tokens::duration(initial, private),
+                tokens::duration(max, private),
+            );
+            quote!(#private::Backoff::Exponential { initial: #initial, factor: #factor, max: #max })
+        }
+    }
+}
+
+/// The function that starts the fallback on recorded arguments, decoded once more so that they need no `Clone`.
+fn fallback(task: &Task, private: &TokenStream) -> TokenStream {
+    let Some(path) = &task.args.fallback else {
+        return quote!(#private::Option::None);
+    };
+    let span = path.span();
+    let unpack = unpack(task, private);
+    let names = task
+        .arguments()
+        .map(|param| Ident::new(&param.local.to_string(), span));
+    let call = quote_spanned! { span => {
+        #[allow(unused_imports)]
+        use #private::GivenAtOnce as _;
+        #private::Given(#path(#(#names),*)).given().await
+    }};
+    let value = quote_spanned!(span => <_ as #private::IntoResultOf<__Ok>>::into_result(given));
+    let describe = tokens::describe(private, &quote!(true));
+    quote! {
+        #private::Option::Some(|recorded, _| {
+            let recorded = #private::decode_args::<__Recorded>(recorded)?;
+            #unpack
+            let body = async move #call;
+            #private::Result::Ok(#private::run_async(body, |given| match #value {
+                #private::Result::Ok(value) => <__Ok as #private::Output<__OUTPUT>>::of_task(&value),
+                #private::Result::Err(error) => {
+                    let error = &error;
+                    #private::Result::Err(#describe)
+                }
+            }))
+        })
+    }
+}

@@ -1,0 +1,230 @@
+//! A store that can be crashed before or after any write: from then on nothing that was under way comes back.
+
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex};
+
+use flux::store::{
+    ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Message, MessageId,
+    NewMessage, PostError, Store, StoreError, Target, WorkerGuard,
+};
+use flux::{Epoch, Event, EventSeq, ExecutionId, Payload};
+use flux::{ExecutionKey, WorkerId};
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::Notify;
+
+use super::world::World;
+
+/// At which write a store crashes, from 1, and whether the write still happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Crash {
+    pub(crate) at: u32,
+    pub(crate) after: bool,
+}
+
+/// The life of a store between two crashes.
+pub(crate) struct Brittle {
+    inner: Arc<dyn Store>,
+    world: Arc<World>,
+    crash: Option<Crash>,
+    writes: AtomicU32,
+    is_dead: AtomicBool,
+    died: Notify,
+    guards: Mutex<Vec<WorkerGuard>>,
+    ids: Mutex<BTreeMap<i64, ExecutionId>>,
+    /// How much of what each execution's code has seen is behind an acknowledged commit.
+    committed: Mutex<BTreeMap<String, usize>>,
+}
+
+impl Brittle {
+    pub(crate) fn new(inner: &Arc<dyn Store>, world: &Arc<World>, crash: Option<Crash>) -> Arc<Self> {
+        Arc::new(Self {
+            inner: Arc::clone(inner),
+            world: Arc::clone(world),
+            crash,
+            writes: AtomicU32::new(0),
+            is_dead: AtomicBool::new(false),
+            died: Notify::new(),
+            guards: Mutex::default(),
+            ids: Mutex::default(),
+            committed: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn writes(&self) -> u32 {
+        self.writes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn committed(&self) -> BTreeMap<String, usize> {
+        self.committed.lock().unwrap().clone()
+    }
+
+    /// Resolves when it has crashed.
+    pub(crate) async fn crashed(&self) {
+        while !self.is_dead.load(Ordering::Acquire) {
+            self.died.notified().await;
+        }
+    }
+
+    /// The process is gone: its owners are dead, and whatever still runs hangs at its next word to the store.
+    pub(crate) fn kill(&self) {
+        self.is_dead.store(true, Ordering::Release);
+        self.guards.lock().unwrap().clear();
+        self.died.notify_waiters();
+    }
+
+    async fn alive(&self) {
+        if self.is_dead.load(Ordering::Acquire) {
+            pending::<()>().await;
+        }
+    }
+
+    async fn write<T>(&self, write: impl Future<Output = T>) -> T {
+        self.alive().await;
+        let number = self.writes.fetch_add(1, Ordering::Relaxed) + 1;
+        let crash = self.crash.filter(|crash| crash.at == number);
+        if crash.is_some_and(|crash| !crash.after) {
+            self.kill();
+        }
+        self.alive().await;
+        let written = write.await;
+        if crash.is_some() {
+            self.kill();
+        }
+        self.alive().await;
+        written
+    }
+
+    fn id_of(&self, target: &Target) -> Option<ExecutionId> {
+        match target {
+            Target::New(new) => Some(new.id.clone()),
+            Target::Existing { key, .. } => self.ids.lock().unwrap().get(&key.0).cloned(),
+        }
+    }
+
+    async fn commit_counted(&self, commit: Commit) -> Result<Committed, CommitError> {
+        let id = self.id_of(&commit.target).expect("a known execution").to_string();
+        let seen = self.world.seen_by(&id);
+        let committed = self.inner.commit(commit).await?;
+        self.ids.lock().unwrap().insert(committed.key.0, id.as_str().into());
+        self.committed.lock().unwrap().insert(id, seen);
+        Ok(committed)
+    }
+}
+
+impl std::fmt::Debug for Brittle {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Brittle").field("crash", &self.crash).finish_non_exhaustive()
+    }
+}
+
+/// Waits for ever once the store is dead, and passes on what it says till then.
+macro_rules! pass {
+    ($self:ident, $read:expr) => {
+        async move {
+            $self.alive().await;
+            let read = $read.await;
+            $self.alive().await;
+            read
+        }
+        .boxed()
+    };
+}
+
+impl Store for Brittle {
+    fn describe(&self) -> String {
+        "brittle".to_owned()
+    }
+
+    fn join(&self) -> BoxFuture<'_, Result<WorkerGuard, StoreError>> {
+        async move {
+            let guard = self.inner.join().await?;
+            let id = guard.id();
+            self.guards.lock().unwrap().push(guard);
+            Ok(WorkerGuard::new(id, ()))
+        }
+        .boxed()
+    }
+
+    fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, CommitError>> {
+        self.write(self.commit_counted(commit)).boxed()
+    }
+
+    fn execution<'a>(
+        &'a self,
+        id: &'a ExecutionId,
+    ) -> BoxFuture<'a, Result<Option<ExecutionRecord>, StoreError>> {
+        pass!(self, self.inner.execution(id))
+    }
+
+    fn executions(
+        &self,
+        filter: Filter,
+    ) -> BoxFuture<'_, Result<Vec<ExecutionRecord>, StoreError>> {
+        pass!(self, self.inner.executions(filter))
+    }
+
+    fn orphans(&self, limit: usize) -> BoxFuture<'_, Result<Vec<ExecutionRecord>, StoreError>> {
+        pass!(self, self.inner.orphans(limit))
+    }
+
+    fn events(
+        &self,
+        key: ExecutionKey,
+        from: EventSeq,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<Event>, StoreError>> {
+        pass!(self, self.inner.events(key, from, limit))
+    }
+
+    fn last_event(&self, key: ExecutionKey) -> BoxFuture<'_, Result<Option<Event>, StoreError>> {
+        pass!(self, self.inner.last_event(key))
+    }
+
+    fn claim<'a>(
+        &'a self,
+        id: &'a ExecutionId,
+        worker: WorkerId,
+    ) -> BoxFuture<'a, Result<ExecutionRecord, ClaimError>> {
+        let claim = async move {
+            let record = self.inner.claim(id, worker).await?;
+            self.ids.lock().unwrap().insert(record.key.0, id.clone());
+            Ok(record)
+        };
+        self.write(claim).boxed()
+    }
+
+    fn release(&self, key: ExecutionKey, epoch: Epoch) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.write(self.inner.release(key, epoch)).boxed()
+    }
+
+    fn post<'a>(
+        &'a self,
+        to: &'a ExecutionId,
+        message: NewMessage,
+    ) -> BoxFuture<'a, Result<(), PostError>> {
+        self.write(self.inner.post(to, message)).boxed()
+    }
+
+    fn inbox(&self, key: ExecutionKey) -> BoxFuture<'_, Result<Vec<Message>, StoreError>> {
+        pass!(self, self.inner.inbox(key))
+    }
+
+    fn inboxes(&self) -> BoxFuture<'_, Result<Vec<(ExecutionId, MessageId)>, StoreError>> {
+        pass!(self, self.inner.inboxes())
+    }
+
+    fn published<'a>(
+        &'a self,
+        key: ExecutionKey,
+        name: &'a str,
+    ) -> BoxFuture<'a, Result<Option<Payload>, StoreError>> {
+        pass!(self, self.inner.published(key, name))
+    }
+
+    fn changed(&self) -> BoxFuture<'_, ()> {
+        self.inner.changed()
+    }
+}

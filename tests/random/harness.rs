@@ -1,0 +1,259 @@
+//! Runs a program to its end: in virtual time, on one engine after another if the process is to die in between.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use flux::clock::{Clock, Timestamp};
+use flux::store::{MemoryStore, Store};
+use flux::{Engine, Error, Event, Execution, Status};
+use futures::future::BoxFuture;
+use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
+use tokio::time::Instant;
+
+use super::brittle::{Brittle, Crash};
+use super::history;
+use super::interpret::{Input, interpret, interpret_as_anyhow, interpret_as_text, value_of};
+use super::program::{Grammar, Node};
+use super::world::World;
+
+pub(crate) const ID: &str = "p";
+
+/// Time as tokio tells it, from a fixed beginning.
+#[derive(Debug)]
+struct Virtual(Instant);
+
+const BEGINNING: Timestamp = Timestamp::from_micros(1_700_000_000_000_000);
+
+impl Clock for Virtual {
+    fn now(&self) -> Timestamp {
+        BEGINNING.after(self.0.elapsed())
+    }
+
+    fn sleep_until(&self, moment: Timestamp) -> BoxFuture<'static, ()> {
+        Box::pin(tokio::time::sleep_until(self.0 + moment.since(BEGINNING)))
+    }
+}
+
+/// Which of the interpreters runs the program.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Style {
+    Task,
+    Text,
+    Anyhow,
+}
+
+/// One store and one world, which outlive the engines on them.
+pub(crate) struct Ground {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) world: Arc<World>,
+    began: Instant,
+}
+
+/// An engine, and the store between it and the ground.
+pub(crate) struct Life {
+    pub(crate) engine: Engine,
+    pub(crate) brittle: Arc<Brittle>,
+}
+
+impl Ground {
+    pub(crate) fn new() -> Self {
+        Self {
+            store: Arc::new(MemoryStore::new()),
+            world: Arc::default(),
+            began: Instant::now(),
+        }
+    }
+
+    /// A new process.
+    pub(crate) async fn live(&self, always_replay: bool, crash: Option<Crash>) -> Life {
+        let brittle = Brittle::new(&self.store, &self.world, crash);
+        let engine = Engine::builder()
+            .shared_store(brittle.clone())
+            .state(Arc::clone(&self.world))
+            .always_replay(always_replay)
+            .clock(Virtual(self.began))
+            .build();
+        let engine = engine.await.expect("an engine");
+        self.world.set_engine(Some(&engine));
+        Life { engine, brittle }
+    }
+
+    /// Every execution's history, by id.
+    pub(crate) async fn histories(&self) -> BTreeMap<String, (Status, Vec<Event>)> {
+        let all = flux::store::Filter {
+            limit: usize::MAX >> 1,
+            ..Default::default()
+        };
+        let mut histories = BTreeMap::new();
+        for record in self.store.executions(all).await.expect("a memory store") {
+            let first = flux::EventSeq::FIRST;
+            let events = self.store.events(record.key, first, 1 << 24).await;
+            histories.insert(record.id.to_string(), (record.status, events.expect("events")));
+        }
+        histories
+    }
+}
+
+type Ran = Result<Execution<u64>, Error>;
+
+impl Life {
+    /// Runs the program, or goes on with it, and answers its pauses until it has finished.
+    pub(crate) async fn run(&self, style: Style, node: &Node) -> Ran {
+        let input = Input {
+            place: "0".to_owned(),
+            node: node.clone(),
+        };
+        let mut ran = match style {
+            Style::Task => interpret.on(&self.engine).run(input).execution_id(ID).await,
+            Style::Text => interpret_as_text.on(&self.engine).run(input).execution_id(ID).await,
+            Style::Anyhow => interpret_as_anyhow.on(&self.engine).run(input).execution_id(ID).await,
+        };
+        loop {
+            let run = match ran {
+                Ok(run) => run,
+                // A timer came first, and took the pause point away.
+                Err(Error::NotPausedAt { .. } | Error::NotPaused { .. }) => {
+                    self.get(style).await?
+                }
+                Err(error) => return Err(error),
+            };
+            if run.has_finished() {
+                self.settle().await;
+                return Ok(run);
+            }
+            ran = match run.pause_points().first() {
+                Some(point) => {
+                    self.resume(style, Some((point.full_name(), value_of(point.name())))).await
+                }
+                None => self.resume(style, None).await,
+            };
+        }
+    }
+
+    /// Resumes, answering a pause point if one is given.
+    pub(crate) async fn resume(&self, style: Style, answer: Option<(String, u64)>) -> Ran {
+        let resume = match style {
+            Style::Task => interpret.on(&self.engine).resume(ID),
+            Style::Text => interpret_as_text.on(&self.engine).resume(ID),
+            Style::Anyhow => interpret_as_anyhow.on(&self.engine).resume(ID),
+        };
+        match answer {
+            Some((at, value)) => resume.at(at).with(&value).await,
+            None => resume.await,
+        }
+    }
+
+    async fn get(&self, style: Style) -> Ran {
+        match style {
+            Style::Task => interpret.on(&self.engine).get(ID).await,
+            Style::Text => interpret_as_text.on(&self.engine).get(ID).await,
+            Style::Anyhow => interpret_as_anyhow.on(&self.engine).get(ID).await,
+        }
+    }
+
+    /// Children that were let go are cancelled by drivers of their own: lets them come to their end.
+    async fn settle(&self) {
+        for _ in 0..100 {
+            let unfinished = self.engine.list().status(Status::Running).status(Status::Paused);
+            if unfinished.await.is_ok_and(|left| left.is_empty()) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+/// Runs `future` in virtual time, with the engine's dice loaded.
+pub(crate) fn in_virtual_time<T>(seed: u64, future: impl Future<Output = T>) -> T {
+    fastrand::seed(seed);
+    let runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = { runtime }.enable_all().start_paused(true).build().expect("a runtime");
+    runtime.block_on(async {
+        let limited = tokio::time::timeout(Duration::from_secs(24 * 3600), future);
+        limited.await.expect("the program hangs")
+    })
+}
+
+/// Checks every history on this ground.
+pub(crate) async fn check_histories(ground: &Ground) -> Result<(), String> {
+    for (id, (status, events)) in ground.histories().await {
+        let fail = |what: &str| Err(format!("{id}: {what}\n{}", history::lines(&events)));
+        if let Err(error) = history::check(&events) {
+            return fail(&error);
+        }
+        if !status.is_finished() {
+            return fail(&format!("it is left {status}"));
+        }
+    }
+    Ok(())
+}
+
+/// Tries `test` on random programs, until one fails or time is up; prints what is needed to try it again.
+pub(crate) fn for_programs(
+    name: &str,
+    grammar: Grammar,
+    cases: u32,
+    test: impl Fn(u64, &Node) -> Result<(), String>,
+) {
+    quiet_planned_panics();
+    if let Ok(text) = std::env::var("FLUX_PROGRAM") {
+        let (seed, node) = text.split_once(' ').expect("FLUX_PROGRAM=<seed> <program as JSON>");
+        let node = serde_json::from_str(node).expect("a program");
+        test(seed.parse().expect("a seed"), &node).unwrap_or_else(|error| panic!("{error}"));
+        return;
+    }
+    let seed = std::env::var("FLUX_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = seed.unwrap_or_else(|| fastrand::Rng::new().u64(..));
+    let until = std::time::Instant::now() + soak();
+    for round in 0.. {
+        let seed = seed.wrapping_add(round);
+        let config = Config {
+            cases,
+            rng_seed: RngSeed::Fixed(seed),
+            failure_persistence: None,
+            max_shrink_iters: 2000,
+            ..Config::default()
+        };
+        let tried = TestRunner::new(config).run(&grammar.programs(), |node| {
+            let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| test(seed, &node)));
+            let failed = |error: String| TestCaseError::fail(error);
+            caught.unwrap_or_else(|panic| Err(panic_text(&*panic))).map_err(failed)
+        });
+        match tried {
+            Ok(()) => {}
+            Err(TestError::Fail(reason, node)) => {
+                let json = serde_json::to_string(&node).expect("a program");
+                panic!("{name}: {reason}\nFLUX_SEED={seed}\nFLUX_PROGRAM='{seed} {json}'")
+            }
+            Err(error) => panic!("{name}: FLUX_SEED={seed}: {error}"),
+        }
+        if std::time::Instant::now() >= until {
+            return;
+        }
+    }
+}
+
+/// How long the long form goes on: `FLUX_SOAK` minutes.
+fn soak() -> Duration {
+    let minutes = std::env::var("FLUX_SOAK").ok().and_then(|minutes| minutes.parse().ok());
+    Duration::from_secs(60 * minutes.unwrap_or(0))
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().cloned();
+    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+}
+
+/// Panics that programs plan are no news.
+fn quiet_planned_panics() {
+    static ONCE: std::sync::Once = std::sync::Once::new();
+    ONCE.call_once(|| {
+        let hook = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !panic_text(info.payload()).starts_with("planned") {
+                hook(info);
+            }
+        }));
+    });
+}

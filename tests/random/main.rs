@@ -1,0 +1,12 @@
+//! Random programs: whatever a workflow is made of, and wherever it is cut off, live run and replays agree.
+//!
+//! `FLUX_SEED` tries one seed again, `FLUX_PROGRAM` one program as a failure prints it, and `FLUX_SOAK` goes on for
+//! that many minutes.
+
+mod agree;
+mod brittle;
+mod harness;
+mod history;
+mod interpret;
+mod program;
+mod world;
