@@ -60,12 +60,11 @@ async fn publish_document(document: Document, approval: Approval) -> String {
 async fn review_document(ctx: ExecutionContext<Document>) -> Result<String, ReviewError> {
     let document = submit_for_review(ctx.input().clone()).await?;
     send_review_notifications(document.clone()).await?;
-    let approval = match await_signal("document_approved", hours(48)).await {
-        Ok(approval) => approval,
-        Err(_) => {
-            escalate_to_manager(document.clone()).await?;
-            await_signal("escalated_approval", hours(24)).await?
-        }
+    let approval = if let Ok(approval) = await_signal("document_approved", hours(48)).await {
+        approval
+    } else {
+        escalate_to_manager(document.clone()).await?;
+        await_signal("escalated_approval", hours(24)).await?
     };
     Ok(publish_document(document, approval).await?)
 }
@@ -140,9 +139,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use flux::time::mins;
     use flux::{EventKind, Execution, Handle};
-
-    const MINUTE: Duration = Duration::from_secs(60);
 
     async fn submit(engine: &Engine) -> Handle<String> {
         let document = Document {
@@ -184,7 +182,7 @@ mod tests {
     async fn approved_in_the_last_minute_it_is_published_and_nobody_is_bothered() {
         let engine = engine().await.unwrap();
         let handle = submit(&engine).await;
-        tokio::time::sleep(hours(48) - MINUTE).await;
+        tokio::time::sleep(mins(48 * 60 - 1)).await;
         approve(&handle, "document_approved", "Ada").await;
         let run = handle.wait().await.unwrap();
         assert_eq!(run.output().unwrap(), "\"Report\", approved by Ada");
@@ -195,7 +193,7 @@ mod tests {
     async fn after_two_days_the_manager_is_asked() {
         let engine = engine().await.unwrap();
         let handle = submit(&engine).await;
-        tokio::time::sleep(hours(48 + 24) - MINUTE).await;
+        tokio::time::sleep(mins((48 + 24) * 60 - 1)).await;
         approve(&handle, "escalated_approval", "Grace").await;
         let run = handle.wait().await.unwrap();
         assert_eq!(run.output().unwrap(), "\"Report\", approved by Grace");
@@ -245,6 +243,6 @@ mod tests {
         let before = Instant::now();
         let run = handle.wait().await.unwrap();
         assert_eq!(steps(&run).await, APPROVED);
-        assert!(before.elapsed() < MINUTE);
+        assert!(before.elapsed() < mins(1));
     }
 }

@@ -10,6 +10,7 @@
 
 use std::time::Duration;
 
+use flux::time::hours;
 use flux::{ExecutionContext, TaskError, task, workflow};
 use serde::{Deserialize, Serialize};
 
@@ -45,12 +46,16 @@ async fn fetch_forecast(city: String) -> Result<String, ServiceError> {
 /// The timeout is that of one attempt.
 #[task(max_attempts = 2, backoff = "fixed(100ms)", timeout = "200ms", fallback = estimate_wind)]
 async fn measure_wind(_city: String) -> u32 {
-    tokio::time::sleep(Duration::from_secs(60 * 60)).await;
+    tokio::time::sleep(hours(1)).await;
     0
 }
 
 /// Takes the same arguments; its result is the call's.
-async fn estimate_wind(city: String) -> u32 {
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a fallback is given what the task is given"
+)]
+fn estimate_wind(city: String) -> u32 {
     u32::try_from(city.len()).unwrap_or(0)
 }
 

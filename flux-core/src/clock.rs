@@ -28,6 +28,13 @@ impl Timestamp {
         Self(self.0.saturating_add(micros))
     }
 
+    /// The moment `duration` before this one, or the first one there is.
+    #[must_use]
+    pub fn before(self, duration: Duration) -> Self {
+        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_sub(micros))
+    }
+
     /// How long after `earlier` this is; zero when it is not.
     pub fn since(self, earlier: Self) -> Duration {
         let micros = self.0.saturating_sub(earlier.0);
@@ -96,20 +103,37 @@ pub trait Clock: Send + Sync + fmt::Debug + 'static {
     fn sleep_until(&self, moment: Timestamp) -> futures::future::BoxFuture<'static, ()>;
 }
 
-/// The system's clock. Waiting is tokio's, so that a test that pauses tokio's clock pauses this too.
+/// The system's clock, moved along with tokio's: in a test that pauses tokio's clock, durable timers jump as
+/// tokio's own do.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct SystemClock;
 
-/// The longest single wait: tokio's timers end somewhere, and the wall clock may be set meanwhile.
-const LONGEST_WAIT: Duration = Duration::from_hours(24 * 365);
+/// Tokio's clock differs from the system's by more than this only where a test has paused it.
+const SAME: Duration = Duration::from_millis(1);
 
 impl Clock for SystemClock {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the real clock enters"
+    )]
     fn now(&self) -> Timestamp {
-        Timestamp::now()
+        let tokio = tokio::time::Instant::now().into_std();
+        let system = std::time::Instant::now();
+        let now = Timestamp::now();
+        let (ahead, behind) = (
+            tokio.saturating_duration_since(system),
+            system.saturating_duration_since(tokio),
+        );
+        if ahead > SAME {
+            now.after(ahead)
+        } else if behind > SAME {
+            now.before(behind)
+        } else {
+            now
+        }
     }
 
     fn sleep_until(&self, moment: Timestamp) -> futures::future::BoxFuture<'static, ()> {
-        let wait = moment.since(Timestamp::now()).min(LONGEST_WAIT);
-        Box::pin(tokio::time::sleep(wait))
+        Box::pin(tokio::time::sleep(moment.since(self.now())))
     }
 }

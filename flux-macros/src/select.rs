@@ -1,7 +1,7 @@
 //! Puts `biased;` into every `select!`, so that branches are polled in source order and a replay takes the same.
 
 use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
-use quote::quote;
+use quote::{quote, quote_spanned};
 
 /// Rewrites the `select!`s in `tokens`, also those inside the arguments of other macros.
 ///
@@ -17,7 +17,7 @@ pub(crate) fn bias(tokens: TokenStream, facade: &str) -> TokenStream {
         };
         let inside = bias(group.stream(), facade);
         let inside = match flavour(&done, &inside, facade) {
-            Some(Flavour::Tokio) => with_biased(inside),
+            Some(Flavour::Tokio) => with_biased(inside, group.span_open()),
             Some(Flavour::Futures) => {
                 let bang = done.pop();
                 let name = done.pop().map_or_else(Span::call_site, |name| name.span());
@@ -83,7 +83,7 @@ fn has_branches_of_futures(inside: &TokenStream) -> bool {
     })
 }
 
-fn with_biased(inside: TokenStream) -> TokenStream {
+fn with_biased(inside: TokenStream, at: Span) -> TokenStream {
     let mut tokens = inside.clone().into_iter();
     let first = tokens.next();
     let is_biased = first
@@ -93,8 +93,8 @@ fn with_biased(inside: TokenStream) -> TokenStream {
     if is_biased || first.is_none() {
         return inside;
     }
-    let biased = Ident::new("biased", Span::call_site());
-    quote!(#biased; #inside)
+    let biased = quote_spanned!(Span::call_site().located_at(at) => biased;);
+    quote!(#biased #inside)
 }
 
 fn regroup(group: &Group, inside: TokenStream) -> TokenTree {

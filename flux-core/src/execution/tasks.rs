@@ -33,6 +33,17 @@ pub enum TaskStatus {
     Cancelled,
 }
 
+impl std::fmt::Display for TaskStatus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            Self::Running => "Running",
+            Self::Completed => "Completed",
+            Self::Failed => "Failed",
+            Self::Cancelled => "Cancelled",
+        })
+    }
+}
+
 impl TaskInfo {
     /// The task's name.
     pub fn name(&self) -> &str {
@@ -114,7 +125,8 @@ fn update(task: &mut TaskInfo, event: &Event) {
     };
     match event.kind {
         EventKind::TaskAttemptFailed => {
-            task.attempts = event.meta::<AttemptMeta>().attempt + 1;
+            let meta = event.meta::<AttemptMeta>();
+            task.attempts = meta.attempt + u32::from(!meta.fallback);
             task.last_error = error().map(|failure| failure.error.message);
             return;
         }

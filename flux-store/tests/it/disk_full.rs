@@ -82,7 +82,6 @@ fn a_disk_without_room_for_a_new_file_is_named() {
     assert!(error.reason.contains("the disk is full"), "{error:?}");
 }
 
-/// One whose value is too much for the disk does not keep the small ones from being written.
 #[test]
 fn the_store_serves_on_after_each_failure() {
     let Some(disk) = Tmpfs::mount("the_store_serves_on_after_each_failure", "3m") else {
@@ -103,5 +102,46 @@ fn the_store_serves_on_after_each_failure() {
             last += 1;
         }
         assert_eq!(history(&store, key).await.len(), last as usize);
+    });
+}
+
+/// A value that is too large for the disk fails its own commit, not those that share its group.
+#[test]
+fn one_that_does_not_fit_does_not_fail_its_group() {
+    let Some(disk) = Tmpfs::mount("one_that_does_not_fit_does_not_fail_its_group", "3m") else {
+        return;
+    };
+    let store = open(disk.path().join("flux.db"));
+    // On one thread, so that what is asked for at once waits together.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let guard = store.join().await.unwrap();
+        let mut keys = Vec::new();
+        for i in 0..9 {
+            keys.push(create(&store, &format!("e{i}"), guard.id()).await);
+        }
+        for round in 2..12 {
+            let commits = keys.iter().enumerate().map(|(i, key)| {
+                // The fifth never gets beyond its first event.
+                let mut commit = append(*key, Epoch(1), round, round);
+                if i == 4 {
+                    commit = append(*key, Epoch(1), 2, 2);
+                    commit.events[0].payload = Some(json(&format!("\"{}\"", "x".repeat(4 << 20))));
+                }
+                store.commit(commit)
+            });
+            let outcomes = futures::future::join_all(commits).await;
+            for (i, outcome) in outcomes.into_iter().enumerate() {
+                match outcome {
+                    Ok(_) => assert_ne!(i, 4),
+                    Err(error) => {
+                        assert_eq!(i, 4, "{error}");
+                        assert_full(&error);
+                    }
+                }
+            }
+        }
     });
 }

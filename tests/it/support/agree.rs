@@ -57,7 +57,8 @@ where
     }
 }
 
-/// The process dies again and again, each time after the first commit that is not the recovery's own.
+/// The process dies again and again, each time a few commits later: the recovery needs
+/// some for itself.
 async fn crash_after_each<I, O>(workflow: Workflow<I, O>, input: I)
 where
     I: Serialize + Clone,
@@ -66,8 +67,8 @@ where
     let id = unique(workflow.name());
     let shelf = Shelf::memory();
     let mut before = Vec::new();
-    for _ in 0..200 {
-        shelf.stop_at(2, When::AfterCommit);
+    for time in 0..200 {
+        shelf.stop_at(2 + time % 5, When::AfterCommit);
         let engine = shelf.builder().max_recoveries(1000).build().await.unwrap();
         let run = workflow.on(&engine).run(input.clone()).execution_id(&id);
         let ended = shelf.crash(run).await;

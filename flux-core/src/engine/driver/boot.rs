@@ -360,6 +360,9 @@ impl Driver {
                     let progress = progress.remove(&call).unwrap_or_default();
                     self.recover_task(call, progress, was_cut_off)?;
                 }
+                // A child may be done, and say so to its parent, before the rewind that lets it try again is
+                // written; a parent that counts as failed is told nothing.
+                Kind::Start if self.opening.is_some() => self.held_starts.push(call),
                 Kind::Start => self.start(call).await?,
                 Kind::Armed => {
                     self.arm(call);

@@ -49,7 +49,8 @@ impl Driver {
         }
     }
 
-    async fn carry_out(&mut self, started: Vec<EventSeq>) -> Result<Step, Halt> {
+    async fn carry_out(&mut self, mut started: Vec<EventSeq>) -> Result<Step, Halt> {
+        started.append(&mut self.held_starts);
         for call in started {
             self.start(call).await?;
         }
@@ -83,11 +84,7 @@ impl Driver {
         }
         self.commit(activation, standing).await?;
         self.after_commit().await;
-        self.launch_retries()?;
-        if self.is_paused() {
-            return Ok(self.settled(None, None));
-        }
-        Ok(Step::Went)
+        self.carry_out(Vec::new()).await
     }
 
     /// Whether the last commit left the execution paused.
@@ -144,6 +141,7 @@ impl Driver {
         let is_at_work = !started.is_empty()
             || !self.tasks.is_empty()
             || !self.transactions.is_empty()
+            || !self.held_starts.is_empty()
             || !self.arrivals.is_empty()
             || self.children.values().any(|child| !child.is_paused());
         !is_at_work && (!self.pauses.is_empty() || !self.children.is_empty())
@@ -174,8 +172,11 @@ impl Driver {
         let last = activation.events.last().map(|event| event.seq);
         let kept = self.keep_results(&activation.events);
         self.outbox_told = activation.outbox.iter().map(|(id, _)| id.clone()).collect();
+        if let Some(first) = activation.events.first().filter(|_| self.record.is_none()) {
+            self.created_at = first.at;
+        }
         let commit = Commit {
-            target: self.target(activation.events.first()),
+            target: self.target(),
             events: activation.events,
             change: change.clone(),
             consumed: activation.consumed,
@@ -199,7 +200,7 @@ impl Driver {
     }
 
     /// What the commit is to append to, or create.
-    fn target(&self, first: Option<&Event>) -> Target {
+    fn target(&self) -> Target {
         match &self.record {
             Some(record) => Target::Existing {
                 key: record.key,
@@ -209,7 +210,7 @@ impl Driver {
                 id: self.id.clone(),
                 workflow: self.def.name.into(),
                 version: self.def.version,
-                created_at: first.map_or_else(|| self.now(), |event| event.at),
+                created_at: self.created_at,
                 parent: self.parent.clone(),
                 owner: self.engine.worker.id(),
             })),
@@ -330,7 +331,7 @@ impl Driver {
         };
         let last = Some(completed.seq);
         let commit = Commit {
-            target: self.target(None),
+            target: self.target(),
             events: Vec::new(),
             change: None,
             consumed: Vec::new(),
@@ -433,5 +434,6 @@ impl Driver {
         self.due = Due::default();
         self.transactions.clear();
         self.retries.clear();
+        self.held_starts.clear();
     }
 }

@@ -141,6 +141,8 @@ pub(crate) struct Driver {
 
     arrivals: VecDeque<Arrival>,
     tasks: BTreeMap<EventSeq, Task>,
+    /// Children and transactions that start as soon as the rewind is written.
+    held_starts: Vec<EventSeq>,
     /// A body that may be done without ever becoming a tokio task.
     alone: Option<Unspawned>,
     transactions: VecDeque<(EventSeq, TransactionBody)>,
@@ -226,6 +228,7 @@ impl Driver {
             active: ActiveTime::default(),
             arrivals: VecDeque::new(),
             tasks: BTreeMap::new(),
+            held_starts: Vec::new(),
             alone: None,
             transactions: VecDeque::new(),
             due: Due::default(),
@@ -332,7 +335,11 @@ impl Driver {
     }
 
     fn now(&self) -> Timestamp {
-        self.engine.clock.now().max(self.machine.last_at())
+        self.engine
+            .clock
+            .now()
+            .max(self.machine.last_at())
+            .max(self.woken_for)
     }
 
     fn event_at(&mut self, kind: crate::event::EventKind, refers: Option<EventSeq>) -> Event {

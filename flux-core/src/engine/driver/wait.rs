@@ -12,6 +12,9 @@ use super::activation::{Arrival, NewOutcome};
 /// look at the file.
 const BRIEF: Duration = Duration::from_millis(20);
 
+/// The longest single wait: a computer that was asleep for hours has timers that stood still.
+const LONGEST: Duration = Duration::from_mins(1);
+
 impl Driver {
     /// Takes what has come in since.
     pub(super) fn take_inputs(&mut self) {
@@ -51,11 +54,17 @@ impl Driver {
     pub(super) async fn wait(&mut self) {
         let due = self.due.first();
         let limit = self.next_limit().map(|(at, _)| at);
-        let next = due.into_iter().chain(limit).min();
+        let start = self.now();
+        let next = due
+            .into_iter()
+            .chain(limit)
+            .min()
+            .map(|next| next.min(start.after(LONGEST)));
         let clock = std::sync::Arc::clone(&self.engine.clock);
         let timer = async {
             match next {
-                Some(moment) => clock.sleep_until(moment).await,
+                // In the clock's own time: the last event may lie ahead of a clock that was set back.
+                Some(moment) => clock.sleep_until(clock.now().after(moment.since(start))).await,
                 None => std::future::pending().await,
             }
         };

@@ -19,9 +19,7 @@ impl Driver {
         if self.due.is_empty() {
             return;
         }
-        let now = self.engine.clock.now();
-        // A clock that jumped ahead (a test's) counts: the last event may lie in the wall clock's future.
-        let now = now.max(self.machine.last_at()).max(self.woken_for);
+        let now = self.now();
         while let Some((due, call)) = self.due.pop_until(now) {
             if self.tasks.contains_key(&call) {
                 self.retry_is_due(call);
