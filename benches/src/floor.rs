@@ -35,7 +35,9 @@ impl BareTable {
     }
 
     fn insert_one(&self) -> rusqlite::Result<()> {
-        let mut insert = self.connection.prepare_cached("INSERT INTO bare(payload) VALUES (?1)")?;
+        let mut insert = self
+            .connection
+            .prepare_cached("INSERT INTO bare(payload) VALUES (?1)")?;
         insert.execute([ROW]).map(drop)
     }
 }
@@ -65,24 +67,34 @@ impl BareGroupWriter {
             }
             Ok(())
         });
-        Ok(Self { sender, _thread: thread })
+        Ok(Self {
+            sender,
+            _thread: thread,
+        })
     }
 
     /// One durable row.
     pub(crate) async fn append(&self) -> Result<(), String> {
         let (answer, done) = oneshot::channel();
-        self.sender.send(answer).map_err(|_| "the bare writer has ended")?;
-        done.await.map_err(|_| "the bare writer has ended".to_owned())
+        self.sender
+            .send(answer)
+            .map_err(|_| "the bare writer has ended")?;
+        done.await
+            .map_err(|_| "the bare writer has ended".to_owned())
     }
 }
 
 /// Reads the rows of a history without making anything of them: kind, call, name, payload.
 pub(crate) fn read_history(path: &Path, execution: &str) -> rusqlite::Result<(u32, Duration)> {
     let connection = Connection::open(path)?;
-    let eid: i64 =
-        connection.query_row("SELECT eid FROM flux_executions WHERE id = ?1", [execution], |row| row.get(0))?;
-    let mut rows =
-        connection.prepare("SELECT kind, ref, name, payload FROM flux_events WHERE key BETWEEN ?1 AND ?2 ORDER BY key")?;
+    let eid: i64 = connection.query_row(
+        "SELECT eid FROM flux_executions WHERE id = ?1",
+        [execution],
+        |row| row.get(0),
+    )?;
+    let mut rows = connection.prepare(
+        "SELECT kind, ref, name, payload FROM flux_events WHERE key BETWEEN ?1 AND ?2 ORDER BY key",
+    )?;
     let began = Instant::now();
     let mut count = 0;
     let mut found = rows.query([eid << 24, (eid << 24) | 0xFF_FFFF])?;

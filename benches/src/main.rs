@@ -25,7 +25,9 @@ struct Options {
 fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::parse(std::env::args().skip(1))?;
     std::fs::create_dir_all(&options.dir)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
     // A task of its own, as a user's would be: not the thread that blocks on the runtime.
     let done = runtime.block_on(async { tokio::spawn(run(options)).await })?;
     done.map_err(Into::into)
@@ -41,7 +43,10 @@ async fn run(options: Options) -> Result<(), String> {
         let dir = options.dir.join(case.name);
         let result = cases::run(case, &dir).await;
         let _ = std::fs::remove_dir_all(&dir);
-        report.line(case, &result.map_err(|error| format!("{}: {error}", case.name))?);
+        report.line(
+            case,
+            &result.map_err(|error| format!("{}: {error}", case.name))?,
+        );
     }
     Ok(())
 }
@@ -49,7 +54,11 @@ async fn run(options: Options) -> Result<(), String> {
 impl Options {
     fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, String> {
         let dir = PathBuf::from("target/flux-bench").join(std::process::id().to_string());
-        let mut options = Self { json: false, dir, cases: Vec::new() };
+        let mut options = Self {
+            json: false,
+            dir,
+            cases: Vec::new(),
+        };
         while let Some(arg) = args.next() {
             match arg.as_str() {
                 "--json" => options.json = true,
@@ -57,7 +66,10 @@ impl Options {
                 name if cases::ALL.iter().any(|case| case.name == name) => options.cases.push(arg),
                 _ => {
                     let known: Vec<_> = cases::ALL.iter().map(|case| case.name).collect();
-                    return Err(format!("`{arg}` is no case; the cases are {}", known.join(", ")));
+                    return Err(format!(
+                        "`{arg}` is no case; the cases are {}",
+                        known.join(", ")
+                    ));
                 }
             }
         }

@@ -19,8 +19,14 @@ impl Report {
         if self.json {
             return;
         }
-        println!("on {} (both sides), durability FULL unless the case says otherwise\n", dir.display());
-        println!("{:<20} {:>12} {:>12} {:>8}  {:<10} bar", "case", "floor", "flux", "ratio", "unit");
+        println!(
+            "on {} (both sides), durability FULL unless the case says otherwise\n",
+            dir.display()
+        );
+        println!(
+            "{:<20} {:>12} {:>12} {:>8}  {:<10} bar",
+            "case", "floor", "flux", "ratio", "unit"
+        );
     }
 
     pub(crate) fn line(&self, case: &Case, measured: &Measured) {
@@ -32,11 +38,18 @@ impl Report {
             println!("{line}");
         } else {
             let (floor, flux) = (number(floor), number(flux));
-            println!("{:<20} {floor:>12} {flux:>12} {ratio:>8.2}  {:<10} {}", case.name, case.unit, case.bar);
+            println!(
+                "{:<20} {floor:>12} {flux:>12} {ratio:>8.2}  {:<10} {}",
+                case.name, case.unit, case.bar
+            );
         }
     }
 }
 
 fn number(value: f64) -> String {
-    if value >= 100.0 { format!("{value:.0}") } else { format!("{value:.3}") }
+    if value >= 100.0 {
+        format!("{value:.0}")
+    } else {
+        format!("{value:.3}")
+    }
 }

@@ -25,7 +25,7 @@ pub use context::{
     transaction_call, uuid,
 };
 pub use engine::{
-    Backend, Engine, EngineBuilder, Events, List, OnEngine, Recovered, Resume, Run, Start,
+    Backend, Engine, EngineBuilder, Events, List, OnEngine, Opening, Recovered, Resume, Run, Start,
     StoreLocation, Workflow,
 };
 pub use error::{

@@ -28,13 +28,20 @@ fn undisturbed(
     in_virtual_time(seed, async {
         let ground = Ground::new();
         let life = ground.live(always_replay, None).await;
-        let run = life.run(Style::Task, node).await.map_err(|error| error.to_string())?;
+        let run = life
+            .run(Style::Task, node)
+            .await
+            .map_err(|error| error.to_string())?;
         check_histories(&ground).await?;
         for (id, seen) in ground.world.seen() {
             by_place(&seen).map_err(|error| format!("{id}: {error}"))?;
         }
         ground.world.set_engine(None);
-        Ok((end_of(&run), ground.histories().await, life.brittle.writes()))
+        Ok((
+            end_of(&run),
+            ground.histories().await,
+            life.brittle.writes(),
+        ))
     })
 }
 
@@ -59,7 +66,10 @@ fn live_and_always_replay_agree(seed: u64, node: &Node) -> Checked {
         return Err(format!("the live run {live}, the replayed one {replayed}"));
     }
     for (id, (_, events)) in live_histories {
-        let other = replayed_histories.get(&id).cloned().unwrap_or((Status::Running, Vec::new()));
+        let other = replayed_histories
+            .get(&id)
+            .cloned()
+            .unwrap_or((Status::Running, Vec::new()));
         if without_uuids(events.clone()) != without_uuids(other.1.clone()) {
             return Err(format!(
                 "{id} live:\n{}always replayed:\n{}",
@@ -72,7 +82,12 @@ fn live_and_always_replay_agree(seed: u64, node: &Node) -> Checked {
 }
 
 /// Crashes at `crash`, again and again in new processes, until one comes through.
-fn crashed(seed: u64, node: &Node, crashes: &[Crash], always_replay: bool) -> Result<String, String> {
+fn crashed(
+    seed: u64,
+    node: &Node,
+    crashes: &[Crash],
+    always_replay: bool,
+) -> Result<String, String> {
     in_virtual_time(seed, async {
         let ground = Ground::new();
         let mut before: Option<Before> = None;
@@ -106,14 +121,20 @@ fn crashed(seed: u64, node: &Node, crashes: &[Crash], always_replay: bool) -> Re
         let run = match ran {
             Ok(run) => run,
             Err(error) => {
-                let (_, events) = ground.histories().await.remove(ID).unwrap_or_default_history();
+                let (_, events) = ground
+                    .histories()
+                    .await
+                    .remove(ID)
+                    .unwrap_or_default_history();
                 return Err(format!("after {crashes:?}: {error}\n{}", lines(&events)));
             }
         };
         check_histories(&ground).await?;
         if let Some(before) = before {
             let now = Before::of(&ground, life.brittle.committed()).await;
-            before.check(&ground, &now).map_err(|error| format!("after {crashes:?}: {error}"))?;
+            before
+                .check(&ground, &now)
+                .map_err(|error| format!("after {crashes:?}: {error}"))?;
         }
         Ok(end_of(&run))
     })
@@ -155,12 +176,18 @@ impl Before {
         for (id, (status, events)) in &self.histories {
             let after = &now.histories[id].1;
             if after.get(..events.len()) != Some(events) {
-                return Err(format!("{id} was:\n{}and is:\n{}", lines(events), lines(after)));
+                return Err(format!(
+                    "{id} was:\n{}and is:\n{}",
+                    lines(events),
+                    lines(after)
+                ));
             }
             for key in history::completed_bodies(id, events) {
                 let (once, now) = (self.begun.get(&key), now.begun.get(&key));
                 if once != now {
-                    return Err(format!("the recorded body {key} began {once:?}, then {now:?} times"));
+                    return Err(format!(
+                        "the recorded body {key} began {once:?}, then {now:?} times"
+                    ));
                 }
             }
             let replayed = ground.world.seen().remove(id).unwrap_or_default();
@@ -196,7 +223,9 @@ fn a_crash_changes_nothing(seed: u64, node: &Node) -> Checked {
             .collect();
         let end = crashed(seed, node, &crashes, round % 2 == 1)?;
         if node.is_predictable() && end != whole {
-            return Err(format!("undisturbed it {whole}, after {crashes:?} it {end}"));
+            return Err(format!(
+                "undisturbed it {whole}, after {crashes:?} it {end}"
+            ));
         }
     }
     Ok(())

@@ -39,7 +39,11 @@ pub(crate) struct Brittle {
 }
 
 impl Brittle {
-    pub(crate) fn new(inner: &Arc<dyn Store>, world: &Arc<World>, crash: Option<Crash>) -> Arc<Self> {
+    pub(crate) fn new(
+        inner: &Arc<dyn Store>,
+        world: &Arc<World>,
+        crash: Option<Crash>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             inner: Arc::clone(inner),
             world: Arc::clone(world),
@@ -105,10 +109,16 @@ impl Brittle {
     }
 
     async fn commit_counted(&self, commit: Commit) -> Result<Committed, CommitError> {
-        let id = self.id_of(&commit.target).expect("a known execution").to_string();
+        let id = self
+            .id_of(&commit.target)
+            .expect("a known execution")
+            .to_string();
         let seen = self.world.seen_by(&id);
         let committed = self.inner.commit(commit).await?;
-        self.ids.lock().unwrap().insert(committed.key.0, id.as_str().into());
+        self.ids
+            .lock()
+            .unwrap()
+            .insert(committed.key.0, id.as_str().into());
         self.committed.lock().unwrap().insert(id, seen);
         Ok(committed)
     }
@@ -116,7 +126,9 @@ impl Brittle {
 
 impl std::fmt::Debug for Brittle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Brittle").field("crash", &self.crash).finish_non_exhaustive()
+        f.debug_struct("Brittle")
+            .field("crash", &self.crash)
+            .finish_non_exhaustive()
     }
 }
 

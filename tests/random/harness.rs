@@ -89,7 +89,10 @@ impl Ground {
         for record in self.store.executions(all).await.expect("a memory store") {
             let first = flux::EventSeq::FIRST;
             let events = self.store.events(record.key, first, 1 << 24).await;
-            histories.insert(record.id.to_string(), (record.status, events.expect("events")));
+            histories.insert(
+                record.id.to_string(),
+                (record.status, events.expect("events")),
+            );
         }
         histories
     }
@@ -106,16 +109,26 @@ impl Life {
         };
         let mut ran = match style {
             Style::Task => interpret.on(&self.engine).run(input).execution_id(ID).await,
-            Style::Text => interpret_as_text.on(&self.engine).run(input).execution_id(ID).await,
-            Style::Anyhow => interpret_as_anyhow.on(&self.engine).run(input).execution_id(ID).await,
+            Style::Text => {
+                interpret_as_text
+                    .on(&self.engine)
+                    .run(input)
+                    .execution_id(ID)
+                    .await
+            }
+            Style::Anyhow => {
+                interpret_as_anyhow
+                    .on(&self.engine)
+                    .run(input)
+                    .execution_id(ID)
+                    .await
+            }
         };
         loop {
             let run = match ran {
                 Ok(run) => run,
                 // A timer came first, and took the pause point away.
-                Err(Error::NotPausedAt { .. } | Error::NotPaused { .. }) => {
-                    self.get(style).await?
-                }
+                Err(Error::NotPausedAt { .. } | Error::NotPaused { .. }) => self.get(style).await?,
                 Err(error) => return Err(error),
             };
             if run.has_finished() {
@@ -124,7 +137,8 @@ impl Life {
             }
             ran = match run.pause_points().first() {
                 Some(point) => {
-                    self.resume(style, Some((point.full_name(), value_of(point.name())))).await
+                    self.resume(style, Some((point.full_name(), value_of(point.name()))))
+                        .await
                 }
                 None => self.resume(style, None).await,
             };
@@ -155,7 +169,11 @@ impl Life {
     /// Children that were let go are cancelled by drivers of their own: lets them come to their end.
     async fn settle(&self) {
         for _ in 0..100 {
-            let unfinished = self.engine.list().status(Status::Running).status(Status::Paused);
+            let unfinished = self
+                .engine
+                .list()
+                .status(Status::Running)
+                .status(Status::Paused);
             if unfinished.await.is_ok_and(|left| left.is_empty()) {
                 return;
             }
@@ -168,7 +186,11 @@ impl Life {
 pub(crate) fn in_virtual_time<T>(seed: u64, future: impl Future<Output = T>) -> T {
     fastrand::seed(seed);
     let runtime = tokio::runtime::Builder::new_current_thread();
-    let runtime = { runtime }.enable_all().start_paused(true).build().expect("a runtime");
+    let runtime = { runtime }
+        .enable_all()
+        .start_paused(true)
+        .build()
+        .expect("a runtime");
     runtime.block_on(async {
         let limited = tokio::time::timeout(Duration::from_secs(24 * 3600), future);
         limited.await.expect("the program hangs")
@@ -198,12 +220,16 @@ pub(crate) fn for_programs(
 ) {
     quiet_planned_panics();
     if let Ok(text) = std::env::var("FLUX_PROGRAM") {
-        let (seed, node) = text.split_once(' ').expect("FLUX_PROGRAM=<seed> <program as JSON>");
+        let (seed, node) = text
+            .split_once(' ')
+            .expect("FLUX_PROGRAM=<seed> <program as JSON>");
         let node = serde_json::from_str(node).expect("a program");
         test(seed.parse().expect("a seed"), &node).unwrap_or_else(|error| panic!("{error}"));
         return;
     }
-    let seed = std::env::var("FLUX_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = std::env::var("FLUX_SEED")
+        .ok()
+        .and_then(|seed| seed.parse().ok());
     let seed = seed.unwrap_or_else(|| fastrand::Rng::new().u64(..));
     let until = std::time::Instant::now() + soak();
     for round in 0.. {
@@ -216,9 +242,12 @@ pub(crate) fn for_programs(
             ..Config::default()
         };
         let tried = TestRunner::new(config).run(&grammar.programs(), |node| {
-            let caught = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| test(seed, &node)));
+            let caught =
+                std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| test(seed, &node)));
             let failed = |error: String| TestCaseError::fail(error);
-            caught.unwrap_or_else(|panic| Err(panic_text(&*panic))).map_err(failed)
+            caught
+                .unwrap_or_else(|panic| Err(panic_text(&*panic)))
+                .map_err(failed)
         });
         match tried {
             Ok(()) => {}
@@ -236,13 +265,16 @@ pub(crate) fn for_programs(
 
 /// How long the long form goes on: `FLUX_SOAK` minutes.
 fn soak() -> Duration {
-    let minutes = std::env::var("FLUX_SOAK").ok().and_then(|minutes| minutes.parse().ok());
+    let minutes = std::env::var("FLUX_SOAK")
+        .ok()
+        .and_then(|minutes| minutes.parse().ok());
     Duration::from_secs(60 * minutes.unwrap_or(0))
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().cloned();
-    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned())).unwrap_or_default()
+    text.or_else(|| panic.downcast_ref::<&str>().map(|text| (*text).to_owned()))
+        .unwrap_or_default()
 }
 
 /// Panics that programs plan are no news.

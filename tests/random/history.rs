@@ -6,7 +6,10 @@ use flux::{Event, EventKind};
 
 fn is_call(kind: EventKind) -> bool {
     use EventKind::{ChildStarted, PauseReached, SignalAwaited, TaskStarted, TimerStarted};
-    matches!(kind, TaskStarted | TimerStarted | SignalAwaited | PauseReached | ChildStarted)
+    matches!(
+        kind,
+        TaskStarted | TimerStarted | SignalAwaited | PauseReached | ChildStarted
+    )
 }
 
 fn answers(kind: EventKind) -> Option<EventKind> {
@@ -31,7 +34,10 @@ fn ends_a_call(kind: EventKind) -> bool {
 
 fn is_end(kind: EventKind) -> bool {
     use EventKind::{WorkflowCancelled, WorkflowCompleted, WorkflowFailed, WorkflowTerminated};
-    matches!(kind, WorkflowCompleted | WorkflowFailed | WorkflowCancelled | WorkflowTerminated)
+    matches!(
+        kind,
+        WorkflowCompleted | WorkflowFailed | WorkflowCancelled | WorkflowTerminated
+    )
 }
 
 /// Whether it is numbered from 1 without gaps, time never runs backwards, every completion answers a recorded
@@ -60,7 +66,11 @@ pub(crate) fn check(events: &[Event]) -> Result<(), String> {
         if is_call(event.kind) {
             calls.insert(event.seq.get(), event.kind);
         }
-        let Some(call) = event.refers.map(flux::EventSeq::get).filter(|_| !is_call(event.kind)) else {
+        let Some(call) = event
+            .refers
+            .map(flux::EventSeq::get)
+            .filter(|_| !is_call(event.kind))
+        else {
             continue;
         };
         if let Some(wanted) = answers(event.kind)
@@ -82,19 +92,31 @@ pub(crate) fn check(events: &[Event]) -> Result<(), String> {
 
 /// The keys of the calls whose body is recorded as done.
 pub(crate) fn completed_bodies(id: &str, events: &[Event]) -> Vec<String> {
-    let done = events.iter().filter(|event| event.kind == EventKind::TaskCompleted);
-    done.filter_map(|event| Some(format!("{id}/{}", event.refers?))).collect()
+    let done = events
+        .iter()
+        .filter(|event| event.kind == EventKind::TaskCompleted);
+    done.filter_map(|event| Some(format!("{id}/{}", event.refers?)))
+        .collect()
 }
 
 /// A history as text, one event in a line.
 pub(crate) fn lines(events: &[Event]) -> String {
     let text = |event: &Event| {
-        let refers = event.refers.map(|refers| refers.to_string()).unwrap_or_default();
+        let refers = event
+            .refers
+            .map(|refers| refers.to_string())
+            .unwrap_or_default();
         let name = event.name.as_deref().unwrap_or_default();
-        let payload = event.payload.as_ref().map_or("", |payload| payload.as_str());
+        let payload = event
+            .payload
+            .as_ref()
+            .map_or("", |payload| payload.as_str());
         let payload: String = payload.chars().take(60).collect();
         let at = event.at.as_micros();
-        format!("{:>4} {at} {} {refers} {name} {payload}\n", event.seq, event.kind)
+        format!(
+            "{:>4} {at} {} {refers} {name} {payload}\n",
+            event.seq, event.kind
+        )
     };
     events.iter().map(text).collect()
 }

@@ -84,13 +84,17 @@ async fn send(name: String, ms: u16, world: State<Arc<World>>) -> u64 {
     let engine = world.engine();
     let value = value_of(&name);
     // An execution that has ended meanwhile needs no signal any more.
-    let _ = engine.signal_once(me.execution_id(), &name, &value, &key).await;
+    let _ = engine
+        .signal_once(me.execution_id(), &name, &value, &key)
+        .await;
     value
 }
 
 /// The value of whatever is done at this place.
 pub(crate) fn value_of(place: &str) -> u64 {
-    place.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| mix(hash, byte.into()))
+    place
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| mix(hash, byte.into()))
 }
 
 fn mix(hash: u64, value: u64) -> u64 {
@@ -271,15 +275,20 @@ impl Machine {
                 .duration_since(std::time::UNIX_EPOCH)
                 .map_or(0, |since| u64::from(since.subsec_millis())),
         };
-        self.world.saw(&self.execution, &format!("{place}?"), &drawn.to_string());
+        self.world
+            .saw(&self.execution, &format!("{place}?"), &drawn.to_string());
         drawn % 2 == 0
     }
 }
 
 fn in_order(values: Vec<Value>) -> Value {
-    values.into_iter().try_fold(8, |all, value| Ok(mix(all, value?)))
+    values
+        .into_iter()
+        .try_fold(8, |all, value| Ok(mix(all, value?)))
 }
 
 fn in_any_order(values: Vec<Value>) -> Value {
-    values.into_iter().try_fold(9_u64, |all, value| Ok(all.wrapping_add(value?)))
+    values
+        .into_iter()
+        .try_fold(9_u64, |all, value| Ok(all.wrapping_add(value?)))
 }

@@ -147,7 +147,8 @@ impl Grammar {
 
     /// Programs of this grammar.
     pub(crate) fn programs(self) -> impl Strategy<Value = Node> {
-        self.leaf().prop_recursive(4, 24, 4, move |inner| self.tree(inner))
+        self.leaf()
+            .prop_recursive(4, 24, 4, move |inner| self.tree(inner))
     }
 
     fn leaf(self) -> BoxedStrategy<Node> {

@@ -51,7 +51,10 @@ impl World {
     pub(crate) fn saw(&self, execution: &str, place: &str, value: &str) {
         let now = flux::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let seen = (place.to_owned(), format!("{value} at {}", now.as_micros()));
-        lock(&self.seen).entry(execution.to_owned()).or_default().push(seen);
+        lock(&self.seen)
+            .entry(execution.to_owned())
+            .or_default()
+            .push(seen);
     }
 
     /// A body has begun; which attempt of its call that is.
@@ -69,7 +72,11 @@ impl World {
 
     fn trace(&self, what: &str, place: &str) {
         let Some(path) = &self.file else { return };
-        let mut file = std::fs::OpenOptions::new().append(true).create(true).open(path).unwrap();
+        let mut file = std::fs::OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(path)
+            .unwrap();
         let line = format!("{what} {} {place}\n", flux::idempotency_key());
         file.write_all(line.as_bytes()).unwrap();
     }
@@ -123,7 +130,9 @@ pub(crate) fn by_place(seen: &[Seen]) -> Result<BTreeMap<&str, &str>, String> {
         if let Some(before) = places.insert(&**place, &**value)
             && before != value
         {
-            return Err(format!("place {place} showed {before}, and in a replay {value}"));
+            return Err(format!(
+                "place {place} showed {before}, and in a replay {value}"
+            ));
         }
     }
     Ok(places)

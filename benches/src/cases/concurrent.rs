@@ -28,7 +28,10 @@ pub(super) async fn run(dir: &Path, executions: u32) -> Outcome {
         let bare = bare(&writer, executions, repeat).await?;
         let flux = flux(&engine, executions, repeat).await?;
         let tasks = executions * TASKS * repeat;
-        rounds.push(Round { flux: rate(tasks, flux), floor: rate(tasks, bare) });
+        rounds.push(Round {
+            flux: rate(tasks, flux),
+            floor: rate(tasks, bare),
+        });
     }
     Ok(Measured::of(&rounds))
 }
@@ -47,7 +50,11 @@ async fn flux(engine: &Engine, executions: u32, repeat: u32) -> Result<Duration,
     done.map(|()| took)
 }
 
-async fn bare(writer: &Arc<BareGroupWriter>, executions: u32, repeat: u32) -> Result<Duration, Failure> {
+async fn bare(
+    writer: &Arc<BareGroupWriter>,
+    executions: u32,
+    repeat: u32,
+) -> Result<Duration, Failure> {
     let all = async {
         for _ in 0..repeat {
             let tasks = (0..executions).map(|_| {

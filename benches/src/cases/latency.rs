@@ -21,7 +21,10 @@ pub(super) async fn start_to_result(dir: &Path) -> Outcome {
         let bare = tokio::task::block_in_place(|| table.insert(2))?;
         let (run, took) = timed(count_up.on(&engine).run(1)).await;
         run?.into_result()?;
-        rounds.push(Round { flux: took.as_secs_f64() * 1e3, floor: bare.as_secs_f64() * 1e3 });
+        rounds.push(Round {
+            flux: took.as_secs_f64() * 1e3,
+            floor: bare.as_secs_f64() * 1e3,
+        });
     }
     Ok(Measured::of(&rounds))
 }

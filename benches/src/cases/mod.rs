@@ -22,13 +22,41 @@ pub(crate) type Outcome = Result<Measured, Box<dyn Error + Send + Sync>>;
 
 /// All cases, in the order they are run.
 pub(crate) const ALL: &[Case] = &[
-    Case { name: "sequential_full", unit: "tasks/s", bar: "at least 0.90 of the floor" },
-    Case { name: "sequential_relaxed", unit: "tasks/s", bar: "at least 15,000/s" },
-    Case { name: "concurrent_full", unit: "tasks/s", bar: "at least 40,000/s" },
-    Case { name: "concurrent_1000", unit: "tasks/s", bar: "not slower than concurrent_full" },
-    Case { name: "replay_1k", unit: "us/task", bar: "at most 2 us" },
-    Case { name: "replay_100k", unit: "us/task", bar: "at most 2 us" },
-    Case { name: "start_to_result", unit: "ms", bar: "at most the floor + 0.3 ms" },
+    Case {
+        name: "sequential_full",
+        unit: "tasks/s",
+        bar: "at least 0.90 of the floor",
+    },
+    Case {
+        name: "sequential_relaxed",
+        unit: "tasks/s",
+        bar: "at least 15,000/s",
+    },
+    Case {
+        name: "concurrent_full",
+        unit: "tasks/s",
+        bar: "at least 40,000/s",
+    },
+    Case {
+        name: "concurrent_1000",
+        unit: "tasks/s",
+        bar: "not slower than concurrent_full",
+    },
+    Case {
+        name: "replay_1k",
+        unit: "us/task",
+        bar: "at most 2 us",
+    },
+    Case {
+        name: "replay_100k",
+        unit: "us/task",
+        bar: "at most 2 us",
+    },
+    Case {
+        name: "start_to_result",
+        unit: "ms",
+        bar: "at most the floor + 0.3 ms",
+    },
 ];
 
 /// Runs a case in a folder of its own.

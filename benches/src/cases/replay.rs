@@ -27,7 +27,10 @@ pub(super) async fn run(dir: &Path, tasks: u32) -> Outcome {
     for _ in 0..ROUNDS {
         let (took, id) = resume(&engine, tasks).await?;
         let (rows, read) = read_history(&path, &id)?;
-        assert!(rows > 2 * tasks, "the history has a call and a result per task");
+        assert!(
+            rows > 2 * tasks,
+            "the history has a call and a result per task"
+        );
         let per_task = |seconds: f64| seconds * 1e6 / f64::from(tasks);
         rounds.push(Round {
             flux: per_task((took.as_secs_f64() - empty).max(0.0)),

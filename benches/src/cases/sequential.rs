@@ -20,9 +20,17 @@ pub(super) async fn relaxed(dir: &Path) -> Outcome {
 }
 
 async fn run(dir: &Path, durability: Durability, tasks: u32) -> Outcome {
-    let synchronous = if durability == Durability::Full { "FULL" } else { "NORMAL" };
+    let synchronous = if durability == Durability::Full {
+        "FULL"
+    } else {
+        "NORMAL"
+    };
     let table = BareTable::open(&dir.join("bare.db"), synchronous)?;
-    let engine = Engine::builder().sqlite(dir.join("flux.db")).durability(durability).build().await?;
+    let engine = Engine::builder()
+        .sqlite(dir.join("flux.db"))
+        .durability(durability)
+        .build()
+        .await?;
     // Both write-ahead logs are grown and reused before anything counts.
     table.insert(5000)?;
     count_up.on(&engine).run(5000).await?;
@@ -31,7 +39,10 @@ async fn run(dir: &Path, durability: Durability, tasks: u32) -> Outcome {
         let bare = tokio::task::block_in_place(|| table.insert(tasks))?;
         let (run, took) = timed(count_up.on(&engine).run(tasks.into())).await;
         run?.into_result()?;
-        rounds.push(Round { flux: rate(tasks, took), floor: rate(tasks, bare) });
+        rounds.push(Round {
+            flux: rate(tasks, took),
+            floor: rate(tasks, bare),
+        });
     }
     Ok(Measured::of(&rounds))
 }

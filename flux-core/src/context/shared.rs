@@ -374,7 +374,8 @@ impl State {
         let count = self.errors.len();
         if count >= 32 && count.is_power_of_two() {
             let delivery = self.delivery;
-            self.errors.retain(|error| !error.mark.dropped_before(delivery));
+            self.errors
+                .retain(|error| !error.mark.dropped_before(delivery));
         }
     }
 

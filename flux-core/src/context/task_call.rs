@@ -1,5 +1,6 @@
 //! `TaskCall`: one use of a task or a step.
 
+use std::any::Any;
 use std::fmt;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -147,7 +148,7 @@ pub fn transaction_call<T>(name: impl Into<String>, body: TransactionBody) -> Ta
             work: Work::Transaction(body),
         },
         None => Stage::Plain {
-            start: Box::new(|_| Ok(Started::Async(Box::pin(no_store())))),
+            start: Box::new(|_| Ok(Started::Async(Box::pin(std::future::ready(no_store()))))),
             states: here(),
         },
     };
@@ -161,7 +162,7 @@ pub fn transaction_call<T>(name: impl Into<String>, body: TransactionBody) -> Ta
     )
 }
 
-async fn no_store() -> BodyResult {
+fn no_store() -> BodyResult {
     Err(BodyError {
         record: ErrorRecord::message(
             "a transaction belongs to the store of a workflow, and none runs here",
@@ -404,7 +405,8 @@ pub(crate) fn open<T: DeserializeOwned + 'static>(
 ) -> Poll<Result<T, TaskError>> {
     let payload = match outcome {
         Outcome::Error(error) => return Poll::Ready(Err(error)),
-        Outcome::Value(payload, decoded) => match decoded.map(|value| value.downcast::<T>()) {
+        Outcome::Value(payload, decoded) => match decoded.map(<Box<dyn Any + Send>>::downcast::<T>)
+        {
             Some(Ok(value)) => return Poll::Ready(Ok(*value)),
             _ => payload,
         },

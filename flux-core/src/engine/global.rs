@@ -16,6 +16,9 @@ const STORE_VARIABLE: &str = "FLUX_STORE";
 /// The file of a builder that is told no store and finds none in the environment.
 const DEFAULT_FILE: &str = "./flux.db";
 
+/// A store that is being opened.
+pub type Opening = BoxFuture<'static, Result<Arc<dyn Store>, StoreError>>;
+
 /// A kind of store that can be opened by its location; a backend submits itself with `inventory`.
 #[derive(Debug)]
 pub struct Backend {
@@ -24,7 +27,7 @@ pub struct Backend {
     /// Whether a location without a scheme is a path for it.
     pub takes_paths: bool,
     /// Opens a store.
-    pub open: fn(StoreLocation) -> BoxFuture<'static, Result<Arc<dyn Store>, StoreError>>,
+    pub open: fn(StoreLocation) -> Opening,
 }
 
 inventory::collect!(Backend);

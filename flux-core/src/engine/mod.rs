@@ -40,7 +40,7 @@ mod watch;
 mod workflow;
 
 pub use builder::EngineBuilder;
-pub use global::{Backend, StoreLocation};
+pub use global::{Backend, Opening, StoreLocation};
 pub use list::List;
 pub use recover::Recovered;
 pub use resume::Resume;

@@ -145,11 +145,12 @@ async fn run<O: DeserializeOwned + 'static>(
     let snapshot = loop {
         match begin(&engine, &request).await? {
             Outcome::Settled(snapshot) => break *snapshot,
-            Outcome::Driving(driving) => match driving.settled().await? {
-                Some(snapshot) => break snapshot,
-                // Somebody took the id in the meantime: look again.
-                None => continue,
-            },
+            Outcome::Driving(driving) => {
+                // Without one, somebody took the id in the meantime: look again.
+                if let Some(snapshot) = driving.settled().await? {
+                    break snapshot;
+                }
+            }
             Outcome::Elsewhere => break engine.wait_settled(&request.id).await?,
         }
     };
@@ -365,7 +366,7 @@ impl Engine {
     ///
     /// [`Error::WorkflowNotFound`], which lists what is registered; [`Error::InvalidInput`] with the JSON path when
     /// the input is not what the workflow takes. Nothing is stored then.
-    pub fn start_by_name(&self, name: &str, input: serde_json::Value) -> Start<serde_json::Value> {
+    pub fn start_by_name(&self, name: &str, input: impl Serialize) -> Start<serde_json::Value> {
         match self.inner().registry.newest(name) {
             Ok(def) => Start::new(Some(self.clone()), def, &input),
             Err(error) => Start(Launch::Going(Box::pin(async { Err(error) }))),

@@ -49,7 +49,7 @@ impl<I, O> Workflow<I, O> {
         self.def.version
     }
 
-    pub(crate) fn def(&self) -> &'static WorkflowDef {
+    pub(crate) fn def(self) -> &'static WorkflowDef {
         self.def
     }
 

@@ -248,7 +248,7 @@ impl<O> fmt::Display for Execution<O> {
             (Some(failure), _) if failure.escaped().is_empty() => {
                 write!(
                     f,
-                    " after {took}: {failure} (the workflow's own decision: there is no failed call that a resume could retry)"
+                    " after {took}: {failure} (the workflow itself decided to fail: there is no failed call that a resume could retry)"
                 )
             }
             (Some(failure), _) => write!(f, " after {took}: {failure}"),

@@ -153,7 +153,8 @@ impl Stop {
     }
 }
 
-const AMBIGUOUS: &str = "an unbiased `select!` in a helper function may be the reason: put `#[flux::durable]` on it";
+const AMBIGUOUS: &str =
+    "an unbiased `select!` in a helper function may be the reason: put `#[flux::durable]` on it";
 
 const FOREIGN: &str = "this workflow awaits something that is not durable (a timer of `tokio`, a socket, a spawned \
                        task) and that may be the reason: do it in a task or a `flux::step`";

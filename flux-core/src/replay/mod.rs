@@ -320,7 +320,7 @@ impl Machine {
         self.shared.close();
         let future = self.future.take();
         let drop_it = AssertUnwindSafe(|| {
-            current::enter(Current::Workflow(Arc::clone(&self.shared)), || drop(future))
+            current::enter(Current::Workflow(Arc::clone(&self.shared)), || drop(future));
         });
         if catch_unwind(drop_it).is_err() {
             tracing::warn!(execution_id = %self.shared.id, "a destructor in the workflow panicked while it was put away");
@@ -557,7 +557,7 @@ impl Machine {
                 kind if kind.is_call() => recorded.calls.push(event),
                 EventKind::CallCancelled => recorded.cancels.push(event),
                 EventKind::ValueRecorded | EventKind::Patched => {
-                    state.recorded_values.push_back(event)
+                    state.recorded_values.push_back(event);
                 }
                 EventKind::Published => {}
                 _ => recorded.end = Some(event),

@@ -167,7 +167,7 @@ impl Driver {
     }
 
     /// Whether the code still waits for this call.
-    fn is_waiting(&self, call: EventSeq) -> bool {
+    pub(super) fn is_waiting(&self, call: EventSeq) -> bool {
         self.machine
             .shared
             .state()
@@ -190,7 +190,7 @@ impl Driver {
                     Some(self.not_paused_at(outcome.name.as_deref().unwrap_or_default()));
             }
             EventKind::ChildCompleted | EventKind::ChildFailed => {
-                activation.consumed.extend(outcome.consumed)
+                activation.consumed.extend(outcome.consumed);
             }
             _ => {}
         }

@@ -152,7 +152,9 @@ impl Driver {
         ) {
             (Some(_), Some(fallback), _) => fallback(&task.input, states),
             (_, _, Body::Task(def)) => (def.start)(&task.input, states),
-            (_, _, Body::Step(make)) => Ok(make().map_or_else(|| failed(step_is_spent()), Started::Async)),
+            (_, _, Body::Step(make)) => {
+                Ok(make().map_or_else(|| failed(step_is_spent()), Started::Async))
+            }
         };
         // A step's closure and a type's `Deserialize` are user code.
         let started = std::panic::catch_unwind(AssertUnwindSafe(start));
@@ -162,9 +164,9 @@ impl Driver {
                 task: task.name.to_string(),
                 state: state.to_owned(),
             }),
-            Ok(Err(StartError::Arguments(error))) => Ok(Some(failed(BodyError::final_message(format!(
-                "its arguments cannot be recorded: {error}"
-            ))))),
+            Ok(Err(StartError::Arguments(error))) => Ok(Some(failed(BodyError::final_message(
+                format!("its arguments cannot be recorded: {error}"),
+            )))),
             Err(panic) => Ok(Some(failed(panicked(&*panic)))),
         }
     }

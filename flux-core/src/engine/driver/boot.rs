@@ -462,7 +462,7 @@ impl ReplayRun {
                 }
             }
             EventKind::WorkflowStarted | EventKind::ContinuedAsNew => {
-                self.input.clone_from(&event.payload)
+                self.input.clone_from(&event.payload);
             }
             EventKind::Rewound => self.see_rewound(event),
             _ => {}

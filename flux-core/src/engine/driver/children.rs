@@ -163,7 +163,8 @@ impl Driver {
         intent: Intent,
     ) -> Result<(), Halt> {
         if self.engine.is_active(&wanted.id) {
-            return self.watch_child(call, wanted);
+            self.watch_child(call, wanted);
+            return Ok(());
         }
         let claimed = self
             .engine
@@ -179,14 +180,17 @@ impl Driver {
                 self.drive_child(call, wanted.def, wanted.id, begin, true)
                     .await
             }
-            Err(ClaimError::Held { .. }) => self.watch_child(call, wanted),
+            Err(ClaimError::Held { .. }) => {
+                self.watch_child(call, wanted);
+                Ok(())
+            }
             Err(ClaimError::NotFound) => Ok(()),
             Err(ClaimError::Failed(error)) => Err(error.into()),
         }
     }
 
     /// Somebody else drives the child: its last word will come into the inbox.
-    fn watch_child(&mut self, call: EventSeq, wanted: Wanted) -> Result<(), Halt> {
+    fn watch_child(&mut self, call: EventSeq, wanted: Wanted) {
         let state = ChildState::Running(None);
         self.children.insert(
             call,
@@ -197,7 +201,6 @@ impl Driver {
             },
         );
         self.has_stale_inbox = true;
-        Ok(())
     }
 
     /// Drives a child beside this execution. With `wait`, its replay has succeeded when this returns.
@@ -252,7 +255,7 @@ impl Driver {
     }
 
     /// A child's last word.
-    pub(super) fn child_ended(&mut self, message: Message) {
+    pub(super) fn child_ended(&mut self, message: &Message) {
         let found = self
             .children
             .iter()

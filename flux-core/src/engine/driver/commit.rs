@@ -114,9 +114,8 @@ impl Driver {
     fn standing(&self, ended: Option<&Ended>, started: &[EventSeq]) -> Change {
         let (status, finished_at) = match ended {
             Some(Ended::Finished { status, .. }) => (*status, Some(self.machine.last_at())),
-            Some(Ended::Again | Ended::Unchanged) => (Status::Running, None),
             None if self.rests(started) => (Status::Paused, None),
-            None => (Status::Running, None),
+            Some(Ended::Again | Ended::Unchanged) | None => (Status::Running, None),
         };
         let waits = ended.is_none();
         let next = self.due.first();
@@ -170,7 +169,7 @@ impl Driver {
         let change = self.changes(&standing);
         activation.consumed.append(&mut self.stale_messages);
         let last = activation.events.last().map(|event| event.seq);
-        let kept = self.keep_results(&activation.events);
+        let kept = Self::keep_results(&activation.events);
         self.outbox_told = activation.outbox.iter().map(|(id, _)| id.clone()).collect();
         if let Some(first) = activation.events.first().filter(|_| self.record.is_none()) {
             self.created_at = first.at;
@@ -315,13 +314,7 @@ impl Driver {
         call: EventSeq,
         body: TransactionBody,
     ) -> Result<(), Halt> {
-        if !self
-            .machine
-            .shared
-            .state()
-            .call_by_seq(call)
-            .is_some_and(|call| !call.is_answered())
-        {
+        if !self.is_waiting(call) {
             return Ok(());
         }
         let completed = self.event_at(EventKind::TaskCompleted, Some(call));
@@ -363,7 +356,7 @@ impl Driver {
     }
 
     /// What bodies returned in this activation, in case the store cannot take it.
-    fn keep_results(&self, events: &[Event]) -> Vec<(EventSeq, Payload)> {
+    fn keep_results(events: &[Event]) -> Vec<(EventSeq, Payload)> {
         let results = events
             .iter()
             .filter(|event| event.kind == EventKind::TaskCompleted);

@@ -49,7 +49,7 @@ impl Driver {
         let mut event = self.event_at(EventKind::WorkflowCompleted, None);
         event.payload = Some(output.clone());
         activation.events.push(event);
-        self.tell_parent(activation, ChildOutcome::Completed(output.clone()));
+        self.tell_parent(activation, &ChildOutcome::Completed(output.clone()));
         activation.ended = Some(Ended::Finished {
             status: Status::Completed,
             output: Some(output),
@@ -89,7 +89,7 @@ impl Driver {
             activation.ended = Some(Ended::Again);
             return;
         }
-        self.tell_parent(activation, ChildOutcome::Failed(failure.clone()));
+        self.tell_parent(activation, &ChildOutcome::Failed(failure.clone()));
         activation.ended = Some(Ended::Finished {
             status: Status::Failed,
             output: None,
@@ -135,7 +135,7 @@ impl Driver {
         self.cancel_children(&mut activation);
         let event = self.event_at(EventKind::WorkflowCancelled, None);
         activation.events.push(event);
-        self.tell_parent(&mut activation, ChildOutcome::Cancelled);
+        self.tell_parent(&mut activation, &ChildOutcome::Cancelled);
         activation.ended = Some(Ended::Finished {
             status: Status::Cancelled,
             output: None,
@@ -145,9 +145,9 @@ impl Driver {
     }
 
     /// The last word of a child goes into its parent's inbox, in the commit that records it.
-    fn tell_parent(&self, activation: &mut Activation, outcome: ChildOutcome) {
+    fn tell_parent(&self, activation: &mut Activation, outcome: &ChildOutcome) {
         let Some(parent) = &self.parent else { return };
-        let Ok(payload) = Payload::encode(&outcome) else {
+        let Ok(payload) = Payload::encode(outcome) else {
             return;
         };
         let message = NewMessage {

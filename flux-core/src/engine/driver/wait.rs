@@ -64,13 +64,17 @@ impl Driver {
         let timer = async {
             match next {
                 // In the clock's own time: the last event may lie ahead of a clock that was set back.
-                Some(moment) => clock.sleep_until(clock.now().after(moment.since(start))).await,
+                Some(moment) => {
+                    clock
+                        .sleep_until(clock.now().after(moment.since(start)))
+                        .await
+                }
                 None => std::future::pending().await,
             }
         };
         let brief = async {
             if self.is_watched {
-                std::future::pending().await
+                std::future::pending::<()>().await;
             } else {
                 tokio::time::sleep(BRIEF).await;
             }

@@ -51,7 +51,7 @@ impl Driver {
     fn receive(&mut self, message: Message) {
         match message.kind {
             MessageKind::Signal => self.inbox.push_back(message),
-            MessageKind::ChildEnded => self.child_ended(message),
+            MessageKind::ChildEnded => self.child_ended(&message),
             MessageKind::Cancel => self.cancel = Some(message.id),
         }
     }
@@ -163,11 +163,7 @@ impl Driver {
         if self.pauses.is_empty() && self.signal_waits.is_empty() && self.children.is_empty() {
             return None;
         }
-        let signals = self
-            .signal_waits
-            .keys()
-            .map(|name| name.to_string())
-            .collect();
+        let signals = self.signal_waits.keys().map(ToString::to_string).collect();
         Waiting {
             pauses: self.pause_points(),
             signals,
