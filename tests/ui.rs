@@ -1,6 +1,6 @@
 //! What the compiler says of each mistake, and that its cure compiles and runs.
 //!
-//! The messages are those of the compiler that `rust-toolchain.toml` pins. After a change on purpose:
+//! The messages are those of Rust 1.95. After a change on purpose, or with another compiler:
 //! `TRYBUILD=overwrite cargo test --test ui`.
 
 #[test]

@@ -110,9 +110,10 @@ async fn the_attempt_is_the_number_as_of_the_replayed_point() {
         .execution_id(&id)
         .await
         .unwrap();
-    // The failed call is asked for again with the input of attempt 1, or not at all: either way nothing diverges.
-    assert!(run.has_finished(), "{run}");
-    assert_eq!(ran(&id, "warm_up"), 1, "{:?}", started(&id));
+    // The second attempt takes up the call that failed, which the code had made when the number was 1.
+    assert!(run.has_failed(), "{run}");
+    assert_eq!(run.attempt(), 2);
+    assert_eq!((ran(&id, "warm_up"), ran(&id, "fail_always")), (1, 6));
 }
 
 #[tokio::test(start_paused = true)]

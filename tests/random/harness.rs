@@ -132,7 +132,7 @@ impl Life {
                 Err(error) => return Err(error),
             };
             if run.has_finished() {
-                self.settle().await;
+                self.settle().await?;
                 return Ok(run);
             }
             ran = match run.pause_points().first() {
@@ -166,19 +166,21 @@ impl Life {
         }
     }
 
-    /// Children that were let go are cancelled by drivers of their own: lets them come to their end.
-    async fn settle(&self) {
+    /// Children that were let go are cancelled by drivers of their own, or by a recovery: lets them come to
+    /// their end.
+    async fn settle(&self) -> Result<(), Error> {
         for _ in 0..100 {
-            let unfinished = self
-                .engine
-                .list()
-                .status(Status::Running)
-                .status(Status::Paused);
-            if unfinished.await.is_ok_and(|left| left.is_empty()) {
-                return;
+            let recovered = self.engine.recover().await?;
+            if let Some((_, error)) = recovered.failures.into_iter().next() {
+                return Err(error);
+            }
+            let unfinished = self.engine.list().status(Status::Running).status(Status::Paused);
+            if unfinished.await?.is_empty() {
+                break;
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
+        Ok(())
     }
 }
 
@@ -242,6 +244,9 @@ pub(crate) fn for_programs(
             ..Config::default()
         };
         let tried = TestRunner::new(config).run(&grammar.programs(), |node| {
+            if std::env::var_os("FLUX_TRACE").is_some() {
+                eprintln!("'{seed} {}'", serde_json::to_string(&node).expect("a program"));
+            }
             let caught =
                 std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| test(seed, &node)));
             let failed = |error: String| TestCaseError::fail(error);

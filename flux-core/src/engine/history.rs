@@ -18,6 +18,8 @@ pub(crate) struct History {
     /// What is still to be read, first and last of each run.
     runs: VecDeque<(u32, u32)>,
     page: VecDeque<Event>,
+    /// Whether it ends where the history does: only there can an arrival wait to be delivered.
+    ends_live: bool,
 }
 
 /// One step of a replay.
@@ -52,6 +54,7 @@ impl History {
             key: record.key,
             runs,
             page: VecDeque::new(),
+            ends_live: true,
         };
         Ok((history, rewind))
     }
@@ -70,6 +73,7 @@ impl History {
             key: record.key,
             runs,
             page: VecDeque::new(),
+            ends_live: false,
         }
     }
 
@@ -86,6 +90,7 @@ impl History {
             key,
             runs,
             page: VecDeque::new(),
+            ends_live: false,
         }
     }
 
@@ -105,7 +110,7 @@ impl History {
             }
             asked.push(event);
         }
-        let open = asked.is_empty() && self.page.is_empty();
+        let open = self.ends_live && asked.is_empty() && self.page.is_empty();
         Ok(Some(Item::Delivery {
             group: Group {
                 arrival: first,

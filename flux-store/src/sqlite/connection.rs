@@ -1,5 +1,6 @@
 //! Connections and their settings, each read back where it matters.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -28,7 +29,18 @@ pub(super) struct Lane {
     pub(super) fence: Arc<TransactionFence>,
     /// Whether others are waited for when they are in the way.
     patient: Arc<AtomicBool>,
+    /// How many pages the write-ahead log may grow to before it is copied into the file.
+    log_pages: Cell<u32>,
 }
+
+/// For groups, which write many pages at once: fewer, larger copies.
+const LARGE_LOG: u32 = 4000;
+
+/// For commits one by one: the log is soon reused. Growing it costs each commit as much again as flushing it.
+const SMALL_LOG: u32 = 1000;
+
+/// A group of this size writes many pages.
+const LARGE_GROUP: usize = 16;
 
 /// Notices when a user's statements try to end the transaction they run in.
 ///
@@ -71,7 +83,23 @@ impl Lane {
             connection,
             fence,
             patient,
+            log_pages: Cell::new(LARGE_LOG),
         })
+    }
+
+    /// Sets the pace at which the log is copied into the file to what is being written.
+    pub(super) fn expect_group(&self, members: usize) {
+        let pages = if members < LARGE_GROUP {
+            SMALL_LOG
+        } else {
+            LARGE_LOG
+        };
+        if self.log_pages.replace(pages) != pages {
+            // Only speed depends on it.
+            let _ = self
+                .connection
+                .pragma_update(None, "wal_autocheckpoint", pages);
+        }
     }
 
     /// Begins to write, unless somebody else is writing or it fails for another reason.
@@ -97,7 +125,7 @@ impl Lane {
             "PRAGMA synchronous = {level};
              PRAGMA fullfsync = 1;
              PRAGMA checkpoint_fullfsync = 1;
-             PRAGMA wal_autocheckpoint = 4000;
+             PRAGMA wal_autocheckpoint = {LARGE_LOG};
              PRAGMA journal_size_limit = -1;
              PRAGMA cache_size = -65536;
              PRAGMA temp_store = MEMORY;",

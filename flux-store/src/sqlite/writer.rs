@@ -275,6 +275,7 @@ impl Shared {
                 Err(error) => return group::fail(members, &error),
             }
         }
+        idle.lane.expect_group(members.len());
         group::settle(&idle.lane, members, start, &self.blame)
     }
 

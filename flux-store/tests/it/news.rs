@@ -5,6 +5,8 @@ use std::time::{Duration, Instant};
 use flux_core::id::Epoch;
 use flux_core::store::contract::given::{create, extend};
 
+use tokio::time::timeout;
+
 use super::child::Other;
 use super::given::{folder, open, runtime};
 
@@ -29,7 +31,7 @@ fn a_post_by_another_process_is_noticed() {
             let began = Instant::now();
             // It may be news that the other has opened the file.
             loop {
-                news.await;
+                timeout(SOON, news).await.expect("news arrive");
                 news = store.changed();
                 if store.inbox(key).await.unwrap().len() > known {
                     break;
@@ -71,7 +73,7 @@ fn a_post_by_another_store_is_noticed_while_we_write() {
             .unwrap();
         let began = Instant::now();
         loop {
-            news.await;
+            timeout(SOON, news).await.expect("news arrive");
             news = store.changed();
             if !store.inbox(key).await.unwrap().is_empty() {
                 break;
@@ -99,10 +101,6 @@ fn our_own_commits_are_no_news() {
         let both = async {
             tokio::select! { () = news => (), () = commits => () }
         };
-        assert!(
-            tokio::time::timeout(Duration::from_millis(400), both)
-                .await
-                .is_err()
-        );
+        assert!(timeout(Duration::from_millis(400), both).await.is_err());
     });
 }

@@ -155,7 +155,7 @@ pub async fn nobody_is_home(store: Arc<dyn Store>) {
         match store.post(&ExecutionId::from(id), signal("x", "1")).await {
             Ok(()) => assert!(!status.is_finished()),
             Err(PostError::Finished(found)) => {
-                assert_eq!((found, true), (status, status.is_finished()))
+                assert_eq!((found, true), (status, status.is_finished()));
             }
             Err(other) => panic!("{status}: {other}"),
         }

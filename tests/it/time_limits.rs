@@ -1,0 +1,201 @@
+//! Limits of time: of a workflow's active time, of its whole life, of a task's attempts.
+
+use std::time::Duration;
+
+use flux::time::{days, hours, secs};
+use flux::{EventKind, ExecutionContext, FailureKind, TaskError, TaskErrorKind, task, workflow};
+
+use crate::support::{Shelf, begin, count, ran, settle};
+
+/// Notes when it is dropped before its end.
+struct Trace<'a>(&'a std::sync::atomic::AtomicUsize);
+
+impl Drop for Trace<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+    }
+}
+
+static DROPPED: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+
+#[task]
+async fn toil(millis: u64) -> u64 {
+    begin();
+    let trace = Trace(&DROPPED);
+    tokio::time::sleep(Duration::from_millis(millis)).await;
+    std::mem::forget(trace);
+    millis
+}
+
+#[task]
+async fn rest() {
+    begin();
+}
+
+#[workflow(timeout = "1s")]
+async fn toil_too_long(ctx: ExecutionContext<u64>) -> Result<(), TaskError> {
+    toil(*ctx.input()).await?;
+    rest().await
+}
+
+#[workflow(timeout = "1s")]
+async fn toil_in_parallel(_ctx: ExecutionContext) -> Result<(), TaskError> {
+    let (one, two) = tokio::join!(toil(2000), toil(3000));
+    one?;
+    two?;
+    rest().await
+}
+
+#[workflow(timeout = "1s")]
+async fn toil_with_breaks(_ctx: ExecutionContext) -> Result<u64, TaskError> {
+    let one = toil(400).await?;
+    flux::sleep(hours(5)).await;
+    let two = toil(400).await?;
+    let _ = flux::timeout(hours(3), flux::signal::<u32>("never")).await;
+    Ok(one + two)
+}
+
+/// AT-14.
+#[tokio::test(start_paused = true)]
+async fn a_workflow_that_is_active_too_long_fails_and_drops_its_bodies() {
+    for shelf in [Shelf::memory(), Shelf::memory().always_replay()] {
+        let engine = shelf.engine().await;
+        let run = toil_too_long.on(&engine).run(2000).await.unwrap();
+        let failure = run.failure().unwrap();
+        assert!(failure.has_timed_out(), "{failure:?}");
+        assert_eq!(failure.kind(), FailureKind::Timeout { limit: secs(1) });
+        assert!(failure.message().contains("timeout of 1s"), "{failure}");
+        assert!(
+            run.duration() >= secs(1) && run.duration() < Duration::from_millis(1100),
+            "{:?}",
+            run.duration()
+        );
+        settle().await;
+        assert!(DROPPED.load(std::sync::atomic::Ordering::SeqCst) >= 1);
+        assert_eq!(ran(run.execution_id(), "rest"), 0);
+        // A resume starts the clock again.
+        let again = toil_too_long
+            .on(&engine)
+            .resume(run.execution_id())
+            .await
+            .unwrap();
+        assert!(again.failure().unwrap().has_timed_out());
+        assert_eq!(ran(run.execution_id(), "toil"), 2);
+
+        let run = toil_in_parallel.on(&engine).run(()).await.unwrap();
+        assert!(run.failure().unwrap().has_timed_out());
+        assert_eq!(
+            (
+                ran(run.execution_id(), "toil"),
+                ran(run.execution_id(), "rest")
+            ),
+            (2, 0)
+        );
+        let run = toil_too_long.on(&engine).run(900).await.unwrap();
+        assert!(run.has_succeeded(), "{run}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn waiting_is_not_active_time() {
+    for shelf in [Shelf::memory(), Shelf::memory().always_replay()] {
+        let run = toil_with_breaks
+            .on(&shelf.engine().await)
+            .run(())
+            .await
+            .unwrap();
+        assert_eq!(run.output(), Some(&800), "{run}");
+        assert!(run.duration() > hours(8));
+    }
+}
+
+#[workflow(deadline = "7d")]
+async fn wait_too_long(_ctx: ExecutionContext) -> Result<(), TaskError> {
+    rest().await?;
+    flux::sleep(days(30)).await;
+    rest().await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_is_wall_clock_time() {
+    let engine = Shelf::memory().engine().await;
+    let run = wait_too_long.on(&engine).run(()).await.unwrap();
+    let failure = run.failure().unwrap();
+    assert_eq!(failure.kind(), FailureKind::Deadline { limit: days(7) });
+    assert!(failure.has_timed_out());
+    assert!(run.duration() >= days(7) && run.duration() < days(8));
+    assert_eq!(ran(run.execution_id(), "rest"), 1);
+}
+
+#[task(timeout = "100ms", max_attempts = 2, backoff = "fixed(50ms)")]
+async fn answer_late(millis: u64) -> usize {
+    let nth = begin();
+    tokio::time::sleep(Duration::from_millis(if nth == 1 {
+        millis
+    } else {
+        millis / 4
+    }))
+    .await;
+    nth
+}
+
+#[workflow]
+async fn ask_late(ctx: ExecutionContext<u64>) -> Result<usize, TaskError> {
+    answer_late(*ctx.input()).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_timeout_limits_each_attempt_of_a_task() {
+    let engine = Shelf::memory().engine().await;
+    let run = ask_late.on(&engine).run(200).await.unwrap();
+    assert_eq!(run.output(), Some(&2));
+    let run = ask_late.on(&engine).run(1000).await.unwrap();
+    let failure = run.failure().unwrap();
+    assert_eq!(failure.escaped()[0].kind, TaskErrorKind::TimedOut);
+    assert!(
+        failure.message().contains("timed out after 2 attempts"),
+        "{failure}"
+    );
+    assert!(failure.message().contains("timeout of 100ms"), "{failure}");
+}
+
+#[task(max_attempts = "unlimited", backoff = "fixed(100ms)", deadline = "1s")]
+async fn fail_for_ever() -> Result<(), String> {
+    begin();
+    Err("not yet".into())
+}
+
+#[task(deadline = "1s", max_attempts = 5)]
+async fn hang_for_ever() {
+    begin();
+    std::future::pending::<()>().await;
+}
+
+#[workflow]
+async fn meet_deadlines(_ctx: ExecutionContext) -> (String, String) {
+    let failing = fail_for_ever().await.unwrap_err();
+    let hanging = hang_for_ever().await.unwrap_err();
+    assert_eq!(hanging.kind(), TaskErrorKind::TimedOut);
+    (failing.to_string(), hanging.to_string())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_limits_all_attempts_of_a_task_together() {
+    let engine = Shelf::memory().engine().await;
+    let run = meet_deadlines.on(&engine).run(()).await.unwrap();
+    let (failing, hanging) = run.output().unwrap_or_else(|| panic!("{run}"));
+    assert!(failing.contains("not yet"), "{failing}");
+    assert!(hanging.contains("deadline"), "{hanging}");
+    let attempts = ran(run.execution_id(), "fail_for_ever");
+    assert!((7..=10).contains(&attempts), "{attempts}");
+    assert_eq!(ran(run.execution_id(), "hang_for_ever"), 1);
+    assert!(
+        run.duration() <= Duration::from_millis(2100),
+        "{:?}",
+        run.duration()
+    );
+    assert_eq!(
+        count(&engine, run.execution_id(), EventKind::TaskFailed).await,
+        2
+    );
+}
