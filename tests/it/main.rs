@@ -1,16 +1,27 @@
 //! What a user sees, a module per feature.
 
 mod approval;
+mod attempts;
 mod children;
+mod commits;
 mod concurrency;
 mod divergence;
+mod evolution;
 mod fallbacks;
 mod fan_out;
 mod first_steps;
+mod foreign;
 mod greeting;
+mod identity;
+mod limits;
 mod orders;
 mod pauses;
+mod plain_calls;
 mod resume_failed;
+mod signals;
 mod support;
 mod time_limits;
+mod values;
+mod versions;
+mod views;
 mod workflow_attempts;

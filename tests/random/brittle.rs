@@ -1,4 +1,5 @@
-//! A store that can be crashed before or after any write: from then on nothing that was under way comes back.
+//! A store that can be crashed before or after any write: the process dies with it, or from then on nothing that was
+//! under way comes back.
 
 use std::collections::BTreeMap;
 use std::future::pending;
@@ -24,11 +25,30 @@ pub(crate) struct Crash {
     pub(crate) after: bool,
 }
 
+/// How a store may fail a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// It was not written, and the store says so.
+    Failed,
+    /// It was written, and the store does not know.
+    UnknownWritten,
+    /// It was not written, and the store does not know.
+    UnknownLost,
+    /// It was written, the store does not know, and cannot be asked right after.
+    UnknownBlind,
+}
+
 /// The life of a store between two crashes.
 pub(crate) struct Brittle {
     inner: Arc<dyn Store>,
     world: Arc<World>,
     crash: Option<Crash>,
+    /// Takes the process with it.
+    is_real: bool,
+    /// The commits that fail, by number.
+    faults: BTreeMap<u32, Fault>,
+    commits: AtomicU32,
+    is_blind: AtomicBool,
     writes: AtomicU32,
     is_dead: AtomicBool,
     died: Notify,
@@ -39,26 +59,65 @@ pub(crate) struct Brittle {
 }
 
 impl Brittle {
+    /// One whose crash is pretended.
     pub(crate) fn new(
         inner: &Arc<dyn Store>,
         world: &Arc<World>,
         crash: Option<Crash>,
     ) -> Arc<Self> {
+        Arc::new(Self::with(inner, world, crash, false))
+    }
+
+    /// One whose crash is the death of this process.
+    pub(crate) fn real(
+        inner: &Arc<dyn Store>,
+        world: &Arc<World>,
+        crash: Option<Crash>,
+    ) -> Arc<Self> {
+        Arc::new(Self::with(inner, world, crash, true))
+    }
+
+    /// One that never crashes, and fails some commits.
+    pub(crate) fn faulty(
+        inner: &Arc<dyn Store>,
+        world: &Arc<World>,
+        faults: BTreeMap<u32, Fault>,
+    ) -> Arc<Self> {
         Arc::new(Self {
+            faults,
+            ..Self::with(inner, world, None, false)
+        })
+    }
+
+    fn with(
+        inner: &Arc<dyn Store>,
+        world: &Arc<World>,
+        crash: Option<Crash>,
+        is_real: bool,
+    ) -> Self {
+        Self {
             inner: Arc::clone(inner),
             world: Arc::clone(world),
             crash,
+            is_real,
+            faults: BTreeMap::new(),
+            commits: AtomicU32::new(0),
+            is_blind: AtomicBool::new(false),
             writes: AtomicU32::new(0),
             is_dead: AtomicBool::new(false),
             died: Notify::new(),
             guards: Mutex::default(),
             ids: Mutex::default(),
             committed: Mutex::default(),
-        })
+        }
     }
 
     pub(crate) fn writes(&self) -> u32 {
         self.writes.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn commits(&self) -> u32 {
+        self.commits.load(Ordering::Relaxed)
     }
 
     pub(crate) fn committed(&self) -> BTreeMap<String, usize> {
@@ -75,6 +134,9 @@ impl Brittle {
     /// The process is gone: its owners are dead, and whatever still runs hangs at its next word to the store.
     pub(crate) fn kill(&self) {
         self.is_dead.store(true, Ordering::Release);
+        if self.is_real {
+            die();
+        }
         self.guards.lock().unwrap().clear();
         self.died.notify_waiters();
     }
@@ -114,13 +176,39 @@ impl Brittle {
             .expect("a known execution")
             .to_string();
         let seen = self.world.seen_by(&id);
+        let number = self.commits.fetch_add(1, Ordering::Relaxed) + 1;
+        let fault = self.faults.get(&number);
+        match fault {
+            Some(Fault::Failed) => return Err(CommitError::Failed(broken("commit"))),
+            Some(Fault::UnknownLost) => return Err(CommitError::Unknown(broken("commit"))),
+            _ => {}
+        }
         let committed = self.inner.commit(commit).await?;
-        self.ids
-            .lock()
-            .unwrap()
-            .insert(committed.key.0, id.as_str().into());
+        self.ids.lock().unwrap().insert(committed.key.0, id.as_str().into());
         self.committed.lock().unwrap().insert(id, seen);
+        if let Some(fault) = fault {
+            self.is_blind.store(*fault == Fault::UnknownBlind, Ordering::Relaxed);
+            return Err(CommitError::Unknown(broken("commit")));
+        }
         Ok(committed)
+    }
+}
+
+fn broken(action: &str) -> StoreError {
+    StoreError {
+        store: "brittle".to_owned(),
+        action: action.to_owned(),
+        reason: "it was told to fail".to_owned(),
+        source: None,
+    }
+}
+
+/// Kills this process as `kill -9` does.
+pub(crate) fn die() -> ! {
+    let me = std::process::id().to_string();
+    let _ = std::process::Command::new("kill").args(["-9", &me]).status();
+    loop {
+        std::thread::park();
     }
 }
 
@@ -168,6 +256,9 @@ impl Store for Brittle {
         &'a self,
         id: &'a ExecutionId,
     ) -> BoxFuture<'a, Result<Option<ExecutionRecord>, StoreError>> {
+        if self.is_blind.swap(false, Ordering::Relaxed) {
+            return async { Err(broken("read an execution")) }.boxed();
+        }
         pass!(self, self.inner.execution(id))
     }
 

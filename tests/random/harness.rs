@@ -8,10 +8,11 @@ use flux::clock::{Clock, Timestamp};
 use flux::store::{MemoryStore, Store};
 use flux::{Engine, Error, Event, Execution, Status};
 use futures::future::BoxFuture;
+use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngSeed, TestCaseError, TestError, TestRunner};
 use tokio::time::Instant;
 
-use super::brittle::{Brittle, Crash};
+use super::brittle::{Brittle, Crash, Fault};
 use super::history;
 use super::interpret::{Input, interpret, interpret_as_anyhow, interpret_as_text, value_of};
 use super::program::{Grammar, Node};
@@ -67,7 +68,15 @@ impl Ground {
 
     /// A new process.
     pub(crate) async fn live(&self, always_replay: bool, crash: Option<Crash>) -> Life {
-        let brittle = Brittle::new(&self.store, &self.world, crash);
+        self.live_on(Brittle::new(&self.store, &self.world, crash), always_replay).await
+    }
+
+    /// A new process whose store fails some commits.
+    pub(crate) async fn live_with(&self, faults: BTreeMap<u32, Fault>) -> Life {
+        self.live_on(Brittle::faulty(&self.store, &self.world, faults), false).await
+    }
+
+    async fn live_on(&self, brittle: Arc<Brittle>, always_replay: bool) -> Life {
         let engine = Engine::builder()
             .shared_store(brittle.clone())
             .state(Arc::clone(&self.world))
@@ -124,7 +133,7 @@ impl Life {
                     .await
             }
         };
-        loop {
+        for _ in 0..200 {
             let run = match ran {
                 Ok(run) => run,
                 // A timer came first, and took the pause point away.
@@ -143,6 +152,7 @@ impl Life {
                 None => self.resume(style, None).await,
             };
         }
+        panic!("it is resumed again and again, and gets nowhere: {ran:?}")
     }
 
     /// Resumes, answering a pause point if one is given.
@@ -182,6 +192,20 @@ impl Life {
         }
         Ok(())
     }
+}
+
+/// Runs until the process is to die, if it does: then what ran is dropped, and nothing is given.
+pub(crate) async fn crash_of<T>(life: &Life, run: impl Future<Output = T>) -> Option<T> {
+    let ran = {
+        let died = life.brittle.crashed();
+        futures::pin_mut!(run, died);
+        match futures::future::select(run, died).await {
+            futures::future::Either::Left((ran, _)) => Some(ran),
+            futures::future::Either::Right(_) => None,
+        }
+    };
+    life.brittle.kill();
+    ran
 }
 
 /// Runs `future` in virtual time, with the engine's dice loaded.
@@ -229,13 +253,7 @@ pub(crate) fn for_programs(
         test(seed.parse().expect("a seed"), &node).unwrap_or_else(|error| panic!("{error}"));
         return;
     }
-    let seed = std::env::var("FLUX_SEED")
-        .ok()
-        .and_then(|seed| seed.parse().ok());
-    let seed = seed.unwrap_or_else(|| fastrand::Rng::new().u64(..));
-    let until = std::time::Instant::now() + soak();
-    for round in 0.. {
-        let seed = seed.wrapping_add(round);
+    for seed in seeds() {
         let config = Config {
             cases,
             rng_seed: RngSeed::Fixed(seed),
@@ -262,18 +280,31 @@ pub(crate) fn for_programs(
             }
             Err(error) => panic!("{name}: FLUX_SEED={seed}: {error}"),
         }
-        if std::time::Instant::now() >= until {
-            return;
-        }
     }
 }
 
-/// How long the long form goes on: `FLUX_SOAK` minutes.
-fn soak() -> Duration {
-    let minutes = std::env::var("FLUX_SOAK")
-        .ok()
-        .and_then(|minutes| minutes.parse().ok());
-    Duration::from_secs(60 * minutes.unwrap_or(0))
+/// The seeds to try: one, that of `FLUX_SEED` if it is given, or for `FLUX_SOAK` minutes one after another.
+pub(crate) fn seeds() -> impl Iterator<Item = u64> {
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    let first = number("FLUX_SEED").unwrap_or_else(|| fastrand::Rng::new().u64(..));
+    let soak = Duration::from_secs(60 * number("FLUX_SOAK").unwrap_or(0));
+    let until = std::time::Instant::now() + soak;
+    let others = (1..).map(move |round| first.wrapping_add(round));
+    let others = others.take_while(move |_| std::time::Instant::now() < until);
+    std::iter::once(first).chain(others)
+}
+
+/// Some programs, the same for the same seed.
+pub(crate) fn some_programs(grammar: Grammar, seed: u64, count: usize) -> Vec<Node> {
+    let config = Config {
+        rng_seed: RngSeed::Fixed(seed),
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let mut runner = TestRunner::new(config);
+    let programs = grammar.programs();
+    let some = (0..count).map(|_| programs.new_tree(&mut runner).expect("a program").current());
+    some.collect()
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
@@ -283,7 +314,7 @@ fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
 }
 
 /// Panics that programs plan are no news.
-fn quiet_planned_panics() {
+pub(crate) fn quiet_planned_panics() {
     static ONCE: std::sync::Once = std::sync::Once::new();
     ONCE.call_once(|| {
         let hook = std::panic::take_hook();

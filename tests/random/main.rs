@@ -5,6 +5,8 @@
 
 mod agree;
 mod brittle;
+mod faults;
+mod fixed;
 mod harness;
 mod history;
 mod interpret;

@@ -91,14 +91,15 @@ impl Node {
         own && self.parts().iter().all(|part| part.is_predictable())
     }
 
-    /// Whether `is` holds for any part of it.
-    pub(crate) fn any(&self, is: &dyn Fn(&Node) -> bool) -> bool {
-        is(self) || self.parts().iter().any(|part| part.any(is))
-    }
-
     /// How many parts it has, itself included.
     pub(crate) fn size(&self) -> usize {
-        1 + self.parts().iter().map(|part| part.size()).sum::<usize>()
+        self.count(&|_| true)
+    }
+
+    /// For how many of its parts `is` holds.
+    pub(crate) fn count(&self, is: &dyn Fn(&Node) -> bool) -> usize {
+        let below: usize = self.parts().iter().map(|part| part.count(is)).sum();
+        usize::from(is(self)) + below
     }
 
     fn parts(&self) -> Vec<&Node> {

@@ -9,6 +9,8 @@ use std::time::UNIX_EPOCH;
 
 use flux::Engine;
 
+use super::brittle::die;
+
 /// One place where a value was seen, and which value.
 pub(crate) type Seen = (String, String);
 
@@ -18,11 +20,21 @@ pub(crate) struct World {
     seen: Mutex<BTreeMap<String, Vec<Seen>>>,
     begun: Mutex<BTreeMap<String, u32>>,
     ended: Mutex<BTreeMap<String, u32>>,
+    begun_at: Mutex<BTreeMap<String, u32>>,
     numbers: AtomicU64,
     fixed: AtomicBool,
     engine: Mutex<Option<Engine>>,
     /// Where bodies leave their traces when their process may die.
     file: Option<PathBuf>,
+    death: Option<Death>,
+}
+
+/// The attempt of a body that takes its process with it, as `place#attempt`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Death {
+    pub(crate) in_body: String,
+    /// Whether it has had its effect by then.
+    pub(crate) after: bool,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -31,9 +43,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl World {
     /// A world whose traces outlive the process.
-    pub(crate) fn on_file(path: PathBuf) -> Self {
+    pub(crate) fn on_file(path: PathBuf, death: Option<Death>) -> Self {
         Self {
             file: Some(path),
+            death,
             ..Self::default()
         }
     }
@@ -59,25 +72,37 @@ impl World {
 
     /// A body has begun; which attempt of its call that is.
     pub(crate) fn begin(&self, place: &str) -> u32 {
-        self.trace("begin", place);
+        let attempt = flux::task_context().map_or(1, |body| body.attempt());
+        self.die_in(place, attempt, false);
+        self.trace("begin", place, attempt);
         count(&self.begun, &flux::idempotency_key());
-        flux::task_context().map_or(1, |body| body.attempt())
+        count(&self.begun_at, place);
+        attempt
     }
 
     /// A body has done its work.
     pub(crate) fn end(&self, place: &str) {
-        self.trace("end", place);
+        let attempt = flux::task_context().map_or(1, |body| body.attempt());
+        self.trace("end", place, attempt);
         count(&self.ended, &flux::idempotency_key());
+        self.die_in(place, attempt, true);
     }
 
-    fn trace(&self, what: &str, place: &str) {
+    fn die_in(&self, place: &str, attempt: u32, after: bool) {
+        let in_body = format!("{place}#{attempt}");
+        if self.death == Some(Death { in_body, after }) {
+            die();
+        }
+    }
+
+    fn trace(&self, what: &str, place: &str, attempt: u32) {
         let Some(path) = &self.file else { return };
         let mut file = std::fs::OpenOptions::new()
             .append(true)
             .create(true)
             .open(path)
             .unwrap();
-        let line = format!("{what} {} {place}\n", flux::idempotency_key());
+        let line = format!("{what} {} {place}#{attempt}\n", flux::idempotency_key());
         file.write_all(line.as_bytes()).unwrap();
     }
 
@@ -115,6 +140,11 @@ impl World {
     /// How often the body of each call was done, by its idempotency key.
     pub(crate) fn ended(&self) -> BTreeMap<String, u32> {
         lock(&self.ended).clone()
+    }
+
+    /// How often a body has begun at each place, whatever call it was for.
+    pub(crate) fn begun_at(&self) -> BTreeMap<String, u32> {
+        lock(&self.begun_at).clone()
     }
 }
 

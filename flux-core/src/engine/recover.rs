@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::driver::{Begin, Intent};
 use super::{Engine, Inner};
 use crate::error::Error;
-use crate::execution::Execution;
+use crate::execution::{Execution, Status};
 use crate::id::ExecutionId;
-use crate::store::{ClaimError, ExecutionRecord};
+use crate::store::{ClaimError, ExecutionRecord, MessageId, MessageKind};
 
 /// At most this many executions are taken up at once.
 const AT_ONCE: usize = 256;
@@ -35,13 +35,15 @@ impl Engine {
         super::refuse_inside_workflow("engine.recover()", "call it from outside")?;
         let mut recovered = Recovered::default();
         let mut seen = std::collections::BTreeSet::new();
+        let mut told = std::collections::BTreeSet::new();
         loop {
             let orphans = self.inner.store.orphans(AT_ONCE + seen.len()).await?;
-            let fresh: Vec<_> = orphans
+            let mut fresh: Vec<_> = orphans
                 .into_iter()
                 .filter(|record| seen.insert(record.id.clone()))
                 .filter(|record| !self.inner.is_active(&record.id))
                 .collect();
+            fresh.extend(self.paused_with_news(&mut told).await?);
             if fresh.is_empty() {
                 return Ok(recovered);
             }
@@ -54,6 +56,34 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Paused executions that need no answer to go on: a child of theirs has ended, or they are to be cancelled,
+    /// and the process that would have seen to it died.
+    async fn paused_with_news(
+        &self,
+        told: &mut std::collections::BTreeSet<(ExecutionId, MessageId)>,
+    ) -> Result<Vec<ExecutionRecord>, Error> {
+        let mut found = Vec::new();
+        for (id, newest) in self.inner.store.inboxes().await? {
+            if self.inner.is_active(&id) || !told.insert((id.clone(), newest)) {
+                continue;
+            }
+            let Some(record) = self.inner.store.execution(&id).await? else {
+                continue;
+            };
+            if record.status == Status::Paused && self.has_news(&record).await? {
+                found.push(record);
+            }
+        }
+        Ok(found)
+    }
+
+    async fn has_news(&self, record: &ExecutionRecord) -> Result<bool, Error> {
+        let inbox = self.inner.store.inbox(record.key).await?;
+        Ok(inbox
+            .iter()
+            .any(|message| matches!(message.kind, MessageKind::Cancel | MessageKind::ChildEnded)))
     }
 
     async fn recover_one(
@@ -96,14 +126,14 @@ impl Engine {
             return Ok(false);
         };
         let parent = self.inner.store.execution(parent).await?;
-        let lives = parent.is_some_and(|parent| parent.status == crate::execution::Status::Running);
+        let lives = parent.is_some_and(|parent| parent.status == Status::Running);
         if !lives {
             return Ok(false);
         }
         let inbox = self.inner.store.inbox(record.key).await?;
         Ok(!inbox
             .iter()
-            .any(|message| message.kind == crate::store::MessageKind::Cancel))
+            .any(|message| message.kind == MessageKind::Cancel))
     }
 }
 
@@ -118,7 +148,7 @@ pub(super) async fn recover_cancelled(engine: &Arc<Inner>, id: &ExecutionId) -> 
     let inbox = engine.store.inbox(record.key).await?;
     if !inbox
         .iter()
-        .any(|message| message.kind == crate::store::MessageKind::Cancel)
+        .any(|message| message.kind == MessageKind::Cancel)
     {
         return Ok(());
     }

@@ -16,9 +16,6 @@ use super::{execution, history, inbox, published};
 /// A user's statements hold up everybody else; longer than this is worth a warning.
 const SLOW: Duration = Duration::from_secs(1);
 
-/// More events than this take noticeably longer than a step does.
-const MANY: usize = 64;
-
 /// What a commit does, in errors.
 pub(super) const APPEND: &str = "append events";
 
@@ -121,10 +118,6 @@ impl Member for CommitMember {
             },
         };
         Ok(())
-    }
-
-    fn is_brief(&self) -> bool {
-        self.commit.transaction.is_none() && self.commit.events.len() <= MANY
     }
 
     fn is_written(&self, connection: &Connection) -> rusqlite::Result<Option<bool>> {

@@ -10,7 +10,6 @@ use std::time::Duration;
 use flux_core::store::Durability;
 use rusqlite::{Connection, OpenFlags};
 
-use super::group;
 
 /// How long others may be in the way before a write fails.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -27,8 +26,6 @@ fn synchronous(durability: Durability) -> i64 {
 pub(super) struct Lane {
     pub(super) connection: Connection,
     pub(super) fence: Arc<TransactionFence>,
-    /// Whether others are waited for when they are in the way.
-    patient: Arc<AtomicBool>,
     /// How many pages the write-ahead log may grow to before it is copied into the file.
     log_pages: Cell<u32>,
 }
@@ -77,12 +74,10 @@ impl Lane {
         connection.commit_hook(Some(move || guard.up.load(Ordering::Relaxed)))?;
         let guard = Arc::clone(&fence);
         connection.rollback_hook(Some(move || guard.broken.store(true, Ordering::Relaxed)))?;
-        let patient = Arc::new(AtomicBool::new(true));
-        connection.busy_handler(Some(wait_while(Arc::clone(&patient))))?;
+        connection.busy_handler(Some(wait_for_others()))?;
         Ok(Self {
             connection,
             fence,
-            patient,
             log_pages: Cell::new(LARGE_LOG),
         })
     }
@@ -100,14 +95,6 @@ impl Lane {
                 .connection
                 .pragma_update(None, "wal_autocheckpoint", pages);
         }
-    }
-
-    /// Begins to write, unless somebody else is writing or it fails for another reason.
-    pub(super) fn begin_at_once(&self) -> bool {
-        self.patient.store(false, Ordering::Relaxed);
-        let begun = group::run(&self.connection, group::BEGIN).is_ok();
-        self.patient.store(true, Ordering::Relaxed);
-        begun
     }
 
     /// Sets the write-ahead log and the durability; `Err` says what did not stick.
@@ -158,15 +145,15 @@ pub(super) fn open(file: &Path, flags: OpenFlags) -> rusqlite::Result<Connection
     let mut connection =
         Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     connection.set_prepared_statement_cache_capacity(64);
-    connection.busy_handler(Some(wait_while(Arc::new(AtomicBool::new(true)))))?;
+    connection.busy_handler(Some(wait_for_others()))?;
     Ok(connection)
 }
 
-/// Waits for others as long as `patient` says.
+/// Waits while others write.
 ///
 /// SQLite's own handler sleeps up to 100 ms at a time, by which one of two busy writers starves.
 /// Short sleeps leave both their turn.
-fn wait_while(patient: Arc<AtomicBool>) -> impl FnMut(i32) -> bool + Send + 'static {
+fn wait_for_others() -> impl FnMut(i32) -> bool + Send + 'static {
     const FIRST: Duration = Duration::from_micros(60);
     const LONGEST: Duration = Duration::from_millis(2);
     let mut waited = Duration::ZERO;
@@ -174,7 +161,7 @@ fn wait_while(patient: Arc<AtomicBool>) -> impl FnMut(i32) -> bool + Send + 'sta
         if tries == 0 {
             waited = Duration::ZERO;
         }
-        if waited >= PATIENCE || !patient.load(Ordering::Relaxed) {
+        if waited >= PATIENCE {
             return false;
         }
         let step = (FIRST * (1 + u32::try_from(tries).unwrap_or(0)).min(64)).min(LONGEST);

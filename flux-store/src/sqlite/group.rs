@@ -29,11 +29,6 @@ pub(super) trait Member: Send {
         Ok(None)
     }
 
-    /// Whether it is sure to take no longer than SQLite needs for a few rows.
-    fn is_brief(&self) -> bool {
-        true
-    }
-
     /// Tells whoever waits.
     fn answer(self: Box<Self>, outcome: Outcome);
 }
@@ -76,15 +71,6 @@ struct Seat {
     outcome: Option<Outcome>,
 }
 
-/// Where a group begins.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Start {
-    /// With its transaction.
-    Begin,
-    /// In a transaction that has just begun.
-    Begun,
-}
-
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Care {
     /// Nothing is expected to fail.
@@ -107,18 +93,13 @@ const ACTION: &str = "write";
 pub(super) const BEGIN: &str = "BEGIN IMMEDIATE";
 
 /// Takes a group through one transaction.
-pub(super) fn settle(
-    lane: &Lane,
-    members: Vec<Box<dyn Member>>,
-    start: Start,
-    blame: &Blame,
-) -> Settled {
+pub(super) fn settle(lane: &Lane, members: Vec<Box<dyn Member>>, blame: &Blame) -> Settled {
     let mut seats = seats(members);
-    let broken = match settle_together(lane, &mut seats, start, blame) {
+    let broken = match settle_together(lane, &mut seats, blame) {
         Some(error) if is_full(&error) && seats.len() > 1 => {
             // What is too large for the disk together, or one that is, may leave room for others.
             for seat in &mut seats {
-                settle_together(lane, std::slice::from_mut(seat), Start::Begin, blame);
+                settle_together(lane, std::slice::from_mut(seat), blame);
             }
             false
         }
@@ -164,21 +145,14 @@ fn decide(seats: &mut [Seat], outcome: &Outcome) {
 }
 
 /// Decides all seats by one transaction; returns the error that failed it, if one did.
-fn settle_together(
-    lane: &Lane,
-    seats: &mut [Seat],
-    mut start: Start,
-    blame: &Blame,
-) -> Option<Arc<rusqlite::Error>> {
+fn settle_together(lane: &Lane, seats: &mut [Seat], blame: &Blame) -> Option<Arc<rusqlite::Error>> {
     let connection = &lane.connection;
     for seat in seats.iter_mut() {
         seat.outcome = None;
     }
     let mut care = Care::Plain;
     let (outcome, error) = loop {
-        let attempted = attempt(lane, seats, start, care, blame);
-        start = Start::Begin;
-        match attempted {
+        match attempt(lane, seats, care, blame) {
             Attempt::Committed => break (Outcome::Done, None),
             Attempt::Again(next) => care = next,
             Attempt::Failed(error) => {
@@ -197,11 +171,9 @@ fn settle_together(
     error
 }
 
-fn attempt(lane: &Lane, seats: &mut [Seat], start: Start, care: Care, blame: &Blame) -> Attempt {
+fn attempt(lane: &Lane, seats: &mut [Seat], care: Care, blame: &Blame) -> Attempt {
     let connection = &lane.connection;
-    if start == Start::Begin
-        && let Err(error) = begin(connection)
-    {
+    if let Err(error) = begin(connection) {
         return Attempt::Failed(error.into());
     }
     for seat in seats.iter_mut().filter(|seat| seat.outcome.is_none()) {

@@ -5,8 +5,8 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 /// A thread that may be blocked.
 #[derive(Clone, Copy)]
 pub(super) enum Place {
-    /// It runs tasks, as one of this many workers.
-    Worker { of: usize },
+    /// It runs tasks: others must take them over first.
+    Worker,
     /// It runs one future, under `block_on`.
     Other,
 }
@@ -18,26 +18,14 @@ impl Place {
         if handle.runtime_flavor() != RuntimeFlavor::MultiThread {
             return None;
         }
-        Some(match tokio::runtime::worker_index() {
-            Some(_) => Self::Worker {
-                of: handle.metrics().num_workers(),
-            },
-            None => Self::Other,
-        })
-    }
-
-    /// Whether others go on with the tasks while this thread is blocked.
-    pub(super) fn has_spare_workers(self) -> bool {
-        match self {
-            Self::Worker { of } => of > 1,
-            Self::Other => true,
-        }
+        let is_worker = tokio::runtime::worker_index().is_some();
+        Some(if is_worker { Self::Worker } else { Self::Other })
     }
 
     /// Runs what may take long.
     pub(super) fn run<T>(self, work: impl FnOnce() -> T) -> T {
         match self {
-            Self::Worker { .. } => tokio::task::block_in_place(work),
+            Self::Worker => tokio::task::block_in_place(work),
             // `block_in_place` would do nothing here, or panic inside a `LocalSet`.
             Self::Other => work(),
         }

@@ -13,7 +13,7 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use super::Durability;
 use super::connection::Lane;
 use super::error::Blame;
-use super::group::{self, Member, Settled, Start};
+use super::group::{self, Member, Settled};
 use super::place::Place;
 
 /// The longest wait for companions.
@@ -30,8 +30,6 @@ const GATHER: Duration = Duration::from_micros(50);
 const LARGE: usize = 256;
 /// The most that share one transaction.
 const MOST: usize = 4096;
-/// Commits that take no longer than this on average may hold up a worker of a runtime.
-const BRIEF: Duration = Duration::from_micros(500);
 
 /// Takes writes, alone or together.
 pub(super) struct Writer {
@@ -42,8 +40,6 @@ struct Shared {
     queue: Mutex<Queue>,
     work: Condvar,
     queued: AtomicUsize,
-    /// What commits of one member took lately, in microseconds.
-    pace: AtomicU64,
     file: PathBuf,
     durability: Durability,
     blame: Blame,
@@ -83,7 +79,6 @@ impl Writer {
                 queue,
                 work,
                 queued,
-                pace: AtomicU64::new(0),
                 file,
                 durability,
                 blame,
@@ -95,18 +90,9 @@ impl Writer {
     /// is answered in either case, also if the caller stops waiting.
     pub(super) fn submit(&self, member: Box<dyn Member>) {
         let shared = &self.shared;
-        let Some((place, idle)) =
-            Place::here().and_then(|place| Some((place, shared.take_for_one()?)))
-        else {
-            return shared.enqueue(member);
-        };
-        if !(place.has_spare_workers() && member.is_brief() && shared.is_brief()) {
-            place.run(|| shared.serve(idle, vec![member], Start::Begin));
-        } else if !idle.broken && idle.lane.begin_at_once() {
-            shared.serve(idle, vec![member], Start::Begun);
-        } else {
-            shared.put_back(idle, 1);
-            shared.enqueue(member);
+        match Place::here().and_then(|place| Some((place, shared.take_for_one()?))) {
+            Some((place, idle)) => place.run(|| shared.serve(idle, vec![member])),
+            None => shared.enqueue(member),
         }
     }
 
@@ -200,18 +186,8 @@ impl Shared {
         while let Some((idle, expected)) = self.wait() {
             self.gather(expected);
             let members = self.drain();
-            self.serve(idle, members, Start::Begin);
+            self.serve(idle, members);
         }
-    }
-
-    fn is_brief(&self) -> bool {
-        u128::from(self.pace.load(Ordering::Relaxed)) <= BRIEF.as_micros()
-    }
-
-    fn note_pace(&self, took: Duration) {
-        let took = u64::try_from(took.as_micros()).unwrap_or(u64::MAX / 4);
-        let before = self.pace.load(Ordering::Relaxed);
-        self.pace.store((3 * before + took) / 4, Ordering::Relaxed);
     }
 
     /// Waits for a member and the connection; `None` when it is time to end.
@@ -253,22 +229,19 @@ impl Shared {
 
     /// Writes a group, gives the connection back and answers, in this order: who is answered finds
     /// the connection free again.
-    fn serve(&self, mut idle: Idle, members: Vec<Box<dyn Member>>, start: Start) {
-        let (served, began) = (members.len(), Instant::now());
+    fn serve(&self, mut idle: Idle, members: Vec<Box<dyn Member>>) {
+        let served = members.len();
         // A panic in here is ours, not a user's: those are caught further in. The members are then
         // dropped unanswered, which tells those who wait, and the connection is opened anew.
-        let settled = catch_unwind(AssertUnwindSafe(|| self.settle(&mut idle, members, start)));
+        let settled = catch_unwind(AssertUnwindSafe(|| self.settle(&mut idle, members)));
         idle.broken = settled.as_ref().map_or(true, |settled| settled.broken);
-        if served == 1 {
-            self.note_pace(began.elapsed());
-        }
         self.put_back(idle, served);
         if let Ok(settled) = settled {
             settled.answer();
         }
     }
 
-    fn settle(&self, idle: &mut Idle, members: Vec<Box<dyn Member>>, start: Start) -> Settled {
+    fn settle(&self, idle: &mut Idle, members: Vec<Box<dyn Member>>) -> Settled {
         if idle.broken {
             match self.reopen() {
                 Ok(lane) => idle.lane = lane,
@@ -276,7 +249,7 @@ impl Shared {
             }
         }
         idle.lane.expect_group(members.len());
-        group::settle(&idle.lane, members, start, &self.blame)
+        group::settle(&idle.lane, members, &self.blame)
     }
 
     fn reopen(&self) -> Result<Lane, flux_core::store::StoreError> {

@@ -53,7 +53,7 @@ fn the_settings_are_read_back() {
             let key = create(&store, "a", guard.id()).await;
             assert_eq!(pragma(&store, key, 2, "synchronous").await, level);
             assert_eq!(pragma(&store, key, 3, "journal_mode").await, "wal");
-            assert_eq!(pragma(&store, key, 4, "wal_autocheckpoint").await, "4000");
+            assert_eq!(pragma(&store, key, 4, "wal_autocheckpoint").await, "1000");
         });
     }
 }

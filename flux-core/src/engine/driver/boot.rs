@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use super::activation::{Activation, Arrival, NewOutcome};
 use super::attempts::Progress;
 use super::due::Due;
+use super::end::RewindPlan;
 use super::limits::ActiveTime;
 use super::{Answer, Driver, Halt, Input, Intent};
 use crate::context::request::Request;
@@ -89,9 +90,11 @@ impl Driver {
         self.attempt = record.attempt;
         self.created_at = record.created_at;
         self.record = Some(record);
-        let is_retry = matches!(intent, Intent::Retry);
-        if is_retry {
-            self.plan_retry().await?;
+        let is_retry = matches!(intent, Intent::Retry | Intent::Reopen);
+        match intent {
+            Intent::Retry => self.plan_retry().await?,
+            Intent::Reopen => self.plan_reopen().await?,
+            Intent::Recover | Intent::Answer(_) => {}
         }
         let progress = self.load().await?;
         let was_cut_off = !is_retry;
@@ -100,9 +103,25 @@ impl Driver {
         self.refresh_inbox().await?;
         self.fire_due();
         match intent {
-            Intent::Answer(answer) => self.answer(&answer).await,
-            Intent::Recover | Intent::Retry => Ok(()),
+            Intent::Answer(answer) => {
+                let answered = self.answer(&answer).await;
+                if answered.is_err() {
+                    self.correct_row().await?;
+                }
+                answered
+            }
+            Intent::Recover | Intent::Retry | Intent::Reopen => Ok(()),
         }
+    }
+
+    /// An answer that fits nothing may have been meant for what the row still says and no longer holds: the pause
+    /// of a child that has gone on since. Then the row is put right, so that the execution is seen to go on.
+    async fn correct_row(&mut self) -> Result<(), Halt> {
+        let standing = self.standing(None, &[]);
+        if self.changes(&standing).is_some() {
+            self.commit(Activation::default(), standing).await?;
+        }
+        Ok(())
     }
 
     async fn answer(&mut self, answer: &Answer) -> Result<(), Halt> {
@@ -148,8 +167,34 @@ impl Driver {
         if decided_by_itself(&failure) {
             self.tentative = Some(Box::new(snapshot));
         }
-        let budget_from = record.attempt + 1;
-        let event = self.rewind(&failure, last.seq, false, budget_from);
+        let attempt = record.attempt + 1;
+        let plan = RewindPlan::of(&failure, last.seq, attempt, attempt);
+        let event = self.rewind(plan);
+        self.opening = Some(event);
+        Ok(())
+    }
+
+    /// Plans the rewind of a cancelled execution: only its end is taken back.
+    async fn plan_reopen(&mut self) -> Result<(), Halt> {
+        let Some(record) = self.record.clone() else {
+            return Ok(());
+        };
+        let Some(last) = self.engine.store.last_event(record.key).await? else {
+            return Ok(());
+        };
+        let (_, rewind) = History::open(&self.engine.store, &record).await?;
+        self.budget_from = rewind.as_ref().map_or(1, |rewind| rewind.meta.budget_from);
+        self.rewind = rewind;
+        self.input = recorded_input(&self.engine, &record).await?;
+        self.machine.skip_to(last.seq);
+        let plan = RewindPlan {
+            to: last.seq,
+            retry: Vec::new(),
+            restart: false,
+            attempt: record.attempt,
+            budget_from: self.budget_from,
+        };
+        let event = self.rewind(plan);
         self.opening = Some(event);
         Ok(())
     }

@@ -30,7 +30,13 @@ enum ChildState {
     Running(Option<DriverGuard>),
     /// It waits for a `resume`.
     Paused(Vec<PausePoint>),
+    /// It has ended, and its outcome is about to be delivered.
+    Ended,
 }
+
+/// The name of a cancellation that a parent sends. A child that is cancelled so may be needed again: a parent
+/// that failed may be resumed.
+pub(super) const BY_PARENT: &str = "by-parent";
 
 /// What a child tells its parent when it has finished.
 #[derive(Debug, Serialize, Deserialize)]
@@ -39,6 +45,7 @@ pub(super) enum ChildOutcome {
     Completed(Payload),
     Failed(FailureData),
     Cancelled,
+    CancelledByParent,
 }
 
 impl Child {
@@ -49,7 +56,7 @@ impl Child {
     pub(super) fn pause_points(&self) -> Vec<PausePoint> {
         match &self.state {
             ChildState::Paused(points) => points.clone(),
-            ChildState::Running(_) => Vec::new(),
+            ChildState::Running(_) | ChildState::Ended => Vec::new(),
         }
     }
 }
@@ -121,6 +128,9 @@ impl Driver {
             .as_ref()
             .is_some_and(|rewind| rewind.meta.retry.contains(&call));
         let intent = match record.status {
+            // A cancellation from before its parent failed and was resumed: it has to be carried out before
+            // the child can be opened again.
+            Status::Paused if self.is_being_cancelled(&record).await? => Intent::Recover,
             Status::Paused => {
                 let points = Waiting::read(record.waiting.as_ref()).pauses;
                 let points = points
@@ -136,9 +146,10 @@ impl Driver {
                 return Ok(());
             }
             Status::Failed if is_retried => Intent::Retry,
-            Status::Cancelled if self.rewind.is_some() => Intent::Recover,
+            Status::Cancelled if self.rewind.is_some() => Intent::Reopen,
             status if status.is_finished() => {
-                // Its last word is in the inbox.
+                let snapshot = self.engine.snapshot(record).await?;
+                self.ended_children.push((call, Box::new(snapshot)));
                 let state = ChildState::Running(None);
                 self.children.insert(
                     call,
@@ -154,6 +165,17 @@ impl Driver {
             _ => Intent::Recover,
         };
         self.claim_child(call, wanted, intent).await
+    }
+
+    /// Whether a parent's cancellation lies in its inbox.
+    async fn is_being_cancelled(&mut self, record: &ExecutionRecord) -> Result<bool, Halt> {
+        if self.rewind.is_none() {
+            return Ok(false);
+        }
+        let inbox = self.engine.store.inbox(record.key).await?;
+        Ok(inbox
+            .iter()
+            .any(|message| message.kind == MessageKind::Cancel))
     }
 
     async fn claim_child(
@@ -225,7 +247,7 @@ impl Driver {
                             .collect(),
                     )
                 }
-                Ok(_) => ChildReport::Ended,
+                Ok(snapshot) => ChildReport::Ended(Box::new(snapshot.clone())),
                 Err(error) => ChildReport::Lost(error.clone()),
             };
             let _ = sender.send(Input::Child { call, report });
@@ -249,29 +271,68 @@ impl Driver {
     }
 
     pub(super) fn child_paused(&mut self, call: EventSeq, points: &[PausePoint]) {
-        if let Some(child) = self.children.get_mut(&call) {
+        if let Some(child) = self.children.get_mut(&call)
+            && !matches!(child.state, ChildState::Ended)
+        {
             child.state = ChildState::Paused(points.to_vec());
         }
     }
 
     /// A child's last word.
     pub(super) fn child_ended(&mut self, message: &Message) {
-        let found = self
-            .children
-            .iter()
-            .find(|(_, child)| child.id == *message.name);
-        let Some((call, workflow)) = found.map(|(call, child)| (*call, child.workflow)) else {
+        let found = self.children.iter().find(|(_, child)| {
+            child.id == *message.name && !matches!(child.state, ChildState::Ended)
+        });
+        let Some(call) = found.map(|(call, _)| *call) else {
             self.stale_messages.push(message.id);
             return;
         };
         match message.payload.decode::<ChildOutcome>() {
-            Ok(ChildOutcome::Completed(output)) => {
+            Ok(outcome) => self.take_child_outcome(call, outcome, Some(message.id)),
+            Err(error) => {
+                tracing::error!(execution_id = %self.id, child = %message.name, %error, "a child's last word cannot be read");
+            }
+        }
+    }
+
+    /// Children that ended without a last word: a resume that came out as before writes nothing.
+    pub(super) fn hear_ended_children(&mut self) {
+        for (call, snapshot) in std::mem::take(&mut self.ended_children) {
+            let is_open = self
+                .children
+                .get(&call)
+                .is_some_and(|child| matches!(child.state, ChildState::Running(_)));
+            if !is_open {
+                continue;
+            }
+            let outcome = match (snapshot.record.status, snapshot.output, snapshot.failure) {
+                (Status::Completed, Some(output), _) => ChildOutcome::Completed(output),
+                (Status::Failed, _, Some(failure)) => ChildOutcome::Failed(failure),
+                _ => ChildOutcome::Cancelled,
+            };
+            self.take_child_outcome(call, outcome, None);
+        }
+    }
+
+    fn take_child_outcome(
+        &mut self,
+        call: EventSeq,
+        outcome: ChildOutcome,
+        consumed: Option<crate::store::MessageId>,
+    ) {
+        let Some(child) = self.children.get_mut(&call) else {
+            return;
+        };
+        let workflow = child.workflow;
+        child.state = ChildState::Ended;
+        match outcome {
+            ChildOutcome::Completed(output) => {
                 let mut outcome = NewOutcome::new(EventKind::ChildCompleted, call);
                 outcome.payload = Some(output);
-                outcome.consumed = Some(message.id);
+                outcome.consumed = consumed;
                 self.outcome(outcome);
             }
-            Ok(ChildOutcome::Failed(failure)) => {
+            ChildOutcome::Failed(failure) => {
                 let kind = match failure.kind {
                     FailureKind::Error => TaskErrorKind::Failed,
                     FailureKind::Panicked => TaskErrorKind::Panicked,
@@ -285,24 +346,28 @@ impl Driver {
                     kind,
                     failure.attempt,
                     failure.error,
-                    Some(message.id),
+                    consumed,
                 );
             }
-            Ok(ChildOutcome::Cancelled) => {
+            ChildOutcome::Cancelled => {
                 let error = ErrorRecord::message("the child execution was cancelled");
-                self.child_failed(
-                    call,
-                    workflow,
-                    TaskErrorKind::Cancelled,
-                    1,
-                    error,
-                    Some(message.id),
-                );
+                self.child_failed(call, workflow, TaskErrorKind::Cancelled, 1, error, consumed);
             }
-            Err(error) => {
-                tracing::error!(execution_id = %self.id, child = %message.name, %error, "a child's last word cannot be read");
+            // The call still waits, so this execution has failed and been resumed since it sent the cancellation.
+            ChildOutcome::CancelledByParent => {
+                self.stale_messages.extend(consumed);
+                self.children.remove(&call);
+                self.reopened.push(call);
             }
         }
+    }
+
+    /// Opens children again that were cancelled for a failure that has been taken back.
+    pub(super) async fn reopen_children(&mut self) -> Result<(), Halt> {
+        for call in std::mem::take(&mut self.reopened) {
+            self.start_child(call).await?;
+        }
+        Ok(())
     }
 
     fn child_failed(
@@ -366,7 +431,7 @@ impl Driver {
     pub(super) fn cancel_child(&self, child: Child, activation: &mut Activation) {
         let message = NewMessage {
             kind: MessageKind::Cancel,
-            name: "cancel".into(),
+            name: BY_PARENT.into(),
             payload: Payload::null(),
             dedup: None,
             at: self.now(),

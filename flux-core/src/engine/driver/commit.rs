@@ -111,7 +111,7 @@ impl Driver {
     }
 
     /// Where the execution stands after this activation.
-    fn standing(&self, ended: Option<&Ended>, started: &[EventSeq]) -> Change {
+    pub(super) fn standing(&self, ended: Option<&Ended>, started: &[EventSeq]) -> Change {
         let (status, finished_at) = match ended {
             Some(Ended::Finished { status, .. }) => (*status, Some(self.machine.last_at())),
             None if self.rests(started) => (Status::Paused, None),
@@ -147,7 +147,7 @@ impl Driver {
     }
 
     /// The change to write, if any.
-    fn changes(&self, standing: &Change) -> Option<Change> {
+    pub(super) fn changes(&self, standing: &Change) -> Option<Change> {
         let same = self.record.as_ref().map_or(
             standing.status == Status::Running
                 && standing.wake_at.is_none()
@@ -164,7 +164,11 @@ impl Driver {
         (!same).then(|| standing.clone())
     }
 
-    async fn commit(&mut self, mut activation: Activation, standing: Change) -> Result<(), Halt> {
+    pub(super) async fn commit(
+        &mut self,
+        mut activation: Activation,
+        standing: Change,
+    ) -> Result<(), Halt> {
         self.check_length()?;
         let change = self.changes(&standing);
         activation.consumed.append(&mut self.stale_messages);

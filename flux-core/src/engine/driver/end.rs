@@ -83,8 +83,11 @@ impl Driver {
         let failed_at = event.seq;
         activation.events.push(event);
         if self.has_attempts_left(kind) {
-            let restart = self.def.options.restart;
-            let rewound = self.rewind(&failure, failed_at, restart, self.budget_from);
+            let plan = RewindPlan {
+                restart: self.def.options.restart,
+                ..RewindPlan::of(&failure, failed_at, self.attempt + 1, self.budget_from)
+            };
+            let rewound = self.rewind(plan);
             activation.events.push(rewound);
             activation.ended = Some(Ended::Again);
             return;
@@ -135,7 +138,12 @@ impl Driver {
         self.cancel_children(&mut activation);
         let event = self.event_at(EventKind::WorkflowCancelled, None);
         activation.events.push(event);
-        self.tell_parent(&mut activation, &ChildOutcome::Cancelled);
+        let outcome = if self.is_cancelled_by_parent {
+            ChildOutcome::CancelledByParent
+        } else {
+            ChildOutcome::Cancelled
+        };
+        self.tell_parent(&mut activation, &outcome);
         activation.ended = Some(Ended::Finished {
             status: Status::Cancelled,
             output: None,
@@ -160,26 +168,23 @@ impl Driver {
         activation.outbox.push((parent.clone(), message));
     }
 
-    /// Plans the next attempt: which events still count, and which calls get another try. The event is to be
-    /// committed before anything runs again.
-    pub(super) fn rewind(
-        &mut self,
-        failure: &FailureData,
-        failed_at: EventSeq,
-        restart: bool,
-        budget_from: u32,
-    ) -> Event {
-        let (to, retry) = rewind_point(failure, failed_at);
-        let kept = Rewind::kept_until(self.rewind.as_ref(), self.base, to);
-        let restart = restart || kept.is_empty();
+    /// Takes back the end of the history. The event is to be committed before anything runs again.
+    pub(super) fn rewind(&mut self, plan: RewindPlan) -> Event {
+        let kept = Rewind::kept_until(self.rewind.as_ref(), self.base, plan.to);
+        let restart = plan.restart || kept.is_empty();
         let mut event = self.event_at(EventKind::Rewound, None);
-        self.attempt += 1;
+        self.attempt = plan.attempt;
+        self.budget_from = plan.budget_from;
         let meta = RewoundMeta {
-            to: if restart { self.base.get() } else { to.get() },
+            to: if restart {
+                self.base.get()
+            } else {
+                plan.to.get()
+            },
             kept: if restart { Vec::new() } else { kept },
-            retry: if restart { Vec::new() } else { retry },
-            attempt: self.attempt,
-            budget_from,
+            retry: if restart { Vec::new() } else { plan.retry },
+            attempt: plan.attempt,
+            budget_from: plan.budget_from,
         };
         event.meta = Payload::encode(&meta).ok();
         if restart {
@@ -195,23 +200,48 @@ impl Driver {
                 meta,
             });
         }
-        self.budget_from = budget_from;
         event
     }
 }
 
-/// From which event on the history no longer counts, and the calls that get another try.
-fn rewind_point(failure: &FailureData, failed_at: EventSeq) -> (EventSeq, Vec<EventSeq>) {
-    let timed_out = matches!(
-        failure.kind,
-        FailureKind::Timeout { .. } | FailureKind::Deadline { .. }
-    );
-    match failure.escaped.iter().map(|call| call.failed).min() {
-        Some(first) => (
-            first,
-            failure.escaped.iter().map(|call| call.call).collect(),
-        ),
-        None if timed_out => (failed_at, Vec::new()),
-        None => (failure.delivery, Vec::new()),
+/// What a rewind takes back and what it gives.
+pub(super) struct RewindPlan {
+    /// The first event that no longer counts.
+    pub(super) to: EventSeq,
+    /// The calls that get another try.
+    pub(super) retry: Vec<EventSeq>,
+    /// Nothing is kept but the input.
+    pub(super) restart: bool,
+    /// The attempt of the workflow that begins.
+    pub(super) attempt: u32,
+    /// The attempt that opened its budget.
+    pub(super) budget_from: u32,
+}
+
+impl RewindPlan {
+    /// Another try of what failed: from the earliest failure that escaped; without one, from the last delivery,
+    /// or where time ran out, from there.
+    pub(super) fn of(
+        failure: &FailureData,
+        failed_at: EventSeq,
+        attempt: u32,
+        budget_from: u32,
+    ) -> Self {
+        let timed_out = matches!(
+            failure.kind,
+            FailureKind::Timeout { .. } | FailureKind::Deadline { .. }
+        );
+        let to = match failure.escaped.iter().map(|call| call.failed).min() {
+            Some(first) => first,
+            None if timed_out => failed_at,
+            None => failure.delivery,
+        };
+        Self {
+            to,
+            retry: failure.escaped.iter().map(|call| call.call).collect(),
+            restart: false,
+            attempt,
+            budget_from,
+        }
     }
 }

@@ -78,6 +78,8 @@ pub(crate) enum Intent {
     Answer(Answer),
     /// Try again what failed.
     Retry,
+    /// Go on with a child that was cancelled because its parent failed, now that the parent goes on.
+    Reopen,
 }
 
 /// The answer to a pause point.
@@ -111,8 +113,8 @@ pub(crate) enum Input {
 pub(crate) enum ChildReport {
     /// It waits for a `resume`.
     Paused(Vec<PausePoint>),
-    /// It has finished, and said so in its parent's inbox.
-    Ended,
+    /// It has finished, and mostly said so in its parent's inbox.
+    Ended(Box<Snapshot>),
     /// It could not be driven.
     Lost(Error),
 }
@@ -152,6 +154,10 @@ pub(crate) struct Driver {
     signal_waits: BTreeMap<Arc<str>, BTreeSet<EventSeq>>,
     pauses: BTreeMap<EventSeq, PausePoint>,
     children: BTreeMap<EventSeq, Child>,
+    /// Children that are to be opened again.
+    reopened: Vec<EventSeq>,
+    /// Children whose drivers have ended, until their last words are found.
+    ended_children: Vec<(EventSeq, Box<Snapshot>)>,
     inbox: VecDeque<Message>,
     last_message: Option<MessageId>,
     pool: Pool,
@@ -161,6 +167,7 @@ pub(crate) struct Driver {
     outbox_told: Vec<ExecutionId>,
     /// A request to cancel the execution.
     cancel: Option<MessageId>,
+    is_cancelled_by_parent: bool,
     /// Why a child, and so its parent, cannot go on.
     lost: Option<Error>,
     /// An answer whose pause point was dropped before it could be delivered.
@@ -236,12 +243,15 @@ impl Driver {
             signal_waits: BTreeMap::new(),
             pauses: BTreeMap::new(),
             children: BTreeMap::new(),
+            ended_children: Vec::new(),
+            reopened: Vec::new(),
             inbox: VecDeque::new(),
             last_message: None,
             pool: Pool::default(),
             stale_messages: Vec::new(),
             outbox_told: Vec::new(),
             cancel: None,
+            is_cancelled_by_parent: false,
             lost: None,
             lost_answer: None,
             tentative: None,
@@ -274,12 +284,7 @@ impl Driver {
         }
         let mut is_started = self.record.is_some();
         loop {
-            self.poll_alone().await;
-            self.take_inputs();
-            self.refresh_inbox().await?;
-            self.match_signals();
-            self.fire_due();
-            match self.step().await {
+            match self.turn().await {
                 Ok(Step::Settled(snapshot)) => return Ok(*snapshot),
                 Ok(Step::Went) => {}
                 Ok(Step::Idle) => self.wait().await,
@@ -293,6 +298,18 @@ impl Driver {
                 started();
             }
         }
+    }
+
+    /// Takes what has come in since, and does what there is to do.
+    async fn turn(&mut self) -> Result<Step, Halt> {
+        self.poll_alone().await;
+        self.take_inputs();
+        self.refresh_inbox().await?;
+        self.hear_ended_children();
+        self.reopen_children().await?;
+        self.match_signals();
+        self.fire_due();
+        self.step().await
     }
 
     /// One activation and its commit, if there is anything to do.

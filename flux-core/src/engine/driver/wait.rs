@@ -93,7 +93,10 @@ impl Driver {
 
     fn child_reported(&mut self, call: crate::id::EventSeq, report: ChildReport) {
         match report {
-            ChildReport::Ended => self.has_stale_inbox = true,
+            ChildReport::Ended(snapshot) => {
+                self.has_stale_inbox = true;
+                self.ended_children.push((call, snapshot));
+            }
             ChildReport::Paused(points) => self.child_paused(call, &points),
             ChildReport::Lost(error) => self.lost = Some(error),
         }

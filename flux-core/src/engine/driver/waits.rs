@@ -52,7 +52,10 @@ impl Driver {
         match message.kind {
             MessageKind::Signal => self.inbox.push_back(message),
             MessageKind::ChildEnded => self.child_ended(&message),
-            MessageKind::Cancel => self.cancel = Some(message.id),
+            MessageKind::Cancel => {
+                self.cancel = Some(message.id);
+                self.is_cancelled_by_parent = *message.name == *super::children::BY_PARENT;
+            }
         }
     }
 

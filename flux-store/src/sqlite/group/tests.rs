@@ -89,7 +89,7 @@ impl Stage {
     }
 
     fn settle(&self, group: Vec<Box<dyn Member>>) -> Vec<(i64, &'static str)> {
-        settle(&self.lane, group, Start::Begin, &Blame::new("t.db")).answer();
+        settle(&self.lane, group, &Blame::new("t.db")).answer();
         assert!(self.lane.connection.is_autocommit());
         self.told.try_iter().collect()
     }

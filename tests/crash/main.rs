@@ -1,0 +1,22 @@
+//! Processes killed as `kill -9` does, at every store write, inside every body and at random: a new process goes on
+//! where the old one was.
+//!
+//! `FLUX_SEED` tries one seed again, and `FLUX_SOAK` goes on for that many minutes.
+
+#[path = "../random/brittle.rs"]
+mod brittle;
+#[path = "../random/harness.rs"]
+mod harness;
+#[path = "../random/history.rs"]
+mod history;
+#[path = "../random/interpret.rs"]
+mod interpret;
+#[path = "../random/program.rs"]
+mod program;
+#[path = "../random/world.rs"]
+mod world;
+
+mod chance;
+mod process;
+mod sweep;
+mod voyage;

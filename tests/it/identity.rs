@@ -1,0 +1,206 @@
+//! Ids: unknown, of another workflow, chosen by the caller, driven elsewhere; and versions.
+
+use flux::{Engine, Error, EventKind, ExecutionContext, Status, TaskError, task, workflow};
+use tokio::sync::Notify;
+
+use crate::support::{Shelf, When, begin, count, ran, unique};
+
+#[task]
+async fn mint_coin(value: u32) -> u32 {
+    begin();
+    value
+}
+
+#[workflow]
+async fn mint(ctx: ExecutionContext<u32>) -> Result<u32, TaskError> {
+    let coin = mint_coin(*ctx.input()).await?;
+    flux::pause("inspect").await;
+    Ok(coin)
+}
+
+#[workflow]
+async fn melt(_ctx: ExecutionContext<u32>) -> u32 {
+    flux::pause("inspect").await;
+    0
+}
+
+/// AT-19.
+#[tokio::test]
+async fn a_wrong_id_is_refused_and_changes_nothing() {
+    for shelf in Shelf::each().await {
+        let engine = shelf.engine().await;
+        let error = mint.on(&engine).resume("no-such-id").await.unwrap_err();
+        assert!(matches!(error, Error::ExecutionNotFound { .. }), "{error}");
+        assert!(error.to_string().contains("no-such-id"), "{error}");
+        assert!(matches!(
+            engine.get("no-such-id").await,
+            Err(Error::ExecutionNotFound { .. })
+        ));
+        assert!(matches!(
+            engine.history("no-such-id").await,
+            Err(Error::ExecutionNotFound { .. })
+        ));
+        assert!(matches!(
+            engine.signal("no-such-id", "x", &1).await,
+            Err(Error::ExecutionNotFound { .. })
+        ));
+        assert!(matches!(
+            engine.subscribe("no-such-id").await,
+            Err(Error::ExecutionNotFound { .. })
+        ));
+
+        let run = mint.on(&engine).run(3).await.unwrap();
+        let id = run.execution_id();
+        let before = run.events().await.unwrap();
+        let commits = shelf.commits();
+        for error in [
+            melt.on(&engine).resume(id).await.unwrap_err(),
+            melt.on(&engine).get(id).await.unwrap_err(),
+            melt.on(&engine).run(3).execution_id(id).await.unwrap_err(),
+        ] {
+            let Error::WorkflowMismatch {
+                expected, found, ..
+            } = &error
+            else {
+                panic!("{error}")
+            };
+            assert_eq!((&**expected, &**found), ("melt", "mint"));
+        }
+        assert_eq!(engine.history(id).await.unwrap(), before);
+        assert_eq!(shelf.commits(), commits);
+        assert!(engine.get(id).await.unwrap().is_paused());
+    }
+}
+
+#[tokio::test]
+async fn a_start_with_an_id_is_idempotent() {
+    for shelf in Shelf::each().await {
+        let engine = shelf.engine().await;
+        let id = unique("coin");
+        let on = mint.on(&engine);
+        let first = on.run(3).execution_id(&id).await.unwrap();
+        let before = first.events().await.unwrap();
+        let second = on.run(3).execution_id(&id).await.unwrap();
+        assert_eq!(second.status(), Status::Paused);
+        let handle = on.start(3).execution_id(&id).await.unwrap();
+        assert!(handle.wait().await.unwrap().is_paused());
+        assert_eq!(engine.history(&id).await.unwrap(), before);
+
+        let error = on.run(4).execution_id(&id).await.unwrap_err();
+        let Error::InputMismatch {
+            recorded, given, ..
+        } = &error
+        else {
+            panic!("{error}")
+        };
+        assert_eq!((&**recorded, &**given), ("3", "4"));
+        on.resume(&id).await.unwrap();
+        let done = on.run(3).execution_id(&id).await.unwrap();
+        assert_eq!(done.output(), Some(&3));
+        assert!(matches!(
+            on.start(4).execution_id(&id).await,
+            Err(Error::InputMismatch { .. })
+        ));
+        assert_eq!(ran(&id, "mint_coin"), 1);
+    }
+}
+
+#[tokio::test]
+async fn many_starts_of_one_id_are_one_execution() {
+    for shelf in Shelf::each().await {
+        let (one, two) = (shelf.engine().await, shelf.engine().await);
+        let id = unique("coin");
+        let runs = (0..16).map(|i| {
+            let engine = if i % 2 == 0 { &one } else { &two };
+            tokio::spawn(mint.on(engine).run(3).execution_id(&id))
+        });
+        for run in futures::future::join_all(runs).await {
+            assert!(run.unwrap().unwrap().is_paused());
+        }
+        assert_eq!(ran(&id, "mint_coin"), 1);
+        assert_eq!(count(&one, &id, EventKind::WorkflowStarted).await, 1);
+    }
+}
+
+#[tokio::test]
+async fn an_id_is_anything_that_names_an_execution() {
+    let engine = Engine::in_memory();
+    let on = mint.on(&engine);
+    let uuid = uuid::Uuid::now_v7();
+    on.run(1).execution_id(uuid).await.unwrap();
+    assert!(on.get(uuid).await.unwrap().is_paused());
+    assert!(on.get(uuid.to_string()).await.unwrap().is_paused());
+    assert!(on.get(&uuid.to_string()).await.unwrap().is_paused());
+    assert!(on.get(uuid.to_string().as_str()).await.unwrap().is_paused());
+    for bad in ["", "with\nlines", &"x".repeat(256)] {
+        let error = on.run(1).execution_id(bad).await.unwrap_err();
+        assert!(matches!(error, Error::InvalidInput { .. }), "{error}");
+    }
+}
+
+static FORGE: Notify = Notify::const_new();
+
+#[task]
+async fn forge_blade() {
+    begin();
+    FORGE.notified().await;
+}
+
+#[workflow]
+async fn forge(_ctx: ExecutionContext) -> Result<(), TaskError> {
+    forge_blade().await
+}
+
+/// AT-17, two engines in one process.
+#[tokio::test]
+async fn what_is_driven_elsewhere_is_refused_and_left_alone() {
+    let shelf = Shelf::sqlite().await;
+    let (one, two) = (shelf.engine().await, shelf.engine().await);
+    let handle = forge.on(&one).start(()).await.unwrap();
+    let id = handle.execution_id();
+    let mut events = one.subscribe(id).await.unwrap();
+    events
+        .wait_for(EventKind::TaskStarted)
+        .await
+        .unwrap()
+        .unwrap();
+    for engine in [&one, &two] {
+        let error = forge.on(engine).resume(id).await.unwrap_err();
+        assert!(matches!(error, Error::AlreadyRunning { .. }), "{error}");
+        assert!(error.to_string().contains(id.as_str()), "{error}");
+        assert!(engine.recover().await.unwrap().executions.is_empty());
+    }
+    FORGE.notify_one();
+    assert!(handle.wait().await.unwrap().has_succeeded());
+    assert_eq!(ran(id, "forge_blade"), 1);
+    assert_eq!(count(&two, id, EventKind::TaskStarted).await, 1);
+}
+
+#[tokio::test]
+async fn recovery_takes_up_what_crashed_and_nothing_else() {
+    for shelf in Shelf::every_way().await {
+        let engine = shelf.engine().await;
+        let (crashed, paused) = (unique("crashed"), unique("paused"));
+        mint.on(&engine).run(1).execution_id(&paused).await.unwrap();
+        shelf.stop_at(2, When::BeforeCommit);
+        let run = mint.on(&engine).run(2).execution_id(&crashed);
+        assert!(shelf.crash(run).await.is_none());
+        drop(engine);
+        shelf.nobody_is_left().await;
+        shelf.go_on();
+        let engine = shelf.engine().await;
+        let recovered = engine.recover().await.unwrap();
+        assert!(recovered.failures.is_empty(), "{recovered:?}");
+        assert_eq!(recovered.executions.len(), 1);
+        assert_eq!(recovered.executions[0].execution_id(), &crashed);
+        assert!(recovered.executions[0].is_paused());
+        assert_eq!(
+            (ran(&paused, "mint_coin"), ran(&crashed, "mint_coin")),
+            (1, 2)
+        );
+        assert_eq!(
+            count(&engine, &crashed, EventKind::TaskInterrupted).await,
+            1
+        );
+    }
+}
