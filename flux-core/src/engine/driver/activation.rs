@@ -26,6 +26,13 @@ pub(super) enum Arrival {
     Note(Box<Note>),
 }
 
+impl Arrival {
+    /// Whether it says no more than that something foreign woke the code.
+    pub(super) fn is_wake_up(&self) -> bool {
+        matches!(self, Self::Outcome(outcome) if outcome.kind == EventKind::Woken)
+    }
+}
+
 /// An outcome for a call.
 pub(super) struct NewOutcome {
     pub(super) kind: EventKind,

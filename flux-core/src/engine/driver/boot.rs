@@ -435,6 +435,10 @@ impl Driver {
         if !self.engine.always_replay || self.record.is_none() || self.opening.is_some() {
             return Ok(());
         }
+        // What woke the code is in the code that would be dropped.
+        if self.arrivals.front().is_some_and(Arrival::is_wake_up) {
+            return Ok(());
+        }
         let Some(record) = self.record.clone() else {
             return Ok(());
         };

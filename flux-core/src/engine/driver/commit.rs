@@ -369,6 +369,21 @@ impl Driver {
             .collect()
     }
 
+    /// What bodies have returned and was not even put up for a commit: a resume in this process takes it.
+    pub(super) fn salvage(&mut self, halt: &Halt) {
+        if matches!(halt, Halt::Exists | Halt::Error(Error::TakenOver { .. })) {
+            return;
+        }
+        self.take_inputs();
+        let results = self.arrivals.drain(..).filter_map(|arrival| match arrival {
+            Arrival::Outcome(outcome) if outcome.kind == EventKind::TaskCompleted => {
+                Some((outcome.call?, outcome.payload?))
+            }
+            _ => None,
+        });
+        self.engine.salvage(&self.id, results.collect());
+    }
+
     /// Starts what a call asks for, now that the call is recorded.
     pub(super) async fn start(&mut self, call: EventSeq) -> Result<(), Halt> {
         use crate::context::request::Request;

@@ -276,6 +276,7 @@ impl Driver {
             Begin::New { input, parent } => self.begin_new(input, parent),
             Begin::Claimed { record, intent } => {
                 if let Err(error) = self.boot(*record, intent).await {
+                    self.salvage(&error);
                     self.release().await;
                     return Err(error);
                 }
@@ -289,6 +290,7 @@ impl Driver {
                 Ok(Step::Went) => {}
                 Ok(Step::Idle) => self.wait().await,
                 Err(error) => {
+                    self.salvage(&error);
                     self.release().await;
                     return Err(error);
                 }
