@@ -118,7 +118,7 @@ impl Registry {
         for entry in inventory::iter::<TaskEntry> {
             if let Some(missing) = entry.0.states.iter().find(|need| !need.is_met(states)) {
                 return Err(Error::MissingState {
-                    task: format!("{}::{}", entry.0.module, entry.0.name),
+                    task: entry.0.name.to_owned(),
                     state: missing.name().to_owned(),
                 });
             }

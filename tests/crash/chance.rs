@@ -4,9 +4,7 @@ use std::collections::BTreeMap;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::harness::{
-    Ground, Style, in_virtual_time, quiet_planned_panics, seeds, some_programs,
-};
+use crate::harness::{Ground, Style, in_virtual_time, quiet_planned_panics, seeds, some_programs};
 use crate::history::{self, lines};
 use crate::process::{Fate, Histories, Site, ended};
 use crate::program::{Grammar, Node};
@@ -19,9 +17,15 @@ type Found = (Histories, BTreeMap<String, u32>);
 fn undisturbed(seed: u64, node: &Node) -> String {
     in_virtual_time(seed, async {
         let ground = Ground::new();
-        let run = ground.live(false, None).await.run(Style::Task, node).await.unwrap();
+        let run = ground
+            .live(false, None)
+            .await
+            .run(Style::Task, node)
+            .await
+            .unwrap();
         ground.world.set_engine(None);
-        run.output().map_or_else(|| run.status().to_string(), u64::to_string)
+        run.output()
+            .map_or_else(|| run.status().to_string(), u64::to_string)
     })
 }
 
@@ -67,7 +71,11 @@ fn check_continued(before: &Found, now: &Found) -> Result<(), String> {
     for (id, (_, events)) in &before.0 {
         let after = &now.0[id].1;
         if after.get(..events.len()) != Some(events) {
-            return Err(format!("{id} was:\n{}and is:\n{}", lines(events), lines(after)));
+            return Err(format!(
+                "{id} was:\n{}and is:\n{}",
+                lines(events),
+                lines(after)
+            ));
         }
         for key in history::completed_bodies(id, events) {
             if before.1.get(&key) != now.1.get(&key) {

@@ -63,8 +63,17 @@ impl Site {
     /// Sets a process to work on the voyage, or on a program.
     pub(crate) fn start(&self, fate: &Fate, program: Option<&Node>) -> Child {
         let mut command = Command::new(std::env::current_exe().unwrap());
-        command.args(["--exact", "process::play", "--nocapture", "--test-threads", "1"]);
-        command.env(FOLDER, self.path()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.args([
+            "--exact",
+            "process::play",
+            "--nocapture",
+            "--test-threads",
+            "1",
+        ]);
+        command
+            .env(FOLDER, self.path())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         match fate {
             Fate::Lives => {}
             Fate::AtWrite(crash) => {
@@ -97,7 +106,10 @@ impl Site {
             };
             let mut histories = Histories::new();
             for record in store.executions(all).await.unwrap() {
-                let events = store.events(record.key, EventSeq::FIRST, 1 << 20).await.unwrap();
+                let events = store
+                    .events(record.key, EventSeq::FIRST, 1 << 20)
+                    .await
+                    .unwrap();
                 histories.insert(record.id.to_string(), (record.status, events));
             }
             histories
@@ -116,7 +128,10 @@ impl Site {
             history::check(&events)
                 .map_err(|error| format!("{id}: {error}\n{}", history::lines(&events)))?;
             if !status.is_finished() {
-                return Err(format!("{id} is left {status}\n{}", history::lines(&events)));
+                return Err(format!(
+                    "{id} is left {status}\n{}",
+                    history::lines(&events)
+                ));
             }
         }
         Ok(())
@@ -135,7 +150,11 @@ pub(crate) fn ended(child: Child) -> Ended {
         was_killed: output.status.signal() == Some(9),
         output: said("@OUTPUT "),
         writes: said("@WRITES ").map_or(0, |writes| writes.parse().unwrap()),
-        said: format!("{}\n{text}\n{}", output.status, String::from_utf8_lossy(&output.stderr)),
+        said: format!(
+            "{}\n{text}\n{}",
+            output.status,
+            String::from_utf8_lossy(&output.stderr)
+        ),
     }
 }
 
@@ -161,10 +180,13 @@ fn play() {
     });
     let death = pair(IN_BODY).map(|(in_body, after)| Death { in_body, after });
     let world = Arc::new(World::on_file(folder.join("traces"), death));
-    let store: Arc<dyn Store> = Arc::new(SqliteStore::open_blocking(folder.join("flux.db")).unwrap());
+    let store: Arc<dyn Store> =
+        Arc::new(SqliteStore::open_blocking(folder.join("flux.db")).unwrap());
     let brittle = Brittle::real(&store, &world, crash);
     let output = runtime().block_on(async {
-        let engine = Engine::builder().shared_store(brittle.clone()).state(Arc::clone(&world));
+        let engine = Engine::builder()
+            .shared_store(brittle.clone())
+            .state(Arc::clone(&world));
         let engine = engine.build().await.unwrap();
         world.set_engine(Some(&engine));
         match std::env::var(PROGRAM) {
@@ -183,7 +205,8 @@ fn play() {
 
 /// What an execution came to.
 pub(crate) fn come_to(run: &Execution) -> String {
-    run.output().map_or_else(|| run.status().to_string(), ToString::to_string)
+    run.output()
+        .map_or_else(|| run.status().to_string(), ToString::to_string)
 }
 
 /// Goes on until the execution has finished, and everything it called.
@@ -193,7 +216,11 @@ pub(crate) async fn drive(engine: &Engine, id: &str) -> Execution {
         let next = match now.pause_points().first() {
             Some(point) => {
                 let name = point.name();
-                let value = if name.starts_with('0') { value_of(name) } else { answer(name) };
+                let value = if name.starts_with('0') {
+                    value_of(name)
+                } else {
+                    answer(name)
+                };
                 engine.resume(id).at(point.full_name()).with(&value).await
             }
             None => engine.resume(id).await,
@@ -218,7 +245,9 @@ async fn settle(engine: &Engine) {
         assert!(recovered.failures.is_empty(), "{:?}", recovered.failures);
         let unfinished = engine.list().status(Status::Running).status(Status::Paused);
         match unfinished.await.unwrap().first() {
-            Some(left) if !left.is_paused() => engine.get(left.execution_id()).await.map(drop).unwrap(),
+            Some(left) if !left.is_paused() => {
+                engine.get(left.execution_id()).await.map(drop).unwrap()
+            }
             Some(left) => panic!("{left} is left"),
             None => return,
         }

@@ -28,7 +28,9 @@ pub(crate) fn count(traces: &[String], what: &str) -> BTreeMap<String, u32> {
     for line in traces {
         let mut words = line.split(' ');
         if words.next() == Some(what) {
-            *counts.entry(words.next().unwrap_or_default().to_owned()).or_default() += 1;
+            *counts
+                .entry(words.next().unwrap_or_default().to_owned())
+                .or_default() += 1;
         }
     }
     counts
@@ -44,7 +46,10 @@ fn killed_and_resumed(fate: &Fate) -> Result<bool, String> {
         history::check(events).map_err(|error| format!("{id} at the crash: {error}"))?;
     }
     if !first.was_killed && first.output != wanted() {
-        return Err(format!("it was not killed, and did not end well: {}", first.said));
+        return Err(format!(
+            "it was not killed, and did not end well: {}",
+            first.said
+        ));
     }
     let second = site.play(&Fate::Lives, None);
     if second.output != wanted() {
@@ -56,7 +61,11 @@ fn killed_and_resumed(fate: &Fate) -> Result<bool, String> {
     for (id, (_, events)) in &before {
         let now = &after[id].1;
         if now.get(..events.len()) != Some(events) {
-            return Err(format!("{id} was:\n{}and is:\n{}", lines(events), lines(now)));
+            return Err(format!(
+                "{id} was:\n{}and is:\n{}",
+                lines(events),
+                lines(now)
+            ));
         }
         for key in history::completed_bodies(id, events) {
             if done.get(&key) != done_before.get(&key) {
@@ -101,9 +110,15 @@ fn sweep(fates: &[Fate]) -> usize {
     };
     let results: Vec<_> = std::thread::scope(|scope| {
         let workers = [scope.spawn(work), scope.spawn(work)];
-        workers.into_iter().flat_map(|worker| worker.join().unwrap()).collect()
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().unwrap())
+            .collect()
     });
-    let failures: Vec<_> = results.iter().filter_map(|result| result.as_ref().err()).collect();
+    let failures: Vec<_> = results
+        .iter()
+        .filter_map(|result| result.as_ref().err())
+        .collect();
     assert!(
         failures.is_empty(),
         "{} of {} failed; the first: {}",
@@ -111,7 +126,10 @@ fn sweep(fates: &[Fate]) -> usize {
         fates.len(),
         failures[0]
     );
-    results.into_iter().filter(|result| matches!(result, Ok(true))).count()
+    results
+        .into_iter()
+        .filter(|result| matches!(result, Ok(true)))
+        .count()
 }
 
 #[test]
@@ -120,9 +138,16 @@ fn killed_before_and_after_every_write_it_is_finished_by_a_new_process() {
     let at = |at| [false, true].map(|after| Fate::AtWrite(Crash { at, after }));
     let fates: Vec<_> = (1..=whole.writes).flat_map(at).collect();
     let killed = sweep(&fates);
-    println!("killed at {killed} of {} writes, before or after", fates.len());
+    println!(
+        "killed at {killed} of {} writes, before or after",
+        fates.len()
+    );
     // Arrivals that come together share a commit, so that a run may have a few less.
-    assert!(killed * 10 >= fates.len() * 8, "only {killed} of {} were killed", fates.len());
+    assert!(
+        killed * 10 >= fates.len() * 8,
+        "only {killed} of {} were killed",
+        fates.len()
+    );
 }
 
 #[test]
@@ -140,9 +165,16 @@ fn killed_inside_every_body_it_is_finished_by_a_new_process() {
         })
         .collect();
     let killed = sweep(&fates);
-    println!("killed in {killed} of {} bodies, before or after the effect", fates.len());
+    println!(
+        "killed in {killed} of {} bodies, before or after the effect",
+        fates.len()
+    );
     // Attempts that fail, and the body that loses the race, have no effect to be killed after.
-    assert!(killed + 3 >= fates.len(), "only {killed} of {} were killed", fates.len());
+    assert!(
+        killed + 3 >= fates.len(),
+        "only {killed} of {} were killed",
+        fates.len()
+    );
 }
 
 #[test]
@@ -156,10 +188,12 @@ fn killed_inside_its_first_task_it_runs_that_task_again() {
     assert!(site.play(&Fate::InBody(death), None).was_killed);
     assert_eq!(site.play(&Fate::Lives, None).output, wanted());
     let traces = site.traces();
-    let built: Vec<_> = traces.iter().filter(|line| line.contains("build")).collect();
+    let built: Vec<_> = traces
+        .iter()
+        .filter(|line| line.contains("build"))
+        .collect();
     let key = format!("{ID}/2");
-    let expected = [1, 2].map(|attempt| {
-        ["begin", "end"].map(|what| format!("{what} {key} build#{attempt}"))
-    });
+    let expected =
+        [1, 2].map(|attempt| ["begin", "end"].map(|what| format!("{what} {key} build#{attempt}")));
     assert_eq!(built, expected.as_flattened().iter().collect::<Vec<_>>());
 }

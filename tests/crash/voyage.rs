@@ -8,8 +8,6 @@ use futures::{StreamExt, stream};
 
 use crate::world::World;
 
-
-
 /// A body: it has its effect between the two.
 async fn body(yard: &World, name: &str, ms: u64) -> u32 {
     let attempt = yard.begin(name);
@@ -61,7 +59,10 @@ async fn whistle(yard: State<Arc<World>>) -> bool {
     body(&yard, "whistle", 1).await;
     let me = flux::task_context().expect("a body");
     let key = flux::idempotency_key();
-    let sent = yard.engine().signal_once(me.execution_id(), "wind", &11_u64, &key).await;
+    let sent = yard
+        .engine()
+        .signal_once(me.execution_id(), "wind", &11_u64, &key)
+        .await;
     yard.end("whistle");
     sent.is_ok()
 }
@@ -105,7 +106,10 @@ pub(crate) async fn sail(ctx: ExecutionContext<u64>) -> Result<String, TaskError
     let pilot = take_pilot.call(cargo).await?;
     flux::publish("route", &route);
     let inspected = flux::pause("inspection").value::<u64>().await;
-    depart(format!("{cargo} {route} {crates} {wind} {pilot} {inspected}")).await
+    depart(format!(
+        "{cargo} {route} {crates} {wind} {pilot} {inspected}"
+    ))
+    .await
 }
 
 /// What it comes to, undisturbed.

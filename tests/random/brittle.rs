@@ -184,10 +184,14 @@ impl Brittle {
             _ => {}
         }
         let committed = self.inner.commit(commit).await?;
-        self.ids.lock().unwrap().insert(committed.key.0, id.as_str().into());
+        self.ids
+            .lock()
+            .unwrap()
+            .insert(committed.key.0, id.as_str().into());
         self.committed.lock().unwrap().insert(id, seen);
         if let Some(fault) = fault {
-            self.is_blind.store(*fault == Fault::UnknownBlind, Ordering::Relaxed);
+            self.is_blind
+                .store(*fault == Fault::UnknownBlind, Ordering::Relaxed);
             return Err(CommitError::Unknown(broken("commit")));
         }
         Ok(committed)
@@ -206,7 +210,9 @@ fn broken(action: &str) -> StoreError {
 /// Kills this process as `kill -9` does.
 pub(crate) fn die() -> ! {
     let me = std::process::id().to_string();
-    let _ = std::process::Command::new("kill").args(["-9", &me]).status();
+    let _ = std::process::Command::new("kill")
+        .args(["-9", &me])
+        .status();
     loop {
         std::thread::park();
     }

@@ -19,21 +19,29 @@ const FAULTS: [Fault; 4] = [
 ];
 
 fn come_to(run: &flux::Execution<u64>) -> String {
-    run.output().map_or_else(|| run.status().to_string(), u64::to_string)
+    run.output()
+        .map_or_else(|| run.status().to_string(), u64::to_string)
 }
 
 fn undisturbed(seed: u64, node: &Node) -> Result<(String, u32), String> {
     in_virtual_time(seed, async {
         let ground = Ground::new();
         let life = ground.live(false, None).await;
-        let run = life.run(Style::Task, node).await.map_err(|error| error.to_string())?;
+        let run = life
+            .run(Style::Task, node)
+            .await
+            .map_err(|error| error.to_string())?;
         ground.world.set_engine(None);
         Ok((come_to(&run), life.brittle.commits()))
     })
 }
 
 /// Tries again in the same process for as long as the store fails.
-async fn insist(life: &Life, node: &Node, faults: usize) -> Result<(flux::Execution<u64>, usize), String> {
+async fn insist(
+    life: &Life,
+    node: &Node,
+    faults: usize,
+) -> Result<(flux::Execution<u64>, usize), String> {
     for failed in 0..=faults {
         match life.run(Style::Task, node).await {
             Ok(run) => return Ok((run, failed)),
@@ -44,19 +52,29 @@ async fn insist(life: &Life, node: &Node, faults: usize) -> Result<(flux::Execut
     Err("it fails on when the store works again".to_owned())
 }
 
-fn disturbed(seed: u64, node: &Node, faults: &BTreeMap<u32, Fault>) -> Result<(String, usize), String> {
+fn disturbed(
+    seed: u64,
+    node: &Node,
+    faults: &BTreeMap<u32, Fault>,
+) -> Result<(String, usize), String> {
     in_virtual_time(seed, async {
         let ground = Ground::new();
         let life = ground.live_with(faults.clone()).await;
         let insisted = insist(&life, node, 2 * faults.len()).await;
         ground.world.set_engine(None);
-        let history = ground.histories().await.remove(ID).map(|(_, events)| lines(&events));
+        let history = ground
+            .histories()
+            .await
+            .remove(ID)
+            .map(|(_, events)| lines(&events));
         let history = history.unwrap_or_default();
         let (run, failed) = insisted.map_err(|error| format!("{error}\n{history}"))?;
         check_histories(&ground).await?;
         for (key, times) in ground.world.ended() {
             if times > 1 {
-                return Err(format!("the finished body {key} ran {times} times\n{history}"));
+                return Err(format!(
+                    "the finished body {key} ran {times} times\n{history}"
+                ));
             }
         }
         Ok((come_to(&run), failed))
@@ -74,7 +92,9 @@ fn a_fault_changes_nothing(seed: u64, node: &Node) -> Checked {
         let told = |error| format!("{faults:?}: {error}");
         let (end, _) = disturbed(seed, node, &faults).map_err(told)?;
         if node.is_predictable() && end != whole {
-            return Err(told(format!("it came to {end}, and should come to {whole}")));
+            return Err(told(format!(
+                "it came to {end}, and should come to {whole}"
+            )));
         }
     }
     Ok(())
@@ -93,7 +113,11 @@ fn a_store_fault_at_each_commit_of_three_tasks_is_told_and_then_forgotten() {
             ends: Ends::Well,
         })
     };
-    let node = Node::Seq(vec![task(1), Node::Join(vec![task(5), task(5), task(2)]), task(3)]);
+    let node = Node::Seq(vec![
+        task(1),
+        Node::Join(vec![task(5), task(5), task(2)]),
+        task(3),
+    ]);
     let (whole, commits) = undisturbed(7, &node).unwrap();
     for at in 1..=commits {
         for fault in FAULTS {

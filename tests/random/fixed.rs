@@ -32,12 +32,17 @@ async fn run_resuming(
 ) -> Result<Execution<u64>, String> {
     let mut resumes = 0;
     loop {
-        let run = life.run(style, node).await.map_err(|error| error.to_string())?;
+        let run = life
+            .run(style, node)
+            .await
+            .map_err(|error| error.to_string())?;
         if !run.has_failed() || resumes == limit {
             return Ok(run);
         }
         resumes += 1;
-        life.resume(style, None).await.map_err(|error| format!("resume {resumes}: {error}"))?;
+        life.resume(style, None)
+            .await
+            .map_err(|error| format!("resume {resumes}: {error}"))?;
     }
 }
 
@@ -45,7 +50,9 @@ async fn run_resuming(
 fn recorded(histories: impl Iterator<Item = Vec<Event>>) -> BTreeMap<String, u32> {
     let mut recorded: BTreeMap<String, u32> = BTreeMap::new();
     for events in histories {
-        let done = events.iter().filter(|event| event.kind == EventKind::TaskCompleted);
+        let done = events
+            .iter()
+            .filter(|event| event.kind == EventKind::TaskCompleted);
         // A rewind may deliver a recorded success once more: that is another event of the same call.
         let calls: BTreeSet<_> = done.filter_map(|event| event.refers).collect();
         for call in calls {
@@ -62,7 +69,13 @@ fn recorded(histories: impl Iterator<Item = Vec<Event>>) -> BTreeMap<String, u32
 }
 
 async fn recorded_on(ground: &Ground) -> BTreeMap<String, u32> {
-    recorded(ground.histories().await.into_values().map(|(_, events)| events))
+    recorded(
+        ground
+            .histories()
+            .await
+            .into_values()
+            .map(|(_, events)| events),
+    )
 }
 
 /// Fails, is repaired and resumed in a second process that dies at `crash`, and ends in a third, which replays
@@ -76,7 +89,10 @@ fn repaired(
     in_virtual_time(seed, async {
         let ground = Ground::new();
         let first = ground.live(false, None).await;
-        first.run(style, node).await.map_err(|error| format!("the first run: {error}"))?;
+        first
+            .run(style, node)
+            .await
+            .map_err(|error| format!("the first run: {error}"))?;
         first.brittle.kill();
         let done = recorded_on(&ground).await;
         let begun = ground.world.begun_at();
@@ -84,23 +100,33 @@ fn repaired(
 
         let limit = 2 * broken_tasks(node) + 2;
         let second = ground.live(false, crash).await;
-        crash_of(&second, run_resuming(&second, style, node, limit)).await.transpose()?;
+        crash_of(&second, run_resuming(&second, style, node, limit))
+            .await
+            .transpose()?;
         let third = ground.live(true, None).await;
         let run = run_resuming(&third, style, node, limit).await;
         ground.world.set_engine(None);
-        let history = ground.histories().await.remove(ID).map(|(_, events)| lines(&events));
+        let history = ground
+            .histories()
+            .await
+            .remove(ID)
+            .map(|(_, events)| lines(&events));
         let history = history.unwrap_or_default();
         let run = run.map_err(|error| format!("after {crash:?}: {error}\n{history}"))?;
         check_histories(&ground).await?;
         for (place, times) in recorded_on(&ground).await {
             if times > 1 {
-                return Err(format!("{place} is recorded as done {times} times\n{history}"));
+                return Err(format!(
+                    "{place} is recorded as done {times} times\n{history}"
+                ));
             }
         }
         let now = ground.world.begun_at();
         for place in done.keys() {
             if begun.get(place) != now.get(place) {
-                return Err(format!("{place} was done, and its body ran again\n{history}"));
+                return Err(format!(
+                    "{place} was done, and its body ran again\n{history}"
+                ));
             }
         }
         Ok((run, second.brittle.writes()))
@@ -112,7 +138,10 @@ fn never_failed(seed: u64, style: Style, node: &Node) -> Result<u64, String> {
         let ground = Ground::new();
         ground.world.fix();
         let life = ground.live(false, None).await;
-        let run = life.run(style, node).await.map_err(|error| error.to_string())?;
+        let run = life
+            .run(style, node)
+            .await
+            .map_err(|error| error.to_string())?;
         ground.world.set_engine(None);
         run.output().copied().ok_or_else(|| format!("{run}"))
     })
@@ -163,7 +192,12 @@ fn a_failed_program_that_is_repaired_and_resumed_gives_what_it_would_have_given(
         broken: true,
         ..Grammar::ALL
     };
-    for_programs("fixed", grammar, 100, a_repaired_program_ends_as_if_it_had_never_failed);
+    for_programs(
+        "fixed",
+        grammar,
+        100,
+        a_repaired_program_ends_as_if_it_had_never_failed,
+    );
 }
 
 #[test]
@@ -172,5 +206,10 @@ fn a_failed_program_of_any_kind_is_resumed_without_a_contradiction() {
         broken: true,
         ..Grammar::ALL
     };
-    for_programs("resumed", grammar, 60, a_resume_never_contradicts_the_history);
+    for_programs(
+        "resumed",
+        grammar,
+        60,
+        a_resume_never_contradicts_the_history,
+    );
 }

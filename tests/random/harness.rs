@@ -68,12 +68,14 @@ impl Ground {
 
     /// A new process.
     pub(crate) async fn live(&self, always_replay: bool, crash: Option<Crash>) -> Life {
-        self.live_on(Brittle::new(&self.store, &self.world, crash), always_replay).await
+        self.live_on(Brittle::new(&self.store, &self.world, crash), always_replay)
+            .await
     }
 
     /// A new process whose store fails some commits.
     pub(crate) async fn live_with(&self, faults: BTreeMap<u32, Fault>) -> Life {
-        self.live_on(Brittle::faulty(&self.store, &self.world, faults), false).await
+        self.live_on(Brittle::faulty(&self.store, &self.world, faults), false)
+            .await
     }
 
     async fn live_on(&self, brittle: Arc<Brittle>, always_replay: bool) -> Life {
@@ -184,7 +186,11 @@ impl Life {
             if let Some((_, error)) = recovered.failures.into_iter().next() {
                 return Err(error);
             }
-            let unfinished = self.engine.list().status(Status::Running).status(Status::Paused);
+            let unfinished = self
+                .engine
+                .list()
+                .status(Status::Running)
+                .status(Status::Paused);
             if unfinished.await?.is_empty() {
                 break;
             }
@@ -263,7 +269,10 @@ pub(crate) fn for_programs(
         };
         let tried = TestRunner::new(config).run(&grammar.programs(), |node| {
             if std::env::var_os("FLUX_TRACE").is_some() {
-                eprintln!("'{seed} {}'", serde_json::to_string(&node).expect("a program"));
+                eprintln!(
+                    "'{seed} {}'",
+                    serde_json::to_string(&node).expect("a program")
+                );
             }
             let caught =
                 std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| test(seed, &node)));

@@ -78,6 +78,13 @@ pub(crate) fn check(events: &[Event]) -> Result<(), String> {
         {
             return fail("it answers no recorded call");
         }
+        let is_attempt = matches!(
+            event.kind,
+            EventKind::TaskInterrupted | EventKind::TaskAttemptFailed
+        );
+        if is_attempt && closed.contains(&call) {
+            return fail("its call was answered or dropped before");
+        }
         let closes = ends_a_call(event.kind)
             || matches!(event.kind, EventKind::CallCancelled | EventKind::CallReused);
         if closes && !closed.insert(call) {

@@ -2,7 +2,7 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
 use uuid::Uuid;
@@ -10,6 +10,7 @@ use uuid::Uuid;
 use super::current::{self, Current};
 use super::shared::Environment;
 use crate::id::{EventSeq, ExecutionId};
+use crate::task::{BodyError, BodyResult};
 
 /// One attempt of a body.
 #[derive(Debug)]
@@ -19,6 +20,15 @@ pub(crate) struct BodyContext {
     pub(crate) task: Arc<str>,
     pub(crate) attempt: u32,
     pub(crate) env: Arc<Environment>,
+    /// A task that this body called needs state that the engine does not have.
+    pub(crate) missing_state: OnceLock<MissingState>,
+}
+
+/// Which task needs what.
+#[derive(Debug, Clone)]
+pub(crate) struct MissingState {
+    pub(crate) task: Arc<str>,
+    pub(crate) state: &'static str,
 }
 
 /// What a task's body can know of itself: see [`task_context`].
@@ -72,11 +82,16 @@ pub(crate) struct InBody<F> {
     pub(crate) body: F,
 }
 
-impl<F: Future + Unpin> Future for InBody<F> {
-    type Output = F::Output;
+impl<F: Future<Output = BodyResult> + Unpin> Future for InBody<F> {
+    type Output = BodyResult;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<BodyResult> {
         let current = Current::Body(Arc::clone(&self.context));
-        current::enter(current, || Pin::new(&mut self.body).poll(cx))
+        let polled = current::enter(current, || Pin::new(&mut self.body).poll(cx));
+        match self.context.missing_state.get() {
+            // The driver stops the execution: what the body made of it does not count.
+            Some(missing) => Poll::Ready(Err(BodyError::final_message(missing.state))),
+            None => polled,
+        }
     }
 }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::body::MissingState;
 use super::current;
 use super::pending::{Misplaced, Pending};
 use super::request::{Body, Policy, Request, TaskRequest};
@@ -297,6 +298,19 @@ impl<T> TaskCall<T> {
         })
     }
 
+    /// Inside another task's body the engine is at fault, and the execution stops without a failure.
+    fn lacks_state(&self, state: &'static str) -> Result<BodyFuture, TaskError> {
+        let Some(body) = current::body() else {
+            return Err(self.message(format!(
+                "it needs `State<{state}>`, and outside an engine there is none: give it with `.with_state(value)`"
+            )));
+        };
+        let task = Arc::clone(&self.name);
+        // The first one that is missing is as good as any.
+        let _ = body.missing_state.set(MissingState { task, state });
+        Ok(Box::pin(std::future::pending()))
+    }
+
     fn begin_plain(&self, start: PlainStart, states: &States) -> Result<BodyFuture, TaskError> {
         match start(states) {
             Ok(Started::Async(body)) => Ok(body),
@@ -306,10 +320,10 @@ impl<T> TaskCall<T> {
                     Err(error) => std::panic::resume_unwind(error.into_panic()),
                 }
             })),
-            Err(StartError::Arguments(error)) => Err(self.message(format!("its arguments cannot be read: {error}"))),
-            Err(StartError::MissingState(state)) => Err(self.message(format!(
-                "it needs `State<{state}>`, and outside an engine there is none: give it with `.with_state(value)`"
-            ))),
+            Err(StartError::Arguments(error)) => {
+                Err(self.message(format!("its arguments cannot be read: {error}")))
+            }
+            Err(StartError::MissingState(state)) => self.lacks_state(state),
         }
     }
 }

@@ -48,7 +48,7 @@ impl Engine {
             let event = follower.next().await?;
             Some((event, follower))
         });
-        Ok(Events(events.boxed()))
+        Ok(Events(events.fuse().boxed()))
     }
 }
 

@@ -10,7 +10,6 @@ use std::time::Duration;
 use flux_core::store::Durability;
 use rusqlite::{Connection, OpenFlags};
 
-
 /// How long others may be in the way before a write fails.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 

@@ -7,7 +7,7 @@ use super::activation::{Arrival, NewOutcome, Note};
 use super::bodies::Running;
 use crate::clock::Timestamp;
 use crate::context::request::{Request, TaskRequest};
-use crate::error::{ErrorRecord, TaskErrorKind, TaskFailure};
+use crate::error::{Error, ErrorRecord, TaskErrorKind, TaskFailure};
 use crate::event::{AttemptMeta, EventKind};
 use crate::id::EventSeq;
 use crate::payload::Payload;
@@ -146,14 +146,17 @@ impl Driver {
         let Some(task) = self.tasks.get_mut(&call) else {
             return;
         };
-        if task
-            .running
-            .as_ref()
-            .is_none_or(|running| running.run != run)
-        {
+        let is_this = |running: &mut Running| running.run == run;
+        let Some(ended) = task.running.take_if(is_this) else {
+            return;
+        };
+        if let Some(missing) = ended.context.missing_state.get() {
+            self.lost = Some(Error::MissingState {
+                task: missing.task.to_string(),
+                state: missing.state.to_owned(),
+            });
             return;
         }
-        task.running = None;
         match result {
             Ok(output) => self.task_completed(call, output),
             Err(error) => self.attempt_failed(call, &error),

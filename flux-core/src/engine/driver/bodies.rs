@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
@@ -26,8 +26,9 @@ use crate::task::{BodyError, BodyFuture, BodyResult, StartError, Started};
 pub(super) struct Running {
     /// Tells this run from an earlier one of the same call.
     pub(super) run: u64,
+    pub(super) context: Arc<BodyContext>,
     /// `None` while its driver holds it.
-    _abort: Option<AbortOnDrop>,
+    abort: Option<AbortOnDrop>,
 }
 
 /// Aborts a tokio task when it is let go.
@@ -65,6 +66,7 @@ impl Driver {
             task: Arc::clone(&task.name),
             attempt,
             env: Arc::clone(&self.engine.env),
+            missing_state: OnceLock::new(),
         });
         let limit = Limit::of(
             task.request.policy.timeout,
@@ -73,7 +75,11 @@ impl Driver {
         );
         let run = self.next_run;
         self.next_run += 1;
-        task.running = Some(Running { run, _abort: None });
+        task.running = Some(Running {
+            run,
+            context: Arc::clone(&context),
+            abort: None,
+        });
         let span = tracing::info_span!(
             "task",
             execution_id = %self.id,
@@ -133,9 +139,13 @@ impl Driver {
             // Without a driver, what was not recorded will run again.
             let _ = sender.send(Input::Body { call, run, result });
         });
-        if let Some(task) = self.tasks.get_mut(&call) {
-            let abort = Some(AbortOnDrop(running.abort_handle()));
-            task.running = Some(Running { run, _abort: abort });
+        let abort = AbortOnDrop(running.abort_handle());
+        if let Some(running) = self
+            .tasks
+            .get_mut(&call)
+            .and_then(|task| task.running.as_mut())
+        {
+            running.abort = Some(abort);
         }
     }
 

@@ -1,6 +1,6 @@
 //! Taking an execution up: from nothing, from its history, or again after a failed attempt.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -389,19 +389,15 @@ impl Driver {
             .as_ref()
             .map(|rewind| rewind.meta.retry.clone())
             .unwrap_or_default();
-        let mut salvaged = self.engine.take_salvaged(&self.id);
+        let answered = self.answered_at_the_edge();
+        let mut salvaged = self.take_salvaged();
         for (call, kind) in pending {
-            if !retried.contains(&call) && self.answer_again(call) {
+            let is_answered = answered.contains(&call) || salvaged.remove(&call);
+            if is_answered || (!retried.contains(&call) && self.answer_again(call)) {
                 continue;
             }
             match kind {
                 Kind::Task => {
-                    if let Some(payload) = salvaged.remove(&call) {
-                        let mut outcome = NewOutcome::new(EventKind::TaskCompleted, call);
-                        outcome.payload = Some(payload);
-                        self.outcome(outcome);
-                        continue;
-                    }
                     let progress = progress.remove(&call).unwrap_or_default();
                     self.recover_task(call, progress, was_cut_off)?;
                 }
@@ -415,6 +411,39 @@ impl Driver {
             }
         }
         Ok(())
+    }
+
+    /// The calls whose outcome is recorded and will be delivered once more: there is nothing to do for them.
+    fn answered_at_the_edge(&self) -> BTreeSet<EventSeq> {
+        let open = self.arrivals.iter().filter_map(|arrival| match arrival {
+            Arrival::Open(event) => event.refers,
+            _ => None,
+        });
+        open.collect()
+    }
+
+    /// What bodies returned when the store failed arrives before anything else is taken up, so that it is not
+    /// lost if that fails.
+    fn take_salvaged(&mut self) -> BTreeSet<EventSeq> {
+        let salvaged = self.engine.take_salvaged(&self.id);
+        let waits = |call: &EventSeq| {
+            let mut state = self.machine.shared.state();
+            state
+                .call_by_seq(*call)
+                .is_some_and(|call| !call.is_answered())
+        };
+        let waiting: Vec<_> = salvaged
+            .into_iter()
+            .filter(|(call, _)| waits(call))
+            .collect();
+        let mut calls = BTreeSet::new();
+        for (call, payload) in waiting {
+            let mut outcome = NewOutcome::new(EventKind::TaskCompleted, call);
+            outcome.payload = Some(payload);
+            self.outcome(outcome);
+            calls.insert(call);
+        }
+        calls
     }
 
     /// Delivers once more what a rewind took from a call that is kept.

@@ -80,7 +80,15 @@ impl Driver {
         let is_due = !self.retries.is_empty();
         if activation.events.is_empty() && (is_due || self.changes(&standing).is_none()) {
             self.launch_retries()?;
-            return Ok(if is_due { Step::Went } else { Step::Idle });
+            if is_due {
+                return Ok(Step::Went);
+            }
+            if self.is_paused() {
+                // Somebody else paused it in the meantime: there is nothing to do for whoever claimed it.
+                self.release().await;
+                return Ok(self.settled(None, None));
+            }
+            return Ok(Step::Idle);
         }
         self.commit(activation, standing).await?;
         self.after_commit().await;

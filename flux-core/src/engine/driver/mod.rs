@@ -22,7 +22,7 @@ use super::pool::Pool;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::Event;
-use crate::execution::{PausePoint, Snapshot};
+use crate::execution::{PausePoint, Snapshot, Status};
 use crate::id::{Epoch, EventSeq, ExecutionId};
 use crate::payload::Payload;
 use crate::replay::Machine;
@@ -275,6 +275,10 @@ impl Driver {
         match begin {
             Begin::New { input, parent } => self.begin_new(input, parent),
             Begin::Claimed { record, intent } => {
+                let intent = match self.fit(&record, intent).await? {
+                    Some(intent) => intent,
+                    None => return Ok(self.engine.snapshot(*record).await?),
+                };
                 if let Err(error) = self.boot(*record, intent).await {
                     self.salvage(&error);
                     self.release().await;
@@ -300,6 +304,27 @@ impl Driver {
                 started();
             }
         }
+    }
+
+    /// Fits what is wanted to what the execution has become by the time it was claimed; nothing where it is over.
+    async fn fit(
+        &mut self,
+        record: &ExecutionRecord,
+        intent: Intent,
+    ) -> Result<Option<Intent>, Halt> {
+        let is_wanted = match intent {
+            Intent::Retry => record.status == Status::Failed,
+            Intent::Reopen => record.status == Status::Cancelled,
+            Intent::Recover | Intent::Answer(_) => !record.status.is_finished(),
+        };
+        if is_wanted {
+            return Ok(Some(intent));
+        }
+        if !record.status.is_finished() {
+            return Ok(Some(Intent::Recover));
+        }
+        self.engine.store.release(record.key, record.epoch).await?;
+        Ok(None)
     }
 
     /// Takes what has come in since, and does what there is to do.
