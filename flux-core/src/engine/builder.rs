@@ -181,9 +181,20 @@ impl Default for Settings {
             max_recoveries: 10,
             task: Policy::ONCE,
             workflow_max_attempts: 1,
-            always_replay: false,
+            always_replay: replays_always(),
         }
     }
+}
+
+/// Lets a whole test suite run in always-replay mode.
+#[cfg(feature = "test-util")]
+fn replays_always() -> bool {
+    std::env::var_os("FLUX_ALWAYS_REPLAY").is_some_and(|value| value == "1")
+}
+
+#[cfg(not(feature = "test-util"))]
+fn replays_always() -> bool {
+    false
 }
 
 impl fmt::Debug for EngineBuilder {

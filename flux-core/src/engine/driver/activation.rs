@@ -203,7 +203,11 @@ impl Driver {
         }
     }
 
+    /// Records what happened to a call, unless its code has dropped it meanwhile.
     fn append_note(&mut self, note: Note, activation: &mut Activation) {
+        if !self.is_waiting(note.call) {
+            return;
+        }
         let mut event = self.event_at(note.kind, Some(note.call));
         event.payload = note.payload;
         event.meta = Payload::encode(&note.meta).ok();
