@@ -3,6 +3,11 @@
 //!
 //! `FLUX_SEED` tries one seed again, and `FLUX_SOAK` goes on for that many minutes.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails, helpers of tests included"
+)]
+
 #[path = "../random/brittle.rs"]
 mod brittle;
 #[path = "../random/harness.rs"]

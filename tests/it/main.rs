@@ -1,5 +1,10 @@
 //! What a user sees, a module per feature.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails, helpers of tests included"
+)]
+
 mod approval;
 mod attempts;
 mod children;

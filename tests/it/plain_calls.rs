@@ -99,7 +99,7 @@ async fn missing_state_is_found_when_the_engine_is_built() {
     let Error::MissingState { task, state } = &error else {
         panic!("{error}")
     };
-    assert_eq!(task, "greet_by");
+    assert!(task.ends_with("greet_by"), "{task}");
     assert!(state.contains("Greeter"), "{state}");
     assert!(error.to_string().contains(".state(value)"), "{error}");
 }

@@ -3,6 +3,11 @@
 //! `FLUX_SEED` tries one seed again, `FLUX_PROGRAM` one program as a failure prints it, and `FLUX_SOAK` goes on for
 //! that many minutes.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on fails, helpers of tests included"
+)]
+
 mod agree;
 mod brittle;
 mod faults;

@@ -72,8 +72,12 @@ impl Shelf {
         let store: Arc<dyn Store> = Arc::clone(&self.store) as _;
         let builder = Engine::builder()
             .shared_store(store)
-            .state(Greeter { word: "hello" })
-            .always_replay(self.always_replay);
+            .state(Greeter { word: "hello" });
+        let builder = if self.always_replay {
+            builder.always_replay(true)
+        } else {
+            builder
+        };
         if self.is_sqlite {
             builder
         } else {

@@ -13,7 +13,7 @@ use crate::event::EventKind;
 use crate::execution::{PausePoint, Status, Waiting};
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::Payload;
-use crate::store::{ClaimError, ExecutionRecord, Message, MessageKind, NewMessage};
+use crate::store::{ClaimError, ExecutionRecord, Message, MessageId, MessageKind, NewMessage};
 use crate::workflow::WorkflowDef;
 
 /// A child that has not ended, or whose end has not been delivered.
@@ -36,7 +36,23 @@ enum ChildState {
 
 /// The name of a cancellation that a parent sends. A child that is cancelled so may be needed again: a parent
 /// that failed may be resumed.
-pub(super) const BY_PARENT: &str = "by-parent";
+const BY_PARENT: &str = "by-parent";
+
+/// A request to cancel the execution.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cancellation {
+    pub(super) message: MessageId,
+    pub(super) is_by_parent: bool,
+}
+
+impl Cancellation {
+    pub(super) fn of(message: &Message) -> Self {
+        Self {
+            message: message.id,
+            is_by_parent: *message.name == *BY_PARENT,
+        }
+    }
+}
 
 /// What a child tells its parent when it has finished.
 #[derive(Debug, Serialize, Deserialize)]
@@ -318,7 +334,7 @@ impl Driver {
         &mut self,
         call: EventSeq,
         outcome: ChildOutcome,
-        consumed: Option<crate::store::MessageId>,
+        consumed: Option<MessageId>,
     ) {
         let Some(child) = self.children.get_mut(&call) else {
             return;
@@ -377,7 +393,7 @@ impl Driver {
         kind: TaskErrorKind,
         attempts: u32,
         error: ErrorRecord,
-        consumed: Option<crate::store::MessageId>,
+        consumed: Option<MessageId>,
     ) {
         let failure = TaskFailure {
             task: Arc::from(workflow),

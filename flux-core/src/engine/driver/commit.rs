@@ -69,9 +69,9 @@ impl Driver {
         if let Some(error) = self.lost.take() {
             return Err(error.into());
         }
-        if let Some(message) = self.cancel.take() {
+        if let Some(cancellation) = self.cancel.take() {
             self.machine.evict();
-            let cancelled = self.end_cancelled(message);
+            let cancelled = self.end_cancelled(cancellation);
             return self.commit_and_act(cancelled).await;
         }
         let mut activation = Activation::default();
@@ -181,7 +181,7 @@ impl Driver {
         let change = self.changes(&standing);
         activation.consumed.append(&mut self.stale_messages);
         let last = activation.events.last().map(|event| event.seq);
-        let kept = Self::keep_results(&activation.events);
+        self.unwritten = Self::keep_results(&activation.events);
         self.outbox_told = activation.outbox.iter().map(|(id, _)| id.clone()).collect();
         if let Some(first) = activation.events.first().filter(|_| self.record.is_none()) {
             self.created_at = first.at;
@@ -198,14 +198,9 @@ impl Driver {
         let committed = self.engine.store.commit(commit).await;
         let key = match committed {
             Ok(committed) => committed.key,
-            Err(error) => {
-                let outcome = self.after_refusal(error, last).await;
-                if outcome.is_err() {
-                    self.engine.salvage(&self.id, kept);
-                }
-                outcome?
-            }
+            Err(error) => self.after_refusal(error, last).await?,
         };
+        self.unwritten.clear();
         self.committed(key, change);
         Ok(())
     }
@@ -276,10 +271,13 @@ impl Driver {
     ) -> Result<ExecutionKey, Halt> {
         match error {
             CommitError::Exists => Err(Halt::Exists),
-            CommitError::Fenced => Err(Error::TakenOver {
-                id: self.id.clone(),
+            CommitError::Fenced => {
+                self.is_fenced = true;
+                Err(Error::TakenOver {
+                    id: self.id.clone(),
+                }
+                .into())
             }
-            .into()),
             CommitError::Failed(error) => Err(error.into()),
             CommitError::Unknown(error) => self.read_back(last).await?.ok_or_else(|| error.into()),
         }
@@ -377,19 +375,17 @@ impl Driver {
             .collect()
     }
 
-    /// What bodies have returned and was not even put up for a commit: a resume in this process takes it.
-    pub(super) fn salvage(&mut self, halt: &Halt) {
-        if matches!(halt, Halt::Exists | Halt::Error(Error::TakenOver { .. })) {
-            return;
-        }
+    /// Keeps what bodies have returned and was not written.
+    pub(super) fn salvage(&mut self) {
         self.take_inputs();
-        let results = self.arrivals.drain(..).filter_map(|arrival| match arrival {
+        let mut results = std::mem::take(&mut self.unwritten);
+        results.extend(self.arrivals.drain(..).filter_map(|arrival| match arrival {
             Arrival::Outcome(outcome) if outcome.kind == EventKind::TaskCompleted => {
                 Some((outcome.call?, outcome.payload?))
             }
             _ => None,
-        });
-        self.engine.salvage(&self.id, results.collect());
+        }));
+        self.engine.salvage(&self.id, results);
     }
 
     /// Starts what a call asks for, now that the call is recorded.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Driver;
 use super::activation::{Activation, Ended};
-use super::children::ChildOutcome;
+use super::children::{Cancellation, ChildOutcome};
 use crate::engine::history::Rewind;
 use crate::error::{ErrorRecord, EscapedCall, FailureData, FailureKind};
 use crate::event::{Event, EventKind, RewoundMeta};
@@ -132,13 +132,13 @@ impl Driver {
     }
 
     /// Cancels the execution where it stands.
-    pub(super) fn end_cancelled(&mut self, message: crate::store::MessageId) -> Activation {
+    pub(super) fn end_cancelled(&mut self, cancellation: Cancellation) -> Activation {
         let mut activation = Activation::default();
-        activation.consumed.push(message);
+        activation.consumed.push(cancellation.message);
         self.cancel_children(&mut activation);
         let event = self.event_at(EventKind::WorkflowCancelled, None);
         activation.events.push(event);
-        let outcome = if self.is_cancelled_by_parent {
+        let outcome = if cancellation.is_by_parent {
             ChildOutcome::CancelledByParent
         } else {
             ChildOutcome::Cancelled

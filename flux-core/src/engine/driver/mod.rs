@@ -45,7 +45,7 @@ mod waits;
 use activation::Arrival;
 use attempts::Task;
 use bodies::Unspawned;
-use children::Child;
+use children::{Cancellation, Child};
 use due::Due;
 use limits::ActiveTime;
 pub(crate) use waits::choose_pause;
@@ -166,8 +166,11 @@ pub(crate) struct Driver {
     /// The executions that the commit under way sends something.
     outbox_told: Vec<ExecutionId>,
     /// A request to cancel the execution.
-    cancel: Option<MessageId>,
-    is_cancelled_by_parent: bool,
+    cancel: Option<Cancellation>,
+    /// What bodies have returned, while the commit that records it is under way.
+    unwritten: Vec<(EventSeq, Payload)>,
+    /// Somebody else drives the execution now.
+    is_fenced: bool,
     /// Why a child, and so its parent, cannot go on.
     lost: Option<Error>,
     /// An answer whose pause point was dropped before it could be delivered.
@@ -251,7 +254,8 @@ impl Driver {
             stale_messages: Vec::new(),
             outbox_told: Vec::new(),
             cancel: None,
-            is_cancelled_by_parent: false,
+            unwritten: Vec::new(),
+            is_fenced: false,
             lost: None,
             lost_answer: None,
             tentative: None,
@@ -275,12 +279,10 @@ impl Driver {
         match begin {
             Begin::New { input, parent } => self.begin_new(input, parent),
             Begin::Claimed { record, intent } => {
-                let intent = match self.fit(&record, intent).await? {
-                    Some(intent) => intent,
-                    None => return Ok(self.engine.snapshot(*record).await?),
+                let Some(intent) = self.fit(&record, intent).await? else {
+                    return Ok(self.engine.snapshot(*record).await?);
                 };
                 if let Err(error) = self.boot(*record, intent).await {
-                    self.salvage(&error);
                     self.release().await;
                     return Err(error);
                 }
@@ -294,7 +296,6 @@ impl Driver {
                 Ok(Step::Went) => {}
                 Ok(Step::Idle) => self.wait().await,
                 Err(error) => {
-                    self.salvage(&error);
                     self.release().await;
                     return Err(error);
                 }
@@ -389,6 +390,19 @@ impl Driver {
     fn event_at(&mut self, kind: crate::event::EventKind, refers: Option<EventSeq>) -> Event {
         let now = self.now();
         self.machine.note(kind, now, refers)
+    }
+}
+
+/// However a driver ends, what bodies have returned and was not written is kept for a resume in this process.
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let is_over = self
+            .record
+            .as_ref()
+            .is_none_or(|record| record.status.is_finished());
+        if !is_over && !self.is_fenced {
+            self.salvage();
+        }
     }
 }
 

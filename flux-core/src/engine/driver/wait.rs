@@ -65,9 +65,8 @@ impl Driver {
             match next {
                 // In the clock's own time: the last event may lie ahead of a clock that was set back.
                 Some(moment) => {
-                    clock
-                        .sleep_until(clock.now().after(moment.since(start)))
-                        .await
+                    let moment = clock.now().after(moment.since(start));
+                    clock.sleep_until(moment).await;
                 }
                 None => std::future::pending().await,
             }

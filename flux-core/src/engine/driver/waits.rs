@@ -53,8 +53,7 @@ impl Driver {
             MessageKind::Signal => self.inbox.push_back(message),
             MessageKind::ChildEnded => self.child_ended(&message),
             MessageKind::Cancel => {
-                self.cancel = Some(message.id);
-                self.is_cancelled_by_parent = *message.name == *super::children::BY_PARENT;
+                self.cancel = Some(super::Cancellation::of(&message));
             }
         }
     }
