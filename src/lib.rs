@@ -155,7 +155,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! **Go on after a crash**: when the program starts, take up what the last process left.
+//! **Go on after a crash**: when the program starts, take up what the last process left. `recover` returns when all of it has
+//! finished or paused, which takes as long as its timers and signals do: a server spawns it beside its other work.
 //!
 //! ```
 //! # use flux::Engine;
@@ -193,6 +194,41 @@
 //! // Outside a workflow a task is a plain async function: that is how it is unit-tested.
 //! assert_eq!(send_mail("bob".to_owned()).with_state(mailer()).await?, "shop -> bob");
 //! # Ok(()) }
+//! ```
+//!
+//! **Test it.** A plain call of a task runs its body once: no further attempts, no limits of time, and
+//! [`task_context`] is `None`. A workflow is tested on an engine in memory; on tokio's paused clock (its feature
+//! `test-util`) timers, backoffs and timeouts take no time. `always_replay(true)` finds code that is not deterministic.
+//!
+//! ```
+//! # use flux::{Engine, ExecutionContext, TaskError, task, workflow};
+//! use flux::time::days;
+//!
+//! #[task]
+//! async fn remind(name: String) -> String {
+//!     format!("{name}, please pay")
+//! }
+//!
+//! #[workflow]
+//! async fn chase_debt(ctx: ExecutionContext<String>) -> Result<String, TaskError> {
+//!     match flux::timeout(days(30), flux::signal::<u32>("paid")).await {
+//!         Ok(cents) => Ok(format!("{cents} cents came in")),
+//!         Err(_elapsed) => remind(ctx.input().clone()).await,
+//!     }
+//! }
+//!
+//! // In your tests: #[tokio::test(start_paused = true)]
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! async fn a_month_of_silence_brings_a_reminder() -> Result<(), flux::Error> {
+//!     assert_eq!(remind("Ada".to_owned()).await.unwrap(), "Ada, please pay");
+//!
+//!     let engine = Engine::builder().in_memory().always_replay(true).build().await?;
+//!     let run = chase_debt.on(&engine).run("Ada".to_owned()).await?;
+//!     assert_eq!(run.output().unwrap(), "Ada, please pay");
+//!     assert!(run.duration() >= days(30));
+//!     Ok(())
+//! }
+//! # fn main() -> Result<(), flux::Error> { a_month_of_silence_brings_a_reminder() }
 //! ```
 //!
 //! **Call a workflow from another**: a child execution, with an id and a history of its own.
@@ -268,12 +304,20 @@
 //!
 //! | type | says |
 //! |---|---|
-//! | [`TaskError`] | a call failed: which task, how often it was tried, why; [`downcast`](TaskError::downcast) has the body's own error back |
+//! | [`TaskError`] | a call failed: which task, how often it was tried, why; [`downcast`](TaskError::downcast) has the body's own error back if its type is `Serialize` and `Deserialize` |
 //! | [`Failure`] | an execution failed: `execution.failure()`. That is no `Err` of `run` |
 //! | [`NotCompleted`] | `into_result()` of an execution that has no output |
 //! | [`Error`] | Flux itself could not do what was asked; the execution is as it was |
 //!
 //! A pause, a crash or a full disk never reaches workflow code as an error: its future is not polled again.
+//!
+//! Each of them is made for people in its `Display` form. A `main` that returns an error shows the `Debug` form instead: print
+//! it yourself, or return it through `anyhow`.
+//!
+//! # Logs
+//!
+//! Flux logs with [`tracing`](https://docs.rs/tracing): a span `execution` around workflow code, warnings where something has to
+//! be looked at, failed attempts at level `debug`. Without a subscriber nothing of it is seen.
 //!
 //! # Features
 //!

@@ -11,7 +11,7 @@ mod tally;
 mod watched;
 
 pub(crate) use clock::TokioClock;
-pub(crate) use shelf::{Shelf, When};
+pub(crate) use shelf::{Fault, Shelf, When};
 pub(crate) use tally::{begin, code_of, ran, set_code, started, unique};
 
 /// Injected into the tasks that ask for it; every engine of these tests has one.

@@ -17,6 +17,17 @@ pub(crate) enum When {
     AfterCommit,
 }
 
+/// How a commit fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fault {
+    /// The store says so, and wrote nothing.
+    NothingWritten,
+    /// The store does not know, and wrote it.
+    UnknownAndWritten,
+    /// The store does not know, and did not write it.
+    UnknownAndLost,
+}
+
 /// A store that several engines use, one after the other or at once.
 pub(crate) struct Shelf {
     store: Arc<Watched>,
@@ -98,6 +109,11 @@ impl Shelf {
     /// Stops the world at the given commit, counted from 1 from now.
     pub(crate) fn stop_at(&self, number: usize, when: When) {
         self.store.stop_at(Some((number, when)));
+    }
+
+    /// Lets the given commit fail, counted from 1 from now.
+    pub(crate) fn fail_at(&self, number: usize, fault: Fault) {
+        self.store.fail_at(number, fault);
     }
 
     /// Lets commits pass again.

@@ -13,13 +13,14 @@ use flux::{Epoch, Event, EventSeq, ExecutionId, ExecutionKey, Payload, WorkerId}
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 
-use super::shelf::When;
+use super::shelf::{Fault, When};
 
 pub(crate) struct Watched {
     inner: Arc<dyn Store>,
     commits: AtomicUsize,
     stop: Mutex<Option<(usize, When)>>,
     stopped: watch::Sender<bool>,
+    fault: Mutex<Option<(usize, Fault)>>,
     /// How many engines are alive.
     workers: watch::Sender<usize>,
 }
@@ -31,6 +32,7 @@ impl Watched {
             commits: AtomicUsize::new(0),
             stop: Mutex::new(None),
             stopped: watch::Sender::new(false),
+            fault: Mutex::new(None),
             workers: watch::Sender::new(0),
         })
     }
@@ -44,6 +46,34 @@ impl Watched {
         let from = self.commits();
         *self.stop.lock().unwrap() = stop.map(|(number, when)| (from + number, when));
         self.stopped.send_replace(false);
+    }
+
+    /// Commit `number` (the next one is 1) fails, once.
+    pub(crate) fn fail_at(&self, number: usize, fault: Fault) {
+        *self.fault.lock().unwrap() = Some((self.commits() + number, fault));
+    }
+
+    fn fault_at(&self, number: usize) -> Option<Fault> {
+        let mut fault = self.fault.lock().unwrap();
+        fault
+            .take_if(|(at, _)| *at == number)
+            .map(|(_, fault)| fault)
+    }
+
+    async fn fail(&self, commit: Commit, fault: Fault) -> CommitError {
+        let error = StoreError {
+            store: self.describe(),
+            action: "append events".to_owned(),
+            reason: "the disk is full".to_owned(),
+            source: None,
+        };
+        if fault == Fault::UnknownAndWritten {
+            self.inner.commit(commit).await.unwrap();
+        }
+        match fault {
+            Fault::NothingWritten => CommitError::Failed(error),
+            Fault::UnknownAndWritten | Fault::UnknownAndLost => CommitError::Unknown(error),
+        }
     }
 
     pub(crate) async fn until_stopped(&self) {
@@ -93,6 +123,9 @@ impl Store for Watched {
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, CommitError>> {
         Box::pin(async move {
             let number = self.commits.fetch_add(1, Ordering::SeqCst) + 1;
+            if let Some(fault) = self.fault_at(number) {
+                return Err(self.fail(commit, fault).await);
+            }
             let stop = self.stop.lock().unwrap().filter(|(at, _)| number >= *at);
             let Some((at, when)) = stop else {
                 return self.inner.commit(commit).await;

@@ -102,6 +102,12 @@ impl Driver {
         let Some(wanted) = self.wanted_child(call) else {
             return Ok(());
         };
+        // A driver that an earlier run of this execution has just let go of is on its way out.
+        if let Some(active) = self.engine.active.get(&wanted.id)
+            && active.is_abandoned()
+        {
+            active.gone().await;
+        }
         match self.engine.store.execution(&wanted.id).await? {
             None => {
                 let begin = Begin::New {

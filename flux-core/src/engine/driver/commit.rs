@@ -271,13 +271,10 @@ impl Driver {
     ) -> Result<ExecutionKey, Halt> {
         match error {
             CommitError::Exists => Err(Halt::Exists),
-            CommitError::Fenced => {
-                self.is_fenced = true;
-                Err(Error::TakenOver {
-                    id: self.id.clone(),
-                }
-                .into())
+            CommitError::Fenced => Err(Error::TakenOver {
+                id: self.id.clone(),
             }
+            .into()),
             CommitError::Failed(error) => Err(error.into()),
             CommitError::Unknown(error) => self.read_back(last).await?.ok_or_else(|| error.into()),
         }

@@ -169,8 +169,6 @@ pub(crate) struct Driver {
     cancel: Option<Cancellation>,
     /// What bodies have returned, while the commit that records it is under way.
     unwritten: Vec<(EventSeq, Payload)>,
-    /// Somebody else drives the execution now.
-    is_fenced: bool,
     /// Why a child, and so its parent, cannot go on.
     lost: Option<Error>,
     /// An answer whose pause point was dropped before it could be delivered.
@@ -255,7 +253,6 @@ impl Driver {
             outbox_told: Vec::new(),
             cancel: None,
             unwritten: Vec::new(),
-            is_fenced: false,
             lost: None,
             lost_answer: None,
             tentative: None,
@@ -283,8 +280,7 @@ impl Driver {
                     return Ok(self.engine.snapshot(*record).await?);
                 };
                 if let Err(error) = self.boot(*record, intent).await {
-                    self.release().await;
-                    return Err(error);
+                    return Err(self.give_up(error).await);
                 }
                 started();
             }
@@ -295,10 +291,7 @@ impl Driver {
                 Ok(Step::Settled(snapshot)) => return Ok(*snapshot),
                 Ok(Step::Went) => {}
                 Ok(Step::Idle) => self.wait().await,
-                Err(error) => {
-                    self.release().await;
-                    return Err(error);
-                }
+                Err(error) => return Err(self.give_up(error).await),
             }
             if !is_started && self.record.is_some() {
                 is_started = true;
@@ -370,6 +363,16 @@ impl Driver {
             .map(|record| (record.key, record.epoch))
     }
 
+    /// The execution cannot go on here. What bodies have returned and a store did not take is kept for a later
+    /// resume in this process; after a crash it would be lost.
+    async fn give_up(&mut self, error: Halt) -> Halt {
+        if matches!(error, Halt::Error(Error::Store(_))) {
+            self.salvage();
+        }
+        self.release().await;
+        error
+    }
+
     /// Gives the execution up as it is, so that somebody else may try.
     async fn release(&mut self) {
         if let Some((key, epoch)) = self.epoch()
@@ -390,19 +393,6 @@ impl Driver {
     fn event_at(&mut self, kind: crate::event::EventKind, refers: Option<EventSeq>) -> Event {
         let now = self.now();
         self.machine.note(kind, now, refers)
-    }
-}
-
-/// However a driver ends, what bodies have returned and was not written is kept for a resume in this process.
-impl Drop for Driver {
-    fn drop(&mut self) {
-        let is_over = self
-            .record
-            .as_ref()
-            .is_none_or(|record| record.status.is_finished());
-        if !is_over && !self.is_fenced {
-            self.salvage();
-        }
     }
 }
 
