@@ -120,7 +120,9 @@ fn crashed(
                 return Err(format!("after {crashes:?}: {error}\n{}", lines(&events)));
             }
         };
-        check_histories(&ground).await?;
+        check_histories(&ground)
+            .await
+            .map_err(|error| format!("after {crashes:?}: {error}"))?;
         if let Some(before) = before {
             let now = Before::of(&ground, life.brittle.committed()).await;
             before

@@ -85,7 +85,7 @@ fn repaired(
     style: Style,
     node: &Node,
     crash: Option<Crash>,
-) -> Result<(Execution<u64>, u32), String> {
+) -> Result<(Execution<u64>, u32, String), String> {
     in_virtual_time(seed, async {
         let ground = Ground::new();
         let first = ground.live(false, None).await;
@@ -129,7 +129,7 @@ fn repaired(
                 ));
             }
         }
-        Ok((run, second.brittle.writes()))
+        Ok((run, second.brittle.writes(), history))
     })
 }
 
@@ -155,15 +155,15 @@ fn a_repaired_program_ends_as_if_it_had_never_failed(seed: u64, node: &Node) -> 
     let mut dice = fastrand::Rng::with_seed(seed ^ node.size() as u64);
     for style in STYLES {
         let wanted = never_failed(seed, style, node)?;
-        let (run, writes) = repaired(seed, style, node, None)?;
+        let (run, writes, history) = repaired(seed, style, node, None)?;
         let crash = Crash {
             at: dice.u32(1..=writes),
             after: dice.bool(),
         };
-        let (crashed, _) = repaired(seed, style, node, Some(crash))?;
-        for run in [run, crashed] {
+        let (crashed, _, after_crash) = repaired(seed, style, node, Some(crash))?;
+        for (run, history) in [(run, history), (crashed, after_crash)] {
             if run.output() != Some(&wanted) {
-                return Err(format!("{style:?}, {crash:?}: {run}, instead of {wanted}"));
+                return Err(format!("{style:?}, {crash:?}: {run}, instead of {wanted}\n{history}"));
             }
         }
     }
@@ -174,7 +174,7 @@ fn a_resume_never_contradicts_the_history(seed: u64, node: &Node) -> Checked {
     let node = &Node::Seq(vec![node.clone(), Node::Pause]);
     let mut dice = fastrand::Rng::with_seed(seed ^ node.size() as u64);
     for style in STYLES {
-        let (_, writes) = repaired(seed, style, node, None)?;
+        let (_, writes, _) = repaired(seed, style, node, None)?;
         let crash = Crash {
             at: dice.u32(1..=writes.max(1)),
             after: dice.bool(),

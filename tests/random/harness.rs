@@ -232,15 +232,21 @@ pub(crate) fn in_virtual_time<T>(seed: u64, future: impl Future<Output = T>) -> 
 /// Checks every history on this ground.
 pub(crate) async fn check_histories(ground: &Ground) -> Result<(), String> {
     for (id, (status, events)) in ground.histories().await {
-        let fail = |what: &str| Err(format!("{id}: {what}\n{}", history::lines(&events)));
-        if let Err(error) = history::check(&events) {
-            return fail(&error);
-        }
-        if !status.is_finished() {
-            return fail(&format!("it is left {status}"));
-        }
+        let checked = history::check(&events);
+        let fail = match checked {
+            Err(error) => error,
+            Ok(()) if !status.is_finished() => format!("it is left {status}"),
+            Ok(()) => continue,
+        };
+        return Err(format!("{id}: {fail}\n{}", all_lines(ground).await));
     }
     Ok(())
+}
+
+/// Every history on this ground, as text.
+pub(crate) async fn all_lines(ground: &Ground) -> String {
+    let all = ground.histories().await.into_iter();
+    all.map(|(id, (status, events))| format!("{id} {status}\n{}", history::lines(&events))).collect()
 }
 
 /// Tries `test` on random programs, until one fails or time is up; prints what is needed to try it again.

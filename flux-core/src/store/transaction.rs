@@ -3,8 +3,10 @@
 use std::any::Any;
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 
 use super::Transaction;
+use crate::error::{ErrorRecord, TaskErrorKind, TaskFailure};
 use crate::event::Event;
 use crate::payload::Payload;
 
@@ -39,11 +41,25 @@ impl Transaction {
         Payload::from_json(record.to_string())
     }
 
+    /// What a store raises in place of the body knows nothing of the call: here it is given the call's name.
+    fn named(&self, error: Payload) -> Payload {
+        let (Some(task), Ok(record)) = (&self.failed.name, error.decode::<ErrorRecord>()) else {
+            return error;
+        };
+        let failure = TaskFailure {
+            task: Arc::clone(task),
+            kind: TaskErrorKind::Failed,
+            attempts: 1,
+            error: record,
+        };
+        Payload::encode(&failure).unwrap_or(error)
+    }
+
     /// The event that records `outcome`.
     pub fn event(&self, outcome: Result<Payload, Payload>) -> Event {
         let (event, payload) = match outcome {
             Ok(value) => (&self.completed, value),
-            Err(error) => (&self.failed, error),
+            Err(error) => (&self.failed, self.named(error)),
         };
         Event {
             payload: Some(payload),

@@ -123,6 +123,11 @@ impl Driver {
         let Some(mut alone) = self.alone.take() else {
             return;
         };
+        // Another may have been started beside it since.
+        if !self.is_alone(alone.call) {
+            self.spawn(alone);
+            return;
+        }
         // A run of bodies that never wait must not keep the runtime's other tasks from theirs.
         tokio::task::coop::consume_budget().await;
         match futures::poll!(&mut alone.attempt) {

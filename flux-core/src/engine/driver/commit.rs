@@ -324,7 +324,8 @@ impl Driver {
         if !self.is_waiting(call) {
             return Ok(());
         }
-        let completed = self.event_at(EventKind::TaskCompleted, Some(call));
+        let mut completed = self.event_at(EventKind::TaskCompleted, Some(call));
+        completed.name = self.name_of(call);
         let failed = Event {
             kind: EventKind::TaskFailed,
             ..completed.clone()
@@ -360,6 +361,11 @@ impl Driver {
         }
         self.engine.notify_events(&self.id);
         Ok(())
+    }
+
+    fn name_of(&self, call: EventSeq) -> Option<Arc<str>> {
+        let mut state = self.machine.shared.state();
+        state.call_by_seq(call).map(|call| Arc::clone(&call.name))
     }
 
     /// What bodies returned in this activation, in case the store cannot take it.
