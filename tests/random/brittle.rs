@@ -141,6 +141,11 @@ impl Brittle {
         self.died.notify_waiters();
     }
 
+    /// Those who joined through it no longer count as alive, and do not know.
+    pub(crate) fn forget_owners(&self) {
+        self.guards.lock().unwrap().clear();
+    }
+
     async fn alive(&self) {
         if self.is_dead.load(Ordering::Acquire) {
             pending::<()>().await;

@@ -16,4 +16,5 @@ mod harness;
 mod history;
 mod interpret;
 mod program;
+mod two;
 mod world;

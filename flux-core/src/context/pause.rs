@@ -68,11 +68,12 @@ impl Pause {
     ///
     /// A value of another type is refused at the resume, and the execution stays paused.
     pub fn value<T: DeserializeOwned + 'static>(self) -> PauseValue<T> {
+        let is_unit = std::any::TypeId::of::<T>() == std::any::TypeId::of::<()>();
         let wants = Wanted {
             type_name: std::any::type_name::<T>(),
             check: |payload| payload.decode::<T>().map(drop),
         };
-        PauseValue::at(&self.0.name, Some(wants), self.0.site)
+        PauseValue::at(&self.0.name, (!is_unit).then_some(wants), self.0.site)
     }
 }
 

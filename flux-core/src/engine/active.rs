@@ -107,6 +107,16 @@ impl Active {
         self.abandoned
     }
 
+    /// Waits until the start is durable, or is not to be.
+    pub(crate) async fn begun(mut self) {
+        let is_starting = |progress: &Progress| matches!(progress, Progress::Starting);
+        // An error means that the driver is gone, which is an answer too.
+        let _ = self
+            .progress
+            .wait_for(|progress| !is_starting(progress))
+            .await;
+    }
+
     /// Waits until the driver is gone, however it went.
     pub(crate) async fn gone(mut self) {
         while self.progress.changed().await.is_ok() {}

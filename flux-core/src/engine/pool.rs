@@ -21,6 +21,8 @@ pub(crate) struct Pool {
     by_call: BTreeMap<(u8, Arc<str>, u128), VecDeque<Memo>>,
     /// Completions, no longer counting, of calls that do: to be delivered once more.
     answers: BTreeMap<EventSeq, Event>,
+    /// Calls that count, and whose failure no longer does: to be tried again.
+    failed: BTreeSet<EventSeq>,
 }
 
 /// A recorded success.
@@ -64,6 +66,11 @@ impl Pool {
         self.answers.remove(&call)
     }
 
+    /// Whether the failure of this call was taken back, so that it gets another try.
+    pub(crate) fn has_failed(&self, call: EventSeq) -> bool {
+        self.failed.contains(&call)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.by_call.is_empty()
     }
@@ -77,6 +84,7 @@ struct Builder<'a> {
     /// The call each memo answers, in the order the calls were made.
     used: BTreeSet<EventSeq>,
     answers: BTreeMap<EventSeq, Event>,
+    failed: BTreeSet<EventSeq>,
 }
 
 impl<'a> Builder<'a> {
@@ -87,6 +95,7 @@ impl<'a> Builder<'a> {
             memos: BTreeMap::new(),
             used: BTreeSet::new(),
             answers: BTreeMap::new(),
+            failed: BTreeSet::new(),
         }
     }
 
@@ -109,11 +118,17 @@ impl<'a> Builder<'a> {
 
     fn see_completion(&mut self, event: Event) {
         let Some(call) = event.refers else { return };
-        if !self.calls.contains_key(&call) {
-            self.answers.insert(call, event);
+        let is_kept = !self.calls.contains_key(&call);
+        // A failure is no result to keep: two calls whose failures were delivered again in turn would let no
+        // resume through.
+        if matches!(event.kind, EventKind::TaskFailed | EventKind::ChildFailed) {
+            if is_kept {
+                self.failed.insert(call);
+            }
             return;
         }
-        if matches!(event.kind, EventKind::TaskFailed | EventKind::ChildFailed) {
+        if is_kept {
+            self.answers.insert(call, event);
             return;
         }
         // A result that was itself reused keeps the event it came from, so that it is never taken twice.
@@ -137,6 +152,7 @@ impl<'a> Builder<'a> {
         let mut pool = Pool {
             by_call: BTreeMap::new(),
             answers: self.answers,
+            failed: self.failed,
         };
         let mut taken = self.used;
         for (call, memo) in self.memos {

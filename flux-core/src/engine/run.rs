@@ -151,7 +151,12 @@ async fn run<O: DeserializeOwned + 'static>(
                     break snapshot;
                 }
             }
-            Outcome::Elsewhere => break engine.wait_settled(&request.id).await?,
+            Outcome::Again => {}
+            Outcome::Elsewhere => match engine.wait_settled(&request.id).await {
+                // Whoever was starting it has let go of it before the start was durable.
+                Err(Error::ExecutionNotFound { .. }) => {}
+                settled => break settled?,
+            },
         }
     };
     Execution::new(engine, snapshot)
@@ -160,14 +165,27 @@ async fn run<O: DeserializeOwned + 'static>(
 async fn start<O>(description: Description) -> Result<Handle<O>, Error> {
     let (engine, request) = prepare(description, "start(..)").await?;
     loop {
-        if let Outcome::Driving(driving) = begin(&engine, &request).await? {
-            if driving.started().await? == Begun::Exists {
-                continue;
+        match begin(&engine, &request).await? {
+            Outcome::Driving(driving) => {
+                if driving.started().await? == Begun::Exists {
+                    continue;
+                }
+                driving.into_guard().detach();
             }
-            driving.into_guard().detach();
+            Outcome::Again => continue,
+            Outcome::Elsewhere if !is_durable(&engine, &request.id).await? => continue,
+            Outcome::Elsewhere | Outcome::Settled(_) => {}
         }
         return Ok(Handle::new(engine, request.id));
     }
+}
+
+/// Whether the start that somebody else has under way is durable; waits for it while it is on its way.
+async fn is_durable(engine: &Engine, id: &ExecutionId) -> Result<bool, Error> {
+    if let Some(active) = engine.inner().active.get(id) {
+        active.begun().await;
+    }
+    Ok(engine.inner().store.execution(id).await?.is_some())
 }
 
 /// A start whose input has been checked.
@@ -187,6 +205,8 @@ enum Outcome {
     Driving(Driving),
     /// Somebody else does.
     Elsewhere,
+    /// Whoever did has let go of it: look again.
+    Again,
 }
 
 async fn prepare(description: Description, what: &str) -> Result<(Engine, Request), Error> {
@@ -311,6 +331,7 @@ async fn attach_to_active(engine: &Engine, request: &Request) -> Result<Outcome,
         && active.is_abandoned()
     {
         active.gone().await;
+        return Ok(Outcome::Again);
     }
     if let Some(record) = engine.inner().store.execution(&request.id).await? {
         check_workflow(request.def, &record)?;

@@ -36,6 +36,17 @@ impl ErrorRecord {
         }
     }
 
+    /// Keeps an error from outgrowing what may be recorded: long texts are cut, a value larger than `limit`
+    /// is left out.
+    #[must_use]
+    pub(crate) fn within(mut self, limit: usize) -> Self {
+        for text in std::iter::once(&mut self.message).chain(&mut self.chain) {
+            cut(text, LONGEST_TEXT.min(limit));
+        }
+        self.json = self.json.filter(|json| json.size() <= limit);
+        self
+    }
+
     /// Has the value back, if it is recorded whole and of this type.
     pub fn downcast<E: DeserializeOwned>(&self) -> Option<E> {
         let same_type = self.type_name == std::any::type_name::<E>();
@@ -51,6 +62,20 @@ impl ErrorRecord {
             }))
         })
     }
+}
+
+/// The longest text of an error that is recorded whole.
+const LONGEST_TEXT: usize = 64 * 1024;
+
+fn cut(text: &mut String, limit: usize) {
+    let size = text.len();
+    if size <= limit {
+        return;
+    }
+    text.truncate(text.floor_char_boundary(limit));
+    text.push_str("… (cut: it had ");
+    text.push_str(&size.to_string());
+    text.push_str(" bytes)");
 }
 
 /// A recorded source: its message is all that is left of it.

@@ -10,7 +10,7 @@ use super::status::Status;
 use super::tasks::{TaskInfo, tasks_of};
 use super::waiting::{PausePoint, Waiting};
 use crate::engine::Engine;
-use crate::error::{Error, Failure};
+use crate::error::{Error, Failure, FailureKind};
 use crate::event::Event;
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::Payload;
@@ -245,7 +245,9 @@ impl<O> fmt::Display for Execution<O> {
             u64::try_from(self.duration().as_millis()).unwrap_or(u64::MAX),
         ));
         match (&self.failure, self.pauses.first()) {
-            (Some(failure), _) if failure.escaped().is_empty() => {
+            (Some(failure), _)
+                if failure.escaped().is_empty() && failure.kind() == FailureKind::Error =>
+            {
                 write!(
                     f,
                     " after {took}: {failure} (the workflow itself decided to fail: there is no failed call that a resume could retry)"

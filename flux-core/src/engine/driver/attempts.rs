@@ -71,12 +71,12 @@ impl Progress {
 }
 
 impl Task {
-    fn failure(&self, error: &BodyError) -> TaskFailure {
+    fn failure(&self, error: &BodyError, limit: usize) -> TaskFailure {
         TaskFailure {
             task: Arc::clone(&self.name),
             kind: error.kind,
             attempts: self.progress.failed + 1,
-            error: error.record.clone(),
+            error: error.record.clone().within(limit),
         }
     }
 
@@ -182,7 +182,7 @@ impl Driver {
         let Some(task) = self.tasks.get_mut(&call) else {
             return;
         };
-        let failure = task.failure(error);
+        let failure = task.failure(error, self.engine.env.payload_limit);
         if let Some(first) = task.progress.fallback_after.take() {
             self.task_failed(call, &with_cause(failure, &first));
             return;

@@ -140,7 +140,9 @@ impl Driver {
         let Unspawned { call, run, attempt } = unspawned;
         let sender = self.sender.clone();
         let running = tokio::spawn(async move {
-            let result = attempt.await;
+            // Bodies are caught further in; what remains are destructors.
+            let result = AssertUnwindSafe(attempt).catch_unwind().await;
+            let result = result.unwrap_or_else(|panic| Err(panicked(&*panic)));
             // Without a driver, what was not recorded will run again.
             let _ = sender.send(Input::Body { call, run, result });
         });
@@ -298,7 +300,11 @@ impl Attempt {
         };
         match futures::future::select(body, self.clock.sleep_until(limit.until)).await {
             Either::Left((result, _)) => result,
-            Either::Right(((), _)) => Err(limit.error()),
+            Either::Right(((), body)) => {
+                // A destructor is user code too: one that panics must not take the attempt's answer with it.
+                let _ = std::panic::catch_unwind(AssertUnwindSafe(|| drop(body)));
+                Err(limit.error())
+            }
         }
     }
 }

@@ -12,6 +12,7 @@ use super::due::Due;
 use super::end::RewindPlan;
 use super::limits::ActiveTime;
 use super::{Answer, Driver, Halt, Input, Intent};
+use crate::clock::Timestamp;
 use crate::context::request::Request;
 use crate::context::shared::Shared;
 use crate::engine::Inner;
@@ -229,6 +230,7 @@ impl Driver {
         let mut replay = ReplayRun {
             progress: BTreeMap::new(),
             budget_from: 1,
+            resumed_at: None,
             input: None,
         };
         let planned = self.opening.clone();
@@ -257,6 +259,7 @@ impl Driver {
             self.replay_planned(event, &mut replay);
         }
         self.budget_from = replay.budget_from;
+        self.resumed_at = replay.resumed_at;
         if self.input.is_none() {
             self.input = replay.input;
         }
@@ -511,6 +514,7 @@ impl Driver {
 struct ReplayRun {
     progress: BTreeMap<EventSeq, Progress>,
     budget_from: u32,
+    resumed_at: Option<Timestamp>,
     input: Option<Payload>,
 }
 
@@ -551,6 +555,10 @@ impl ReplayRun {
     fn see_rewound(&mut self, event: &Event) {
         let meta = event.meta::<crate::event::RewoundMeta>();
         self.budget_from = meta.budget_from;
+        // An attempt that opens a budget was asked for; the others follow by themselves.
+        if meta.attempt == meta.budget_from {
+            self.resumed_at = Some(event.at);
+        }
         for progress in self.progress.values_mut() {
             *progress = Progress {
                 started_at: Some(event.at),

@@ -167,7 +167,7 @@ impl Driver {
                 self.children.insert(call, child);
                 return Ok(());
             }
-            Status::Failed if is_retried => Intent::Retry,
+            Status::Failed if is_retried || self.pool.has_failed(call) => Intent::Retry,
             Status::Cancelled if self.rewind.is_some() => Intent::Reopen,
             status if status.is_finished() => {
                 let snapshot = self.engine.snapshot(record).await?;

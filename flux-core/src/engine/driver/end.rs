@@ -69,7 +69,7 @@ impl Driver {
         let failure = FailureData {
             kind,
             attempt: self.attempt,
-            error,
+            error: error.within(self.engine.env.payload_limit),
             delivery,
             escaped,
         };

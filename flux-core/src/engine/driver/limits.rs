@@ -81,14 +81,22 @@ impl Driver {
             let at = self.active.reaches(limit).filter(|_| !children_wait)?;
             Some((at, FailureKind::Timeout { limit }))
         });
-        let created = self.record.as_ref().map(|record| record.created_at);
-        let wall = self.def.options.deadline.zip(created);
-        let wall =
-            wall.map(|(limit, created)| (created.after(limit), FailureKind::Deadline { limit }));
+        let begun = self.resumed_at.unwrap_or(self.created_at);
+        let wall = self.def.options.deadline;
+        let wall = wall.map(|limit| (begun.after(limit), FailureKind::Deadline { limit }));
         [active, wall]
             .into_iter()
             .flatten()
             .min_by_key(|(at, _)| *at)
+    }
+
+    /// The end of an execution whose wall-clock time is up, whatever has arrived since.
+    pub(super) fn deadline_is_up(&mut self) -> Option<Activation> {
+        self.def.options.deadline?;
+        match self.next_limit() {
+            Some((_, FailureKind::Deadline { .. })) => self.time_is_up(),
+            _ => None,
+        }
     }
 
     /// The end of an execution whose time is up.

@@ -130,6 +130,8 @@ pub(crate) struct Driver {
     machine: Machine,
     input: Option<Payload>,
     created_at: Timestamp,
+    /// When it was last resumed after a failure: the deadline counts from there.
+    resumed_at: Option<Timestamp>,
     /// Where a replay starts, and the last rewind.
     base: EventSeq,
     rewound: Option<EventSeq>,
@@ -227,6 +229,7 @@ impl Driver {
             machine,
             input: None,
             created_at: engine.clock.now(),
+            resumed_at: None,
             base: EventSeq::FIRST,
             rewound: None,
             rewind: None,
@@ -335,6 +338,9 @@ impl Driver {
 
     /// One activation and its commit, if there is anything to do.
     async fn step(&mut self) -> Result<Step, Halt> {
+        if let Some(end) = self.deadline_is_up() {
+            return self.commit_and_act(end).await;
+        }
         if !self.arrivals.is_empty() {
             self.replay_always().await?;
             // Outside tokio's co-operative budget: a budget that runs out in the middle of a poll would make
