@@ -4,9 +4,11 @@
 //! `FLUX_SEED` tries one seed again, and `FLUX_SOAK` goes on for that many minutes.
 
 #![allow(
+    clippy::pedantic,
     clippy::unwrap_used,
-    reason = "a test that cannot go on fails, helpers of tests included"
+    reason = "tests are written to be read, and one that cannot go on fails"
 )]
+#![allow(dead_code, reason = "some modules are shared with the random programs")]
 
 #[path = "../random/brittle.rs"]
 mod brittle;

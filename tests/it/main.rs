@@ -1,8 +1,10 @@
 //! What a user sees, a module per feature.
 
 #![allow(
+    clippy::pedantic,
+    clippy::complexity,
     clippy::unwrap_used,
-    reason = "a test that cannot go on fails, helpers of tests included"
+    reason = "tests are written to be read, and one that cannot go on fails"
 )]
 
 mod approval;

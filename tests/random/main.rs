@@ -4,8 +4,10 @@
 //! that many minutes.
 
 #![allow(
+    clippy::pedantic,
+    clippy::complexity,
     clippy::unwrap_used,
-    reason = "a test that cannot go on fails, helpers of tests included"
+    reason = "tests are written to be read, and one that cannot go on fails"
 )]
 
 mod agree;

@@ -5,42 +5,31 @@ use std::time::Duration;
 
 use flux::store::Store;
 use flux::{Engine, Error, ExecutionContext, State, TaskError, task, workflow};
-use tokio::sync::{Notify, Semaphore};
 
 use super::brittle::Brittle;
 use super::harness::in_virtual_time;
 use super::history;
 use super::world::World;
 
-/// What a test and the bodies tell each other. Each engine has its own.
-#[derive(Debug)]
-struct Talk {
-    begun: Notify,
-    go_on: Semaphore,
-    aborted: Notify,
-}
-
-struct Aborted(Arc<Talk>);
+struct Aborted(Arc<World>);
 
 impl Drop for Aborted {
     fn drop(&mut self) {
-        self.0.aborted.notify_one();
+        self.0.talk.aborted.notify_one();
     }
 }
 
 #[task]
-async fn gated(talk: State<Arc<Talk>>) -> u64 {
-    talk.begun.notify_one();
-    talk.go_on.acquire().await.expect("a gate").forget();
+async fn gated(world: State<Arc<World>>) -> u64 {
+    world.talk.begun.notify_one();
+    world.talk.go_on.notified().await;
     1
 }
 
 #[task]
-async fn endless(talk: State<Arc<Talk>>) -> u64 {
-    let aborted = Aborted(Arc::clone(&talk));
-    std::future::pending::<()>().await;
-    drop(aborted);
-    2
+async fn endless(world: State<Arc<World>>) -> u64 {
+    let _aborted = Aborted(Arc::clone(&world));
+    std::future::pending().await
 }
 
 #[workflow]
@@ -54,26 +43,20 @@ async fn contested(_ctx: ExecutionContext) -> Result<u64, TaskError> {
 struct Side {
     engine: Engine,
     brittle: Arc<Brittle>,
-    talk: Arc<Talk>,
+    world: Arc<World>,
 }
 
 async fn side(store: &Arc<dyn Store>) -> Side {
-    let talk = Arc::new(Talk {
-        begun: Notify::new(),
-        go_on: Semaphore::new(0),
-        aborted: Notify::new(),
-    });
     let world = Arc::<World>::default();
     let brittle = Brittle::new(store, &world, None);
     let engine = Engine::builder()
         .shared_store(brittle.clone())
-        .state(world)
-        .state(Arc::clone(&talk))
+        .state(Arc::clone(&world))
         .build();
     Side {
         engine: engine.await.expect("an engine"),
         brittle,
-        talk,
+        world,
     }
 }
 
@@ -87,11 +70,11 @@ fn a_second_driver_is_refused_while_the_first_lives() {
         let store = memory();
         let (one, other) = (side(&store).await, side(&store).await);
         let handle = contested.on(&one.engine).start(()).execution_id("c").await.unwrap();
-        one.talk.begun.notified().await;
+        one.world.talk.begun.notified().await;
         let refused = contested.on(&other.engine).resume("c").await;
         assert!(matches!(refused, Err(Error::AlreadyRunning { .. })), "{refused:?}");
         assert!(other.engine.recover().await.unwrap().executions.is_empty());
-        one.talk.go_on.add_permits(1);
+        one.world.talk.go_on.notify_one();
         assert_eq!(handle.wait().await.unwrap().output(), Some(&1));
     });
 }
@@ -102,17 +85,17 @@ fn a_driver_that_was_taken_over_is_refused_and_its_bodies_are_stopped() {
         let store = memory();
         let (stale, other) = (side(&store).await, side(&store).await);
         let running = tokio::spawn(contested.on(&stale.engine).run(()).execution_id("c"));
-        stale.talk.begun.notified().await;
+        stale.world.talk.begun.notified().await;
         // Its store no longer counts it among the living, and it does not know.
         stale.brittle.forget_owners();
         let resumed = tokio::spawn(contested.on(&other.engine).resume("c"));
-        other.talk.begun.notified().await;
-        stale.talk.go_on.add_permits(1);
+        other.world.talk.begun.notified().await;
+        stale.world.talk.go_on.notify_one();
         let refused = running.await.unwrap();
         assert!(matches!(refused, Err(Error::TakenOver { .. })), "{refused:?}");
-        stale.talk.aborted.notified().await;
+        stale.world.talk.aborted.notified().await;
 
-        other.talk.go_on.add_permits(1);
+        other.world.talk.go_on.notify_one();
         let run = resumed.await.unwrap().unwrap();
         assert_eq!(run.output(), Some(&1));
         history::check(&run.events().await.unwrap()).unwrap();
@@ -125,13 +108,13 @@ fn of_many_that_resume_one_execution_at_once_one_drives_it() {
         let store = memory();
         let first = side(&store).await;
         let running = tokio::spawn(contested.on(&first.engine).run(()).execution_id("c"));
-        first.talk.begun.notified().await;
+        first.world.talk.begun.notified().await;
         first.brittle.kill();
         running.abort();
         let mut sides = Vec::new();
         for _ in 0..8 {
             sides.push(side(&store).await);
-            sides[sides.len() - 1].talk.go_on.add_permits(1);
+            sides[sides.len() - 1].world.talk.go_on.notify_one();
         }
         let resumed = sides.iter().map(|side| contested.on(&side.engine).resume("c"));
         let mut drove = 0;

@@ -8,11 +8,20 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::UNIX_EPOCH;
 
 use flux::Engine;
+use tokio::sync::Notify;
 
 use super::brittle::die;
 
 /// One place where a value was seen, and which value.
 pub(crate) type Seen = (String, String);
+
+/// What a test and a body tell each other.
+#[derive(Debug, Default)]
+pub(crate) struct Talk {
+    pub(crate) begun: Notify,
+    pub(crate) go_on: Notify,
+    pub(crate) aborted: Notify,
+}
 
 /// The outside of one run of a program.
 #[derive(Debug, Default)]
@@ -24,6 +33,8 @@ pub(crate) struct World {
     numbers: AtomicU64,
     fixed: AtomicBool,
     engine: Mutex<Option<Engine>>,
+    /// Where a body waits for its test.
+    pub(crate) talk: Talk,
     /// Where bodies leave their traces when their process may die.
     file: Option<PathBuf>,
     death: Option<Death>,

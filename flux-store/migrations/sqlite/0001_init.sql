@@ -133,7 +133,8 @@ SELECT
         WHEN 62 THEN 'PUBLISHED'
         ELSE 'KIND_' || e.kind
     END AS kind,
-    e.name,
+    -- What happens to a call goes by the call's name.
+    coalesce(e.name, (SELECT c.name FROM flux_events c WHERE c.key = (e.key & ~16777215) | e.ref)) AS name,
     strftime('%Y-%m-%dT%H:%M:%S', e.at / 1000000, 'unixepoch') || printf('.%06dZ', e.at % 1000000) AS at,
     e.ref AS refers_to,
     e.payload,
