@@ -232,11 +232,19 @@ struct Leave {
     engine: Arc<Inner>,
     id: ExecutionId,
     number: u64,
+    /// In here, so that it closes after the driver has left the set: whoever waits for that may resume at once.
+    report: watch::Sender<Progress>,
+}
+
+impl Leave {
+    fn leave(&self) {
+        self.engine.active.leave(&self.id, self.number);
+    }
 }
 
 impl Drop for Leave {
     fn drop(&mut self) {
-        self.engine.active.leave(&self.id, self.number);
+        self.leave();
     }
 }
 
@@ -267,19 +275,22 @@ impl Inner {
             engine: Arc::clone(self),
             id: id.clone(),
             number,
+            report,
         };
         let span = tracing::info_span!("execution", execution_id = %id, workflow = def.name);
         let driver = Driver::new(self, def, id.clone(), sender, inputs);
         let driving = async move {
             let ended = driver
-                .run(begin, || drop(report.send_replace(Progress::Started)))
+                .run(begin, || {
+                    drop(leave.report.send_replace(Progress::Started));
+                })
                 .await;
             // Out of the set first: whoever is told of the end may resume at once.
-            drop(leave);
+            leave.leave();
             match ended {
-                Err(Halt::Exists) => drop(report.send_replace(Progress::Exists)),
-                Err(Halt::Error(error)) => settle(&report, on_settled, Err(error)),
-                Ok(snapshot) => settle(&report, on_settled, Ok(snapshot)),
+                Err(Halt::Exists) => drop(leave.report.send_replace(Progress::Exists)),
+                Err(Halt::Error(error)) => settle(&leave.report, on_settled, Err(error)),
+                Ok(snapshot) => settle(&leave.report, on_settled, Ok(snapshot)),
             }
         };
         let abort = Some(tokio::spawn(driving.instrument(span)).abort_handle());

@@ -1,0 +1,209 @@
+//! A replayed delivery: what the code did is compared with what is recorded.
+
+use super::matching::{IssuedCall, Matched, match_calls};
+use super::{Divergence, Group, Machine, Polled, Stop};
+use crate::context::shared::{Call, CallKey, Issued};
+use crate::event::{Event, EventKind};
+use crate::id::EventSeq;
+
+/// A recorded delivery, sorted.
+pub(super) struct Recorded {
+    pub(super) arrival: Event,
+    calls: Vec<Event>,
+    cancels: Vec<Event>,
+    end: Option<Event>,
+}
+
+impl Machine {
+    /// Delivers a recorded arrival again and checks that the code asks for what is recorded after it.
+    ///
+    /// `false` where the arrival is a foreign wake-up that has not come yet: the driver waits for it and calls
+    /// [`replay_again`](Self::replay_again).
+    pub(crate) fn replay(&mut self, group: Group) -> Result<bool, Stop> {
+        self.advance(&group.arrival);
+        self.shared.begin(group.arrival.seq, group.arrival.at, true);
+        let recorded = self.sort_recorded(group);
+        self.hand(&recorded.arrival, None)?;
+        self.replay_recorded(recorded)
+    }
+
+    /// Goes on with a delivery whose foreign wake-up had not come.
+    pub(crate) fn replay_again(&mut self) -> Result<bool, Stop> {
+        match self.unwoken.take() {
+            Some(recorded) => self.replay_recorded(recorded),
+            None => Ok(true),
+        }
+    }
+
+    fn replay_recorded(&mut self, recorded: Recorded) -> Result<bool, Stop> {
+        self.shared.state().replaying = true;
+        let polled = self.poll();
+        self.shared.state().replaying = false;
+        let polled = polled
+            .map_err(|stop| self.name_unasked(stop, &recorded))
+            .map_err(|stop| self.mark_foreign(stop))?;
+        if recorded.arrival.kind == EventKind::Woken && self.lacks(&recorded, &polled) {
+            self.unwoken = Some(recorded);
+            return Ok(false);
+        }
+        self.check(&recorded, &polled)
+            .map_err(|stop| self.mark_foreign(stop))?;
+        Ok(true)
+    }
+
+    /// The code asked for a value that is not recorded here: what it should have asked for is the first event that
+    /// it has not asked for, if there is one.
+    fn name_unasked(&self, stop: Stop, recorded: &Recorded) -> Stop {
+        let Stop::Diverged(divergence) = stop else {
+            return stop;
+        };
+        let state = self.shared.state();
+        let held: Vec<IssuedCall<'_>> = state
+            .issued
+            .iter()
+            .filter_map(|issued| match issued {
+                Issued::Call(key) => Some(*key),
+                Issued::Value(_) => None,
+            })
+            .filter_map(|key| state.calls.get(&key).map(|call| IssuedCall { key, call }))
+            .collect();
+        let missing = match_calls(&held, &recorded.calls, 0).missing;
+        let calls = missing.iter().map(|&index| &recorded.calls[index]);
+        let values = state
+            .recorded_values
+            .iter()
+            .filter(|event| event.kind == EventKind::ValueRecorded);
+        let unasked = calls
+            .chain(values)
+            .chain(&recorded.end)
+            .min_by_key(|event| event.seq);
+        Stop::Diverged(match unasked {
+            Some(event) => divergence.instead_of(event),
+            None => divergence,
+        })
+    }
+
+    /// Whether the code has not yet done all that is recorded.
+    fn lacks(&self, recorded: &Recorded, polled: &Polled) -> bool {
+        let state = self.shared.state();
+        let held =
+            |issued: &&Issued| matches!(issued, Issued::Call(key) if state.calls.contains_key(key));
+        let issued = state.issued.iter().filter(held).count();
+        let ended = state.continue_with.is_some() || !matches!(polled, Polled::Pending);
+        issued < recorded.calls.len()
+            || state.cancelled.len() < recorded.cancels.len()
+            || (recorded.end.is_some() && !ended)
+    }
+
+    /// Sorts what is recorded of a delivery, and gives the values to the code.
+    fn sort_recorded(&mut self, group: Group) -> Recorded {
+        let mut recorded = Recorded {
+            arrival: group.arrival,
+            calls: Vec::new(),
+            cancels: Vec::new(),
+            end: None,
+        };
+        let mut state = self.shared.state();
+        state.recorded_values.clear();
+        for event in group.asked {
+            self.next = event.seq.next();
+            self.last_at = self.last_at.max(event.at);
+            match event.kind {
+                kind if kind.is_call() => recorded.calls.push(event),
+                EventKind::CallCancelled => recorded.cancels.push(event),
+                EventKind::ValueRecorded | EventKind::Patched => {
+                    state.recorded_values.push_back(event);
+                }
+                EventKind::Published => {}
+                _ => recorded.end = Some(event),
+            }
+        }
+        recorded
+    }
+
+    /// Compares what the code did with what is recorded, and numbers its calls as recorded.
+    fn check(&self, recorded: &Recorded, polled: &Polled) -> Result<(), Stop> {
+        let Recorded {
+            arrival,
+            calls,
+            cancels,
+            end,
+        } = recorded;
+        let mut state = self.shared.state();
+        let issued = std::mem::take(&mut state.issued);
+        let keys = issued.iter().filter_map(|issued| match issued {
+            Issued::Call(key) => Some(*key),
+            Issued::Value(_) => None,
+        });
+        let matched = {
+            let held: Vec<IssuedCall<'_>> = keys
+                .filter_map(|key| state.calls.get(&key).map(|call| IssuedCall { key, call }))
+                .collect();
+            match_calls(&held, calls, state.choice)
+        };
+        state.is_ambiguous |= matched.is_ambiguous;
+        check_calls(arrival, calls, &matched, |key| state.calls.get(&key))
+            .map_err(Stop::Diverged)?;
+        for (key, seq) in matched.pairs {
+            state.number(key, seq);
+        }
+        let leftover = state
+            .recorded_values
+            .iter()
+            .find(|event| event.kind == EventKind::ValueRecorded);
+        if let Some(value) = leftover {
+            return Err(Stop::Diverged(Divergence::not_asked(value, None)));
+        }
+        let dropped = std::mem::take(&mut state.cancelled);
+        check_cancels(arrival, cancels, &dropped).map_err(Stop::Diverged)?;
+        check_end(arrival, end.as_ref(), polled, state.continue_with.is_some())
+            .map_err(Stop::Diverged)
+    }
+}
+
+fn check_calls<'a>(
+    arrival: &Event,
+    recorded: &[Event],
+    matched: &Matched,
+    call: impl Fn(CallKey) -> Option<&'a Call>,
+) -> Result<(), Divergence> {
+    let extra = matched.extra.first().and_then(|key| call(*key));
+    match (matched.missing.first(), extra) {
+        (Some(&missing), instead) => Err(Divergence::not_asked(&recorded[missing], instead)),
+        (None, Some(extra)) => Err(Divergence::not_recorded(arrival.seq, extra)),
+        (None, None) => Ok(()),
+    }
+}
+
+fn check_cancels(
+    arrival: &Event,
+    recorded: &[Event],
+    dropped: &[EventSeq],
+) -> Result<(), Divergence> {
+    let is_dropped = |event: &&Event| event.refers.is_some_and(|call| dropped.contains(&call));
+    if let Some(held) = recorded.iter().find(|event| !is_dropped(event)) {
+        return Err(Divergence::not_dropped(held));
+    }
+    let is_recorded = |call: &&EventSeq| recorded.iter().any(|event| event.refers == Some(**call));
+    match dropped.iter().find(|call| !is_recorded(call)) {
+        Some(call) => Err(Divergence::dropped(arrival.seq, *call)),
+        None => Ok(()),
+    }
+}
+
+fn check_end(
+    arrival: &Event,
+    end: Option<&Event>,
+    polled: &Polled,
+    continues: bool,
+) -> Result<(), Divergence> {
+    let ended = continues || !matches!(polled, Polled::Pending);
+    match (end, ended) {
+        (Some(end), false) => Err(Divergence::plain(end, "goes on")),
+        (None, true) => Err(Divergence::plain(
+            arrival,
+            "ends after it, and the history goes on",
+        )),
+        _ => Ok(()),
+    }
+}
