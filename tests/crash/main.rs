@@ -24,6 +24,8 @@ mod program;
 mod world;
 
 mod chance;
+mod cut;
+mod disk;
 mod process;
 mod sweep;
 mod voyage;

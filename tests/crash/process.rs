@@ -22,6 +22,7 @@ pub(crate) const ID: &str = "p";
 const FOLDER: &str = "FLUX_CRASH_FOLDER";
 const AT_WRITE: &str = "FLUX_CRASH_AT_WRITE";
 const IN_BODY: &str = "FLUX_CRASH_IN_BODY";
+const IDS: &str = "FLUX_CRASH_IDS";
 const PROGRAM: &str = "FLUX_CRASH_PROGRAM";
 
 /// How a process is to die.
@@ -62,6 +63,14 @@ impl Site {
 
     /// Sets a process to work on the voyage, or on a program.
     pub(crate) fn start(&self, fate: &Fate, program: Option<&Node>) -> Child {
+        let mut command = self.command(fate);
+        if let Some(program) = program {
+            command.env(PROGRAM, serde_json::to_string(program).unwrap());
+        }
+        command.spawn().unwrap()
+    }
+
+    fn command(&self, fate: &Fate) -> Command {
         let mut command = Command::new(std::env::current_exe().unwrap());
         command.args([
             "--exact",
@@ -83,15 +92,17 @@ impl Site {
                 command.env(IN_BODY, format!("{} {}", death.in_body, death.after));
             }
         }
-        if let Some(program) = program {
-            command.env(PROGRAM, serde_json::to_string(program).unwrap());
-        }
-        command.spawn().unwrap()
+        command
     }
 
     /// Lets a process work until it ends.
     pub(crate) fn play(&self, fate: &Fate, program: Option<&Node>) -> Ended {
         ended(self.start(fate, program))
+    }
+
+    /// Lets a process make several voyages at once, until it ends.
+    pub(crate) fn play_all(&self, fate: &Fate, ids: &[&str]) -> Ended {
+        ended(self.command(fate).env(IDS, ids.join(" ")).spawn().unwrap())
     }
 
     /// Every history in the file.
@@ -189,16 +200,23 @@ fn play() {
             .state(Arc::clone(&world));
         let engine = engine.build().await.unwrap();
         world.set_engine(Some(&engine));
-        match std::env::var(PROGRAM) {
-            Ok(program) => {
-                let node = serde_json::from_str(&program).unwrap();
-                let place = "0".to_owned();
-                let run = interpret.on(&engine).run(Input { place, node });
-                run.execution_id(ID).await.unwrap();
-            }
-            Err(_) => drop(sail.on(&engine).run(10).execution_id(ID).await.unwrap()),
+        if let Ok(program) = std::env::var(PROGRAM) {
+            let node = serde_json::from_str(&program).unwrap();
+            let place = "0".to_owned();
+            let run = interpret.on(&engine).run(Input { place, node });
+            run.execution_id(ID).await.unwrap();
+            let end = come_to(&drive(&engine, ID).await);
+            settle(&engine).await;
+            return end;
         }
-        come_to(&drive(&engine, ID).await)
+        let ids = std::env::var(IDS).unwrap_or_else(|_| ID.to_owned());
+        let voyages = ids.split(' ').map(async |id| {
+            sail.on(&engine).run(10).execution_id(id).await.unwrap();
+            come_to(&drive(&engine, id).await)
+        });
+        let ends = futures::future::join_all(voyages).await.join(" ");
+        settle(&engine).await;
+        ends
     });
     println!("\n@OUTPUT {output}\n@WRITES {}", brittle.writes());
 }
@@ -209,7 +227,7 @@ pub(crate) fn come_to(run: &Execution) -> String {
         .map_or_else(|| run.status().to_string(), ToString::to_string)
 }
 
-/// Goes on until the execution has finished, and everything it called.
+/// Goes on until the execution has finished, answering its pauses.
 pub(crate) async fn drive(engine: &Engine, id: &str) -> Execution {
     let mut now = engine.get(id).await.unwrap();
     while !now.has_finished() {
@@ -234,12 +252,11 @@ pub(crate) async fn drive(engine: &Engine, id: &str) -> Execution {
             Err(error) => panic!("{error}"),
         };
     }
-    settle(engine).await;
     now
 }
 
 /// Children that were let go are cancelled by drivers of their own, or by a recovery: lets them come to their end.
-async fn settle(engine: &Engine) {
+pub(crate) async fn settle(engine: &Engine) {
     loop {
         let recovered = engine.recover().await.unwrap();
         assert!(recovered.failures.is_empty(), "{:?}", recovered.failures);

@@ -214,14 +214,6 @@ fn an_error_says_what_and_the_cure_in_one_line() {
             "`a`, `b`; say which with `.at(name)`",
         ),
         (
-            Error::NotPausedAt {
-                id: id(),
-                name: "a".into(),
-                pending: vec![],
-            },
-            "waits at none",
-        ),
-        (
             Error::AlreadyFinished {
                 id: id(),
                 status: flux::Status::Cancelled,

@@ -192,7 +192,7 @@ static LONG_BLOCKING: AtomicUsize = AtomicUsize::new(0);
 fn block_long() {
     let now = LONG_BLOCKING.fetch_add(1, Ordering::SeqCst);
     assert_eq!(now, 0, "two at once");
-    std::thread::sleep(Duration::from_millis(50));
+    std::thread::sleep(Duration::from_millis(200));
     LONG_BLOCKING.fetch_sub(1, Ordering::SeqCst);
 }
 

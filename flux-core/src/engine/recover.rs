@@ -14,6 +14,7 @@ const AT_ONCE: usize = 256;
 
 /// What [`Engine::recover`] did.
 #[derive(Debug, Default)]
+#[must_use = "`failures` tells what could not be driven"]
 pub struct Recovered {
     /// The executions that were taken up, as they then settled: finished or paused.
     pub executions: Vec<Execution>,
@@ -52,7 +53,10 @@ impl Engine {
                 match result {
                     Ok(Some(execution)) => recovered.executions.push(execution),
                     Ok(None) => {}
-                    Err(error) => recovered.failures.push((id, error)),
+                    Err(error) => {
+                        tracing::error!(execution_id = %id, %error, "an execution could not be recovered");
+                        recovered.failures.push((id, error));
+                    }
                 }
             }
         }

@@ -178,7 +178,7 @@ async fn resume_record(
 /// Refuses an answer that fits no pause point, before anybody is disturbed.
 fn check_pause(record: &ExecutionRecord, answer: &Answer) -> Result<(), Error> {
     let points = Waiting::read(record.waiting.as_ref()).pauses;
-    let point = super::driver::choose_pause(&record.id, &points, answer)?;
+    let point = super::driver::choose_pause(&record.id, &points, answer, record.status)?;
     let wants = point.as_ref().and_then(PausePoint::wants);
     match (wants, &answer.value) {
         (Some(wanted), None) => Err(Error::ResumeValueRequired {

@@ -25,7 +25,7 @@ pub use terminal::{Terminal, TerminalSource, terminal};
 /// [`Execution`](crate::Execution) with [`has_failed`](crate::Execution::has_failed).
 ///
 /// Whatever the variant, the execution is as it was before the call.
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
     /// The store holds no execution of this id.
@@ -155,8 +155,8 @@ pub enum Error {
     },
     /// No pause point of this name waits: somebody may have answered it already.
     #[error(
-        "execution `{id}` does not wait at pause point `{name}`; it {}",
-        WaitsAt(pending)
+        "execution `{id}` does not wait at pause point `{name}`: it is {status} and {}",
+        WaitsAt(pending, *status)
     )]
     NotPausedAt {
         /// The execution.
@@ -165,6 +165,8 @@ pub enum Error {
         name: String,
         /// The pause points that do wait.
         pending: Vec<String>,
+        /// Where the execution stands.
+        status: Status,
     },
     /// A value was given, and no pause point waits for one.
     #[error("execution `{id}` waits at no pause point, so there is nothing to give a value to")]
@@ -266,7 +268,7 @@ pub enum Error {
 /// The code and the history of an execution disagree: the code has changed since.
 ///
 /// Nothing was written and no attempt is used up; the code that wrote the history can go on with it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct NonDeterminism {
     /// The execution.
     pub id: ExecutionId,
@@ -285,6 +287,20 @@ pub struct NonDeterminism {
 }
 
 impl std::error::Error for NonDeterminism {}
+
+/// What `main` prints when it returns the error: the same text, since the cure is in it.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// As that of [`Error`].
+impl fmt::Debug for NonDeterminism {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
 
 impl fmt::Display for NonDeterminism {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -334,15 +350,19 @@ impl fmt::Display for List<'_> {
     }
 }
 
-struct WaitsAt<'a>(&'a [String]);
+struct WaitsAt<'a>(&'a [String], Status);
 
 impl fmt::Display for WaitsAt<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            f.write_str("waits at none")
-        } else {
-            write!(f, "waits at {}", List(self.0))
+        let Self(pending, status) = self;
+        if !pending.is_empty() {
+            return write!(f, "waits at {}", List(pending));
         }
+        f.write_str("waits at none")?;
+        if *status == Status::Running {
+            f.write_str(", so it was answered before; if nobody drives it, a `resume` without `.at` goes on with it")?;
+        }
+        Ok(())
     }
 }
 

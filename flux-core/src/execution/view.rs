@@ -231,6 +231,19 @@ impl<O: fmt::Debug> fmt::Debug for Execution<O> {
     }
 }
 
+impl<O> Execution<O> {
+    fn write_waits(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, signal) in self.awaited_signals().iter().enumerate() {
+            let before = if i == 0 { ", waits for signal " } else { ", " };
+            write!(f, "{before}`{signal}`")?;
+        }
+        match self.snapshot.record.wake_at {
+            Some(moment) => write!(f, ", next timer at {moment}"),
+            None => Ok(()),
+        }
+    }
+}
+
 /// One line: workflow, id, status, and what matters most about it.
 impl<O> fmt::Display for Execution<O> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -263,7 +276,10 @@ impl<O> fmt::Display for Execution<O> {
                 write!(f, " at {}", names.join(", "))
             }
             _ if self.has_finished() => write!(f, " after {took}"),
-            _ => write!(f, " for {took}"),
+            _ => {
+                write!(f, " for {took}")?;
+                self.write_waits(f)
+            }
         }
     }
 }
@@ -273,12 +289,11 @@ impl<O> fmt::Display for Execution<O> {
 #[non_exhaustive]
 pub enum NotCompleted {
     /// It failed.
-    #[error("execution `{id}` failed")]
+    #[error("execution `{id}` failed: {failure}")]
     Failed {
         /// The execution.
         id: ExecutionId,
         /// Why.
-        #[source]
         failure: Failure,
     },
     /// It has not ended, or was ended without an output.

@@ -92,26 +92,23 @@ impl Walk<'_> {
                 _ => self.at += 1,
             }
         }
-        let end = self.at.min(self.bytes.len());
-        self.at = end + 1;
-        hash_bytes(b'"', &self.bytes[start..end])
+        let text = self.bytes.get(start..self.at.min(self.bytes.len()));
+        self.at = (self.at + 1).min(self.bytes.len());
+        hash_bytes(b'"', text.unwrap_or_default())
     }
 
     fn scalar(&mut self) -> u128 {
-        let start = self.at;
         let is_scalar = |byte: &u8| {
             !matches!(
                 byte,
                 b',' | b']' | b'}' | b':' | b' ' | b'\n' | b'\r' | b'\t'
             )
         };
-        let length = self.bytes[start..]
-            .iter()
-            .take_while(|byte| is_scalar(byte))
-            .count();
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let length = rest.iter().take_while(|byte| is_scalar(byte)).count();
         // An unexpected byte is walked over, so that no text can hold the walk up.
-        self.at = start + length.max(1);
-        hash_bytes(b'0', &self.bytes[start..start + length])
+        self.at += length.max(1);
+        hash_bytes(b'0', &rest[..length])
     }
 
     fn space(&mut self) {

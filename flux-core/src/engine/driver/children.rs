@@ -483,6 +483,7 @@ impl Driver {
             id: self.id.clone(),
             name: name.to_owned(),
             pending,
+            status: self.status(),
         }
     }
 }

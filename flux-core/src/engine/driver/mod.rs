@@ -161,6 +161,8 @@ pub(crate) struct Driver {
     /// Children whose drivers have ended, until their last words are found.
     ended_children: Vec<(EventSeq, Box<Snapshot>)>,
     inbox: VecDeque<Message>,
+    /// Signals of a type that nobody waits for.
+    odd_signals: BTreeSet<MessageId>,
     last_message: Option<MessageId>,
     pool: Pool,
     /// Messages that nobody waits for any more.
@@ -250,6 +252,7 @@ impl Driver {
             ended_children: Vec::new(),
             reopened: Vec::new(),
             inbox: VecDeque::new(),
+            odd_signals: BTreeSet::new(),
             last_message: None,
             pool: Pool::default(),
             stale_messages: Vec::new(),
@@ -360,6 +363,13 @@ impl Driver {
             return self.commit_and_act(end).await;
         }
         self.commit_standing().await
+    }
+
+    /// Where the execution stood when it was last written.
+    fn status(&self) -> Status {
+        self.record
+            .as_ref()
+            .map_or(Status::Running, |record| record.status)
     }
 
     /// The epoch this driver holds.

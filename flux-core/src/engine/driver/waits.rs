@@ -8,7 +8,7 @@ use super::{Answer, Driver};
 use crate::context::request::Request;
 use crate::error::Error;
 use crate::event::EventKind;
-use crate::execution::{PausePoint, Waiting};
+use crate::execution::{PausePoint, Status, Waiting};
 use crate::id::EventSeq;
 use crate::payload::Payload;
 use crate::store::{Message, MessageKind, StoreError};
@@ -77,8 +77,22 @@ impl Driver {
                     outcome.consumed = Some(message.id);
                     self.outcome(outcome);
                 }
-                None => self.inbox.push_back(message),
+                None => {
+                    self.warn_of_odd_signal(&message);
+                    self.inbox.push_back(message);
+                }
             }
+        }
+    }
+
+    /// A signal that somebody waits for by name, and nobody by type: said once.
+    fn warn_of_odd_signal(&mut self, message: &Message) {
+        if self.signal_waits.contains_key(&message.name) && self.odd_signals.insert(message.id) {
+            tracing::warn!(
+                signal = %message.name,
+                value = %message.payload,
+                "a signal has another type than the code waits for and is passed over"
+            );
         }
     }
 
@@ -115,18 +129,11 @@ impl Driver {
     fn take_waiting(&mut self, name: &Arc<str>, payload: &Payload) -> Option<EventSeq> {
         let waits = self.signal_waits.get_mut(name)?;
         let mut state = self.machine.shared.state();
-        let mut takes = |call: &&EventSeq| match state
-            .call_by_seq(**call)
-            .and_then(|call| call.request.as_ref())
-        {
-            Some(Request::Signal { check }) => match check(payload) {
-                Ok(()) => true,
-                Err(error) => {
-                    tracing::warn!(execution_id = %self.id, signal = %name, %error, "a signal has another type than the code waits for and is passed over");
-                    false
-                }
-            },
-            _ => false,
+        let mut takes = |call: &&EventSeq| {
+            let request = state
+                .call_by_seq(**call)
+                .and_then(|call| call.request.as_ref());
+            matches!(request, Some(Request::Signal { check }) if check(payload).is_ok())
         };
         let call = waits.iter().find(|call| takes(call)).copied()?;
         waits.remove(&call);
@@ -177,7 +184,7 @@ impl Driver {
     /// point of a child is handed back.
     pub(super) fn answer_pause(&mut self, answer: &Answer) -> Result<Option<PausePoint>, Error> {
         let points = self.pause_points();
-        let Some(point) = choose_pause(&self.id, &points, answer)? else {
+        let Some(point) = choose_pause(&self.id, &points, answer, self.status())? else {
             return Ok(None);
         };
         if point.execution_id() != &self.id {
@@ -257,6 +264,7 @@ pub(crate) fn choose_pause(
     id: &crate::id::ExecutionId,
     points: &[PausePoint],
     answer: &Answer,
+    status: Status,
 ) -> Result<Option<PausePoint>, Error> {
     let names = || points.iter().map(PausePoint::full_name).collect::<Vec<_>>();
     let fitting: Vec<&PausePoint> = match &answer.at {
@@ -269,6 +277,7 @@ pub(crate) fn choose_pause(
             id: id.clone(),
             name: name.clone(),
             pending: names(),
+            status,
         }),
         ([], None) if answer.value.is_some() => Err(Error::NotPaused { id: id.clone() }),
         ([], None) => Ok(None),
