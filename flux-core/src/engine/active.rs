@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures::future::BoxFuture;
 use tokio::sync::{mpsc, watch};
 use tracing::Instrument;
 
@@ -108,13 +109,8 @@ impl Active {
     }
 
     /// Waits until the start is durable, or is not to be.
-    pub(crate) async fn begun(mut self) {
-        let is_starting = |progress: &Progress| matches!(progress, Progress::Starting);
-        // An error means that the driver is gone, which is an answer too.
-        let _ = self
-            .progress
-            .wait_for(|progress| !is_starting(progress))
-            .await;
+    pub(crate) async fn begun(self) {
+        begun(self.progress).await;
     }
 
     /// Waits until the driver is gone, however it went.
@@ -139,6 +135,13 @@ impl Active {
     }
 }
 
+/// Waits until a start is durable, or is not to be.
+async fn begun(mut progress: watch::Receiver<Progress>) {
+    let is_starting = |progress: &Progress| matches!(progress, Progress::Starting);
+    // An error means that the driver is gone, which is an answer too.
+    let _ = progress.wait_for(|progress| !is_starting(progress)).await;
+}
+
 /// A driver that was just set to work.
 #[derive(Debug)]
 pub(crate) struct Driving {
@@ -156,6 +159,11 @@ pub(crate) enum Start {
 }
 
 impl Driving {
+    /// Resolves when the start is durable, or is not to be.
+    pub(crate) fn begun(&self) -> BoxFuture<'static, ()> {
+        Box::pin(begun(self.progress.clone()))
+    }
+
     /// Waits until the start, or the replay, has succeeded.
     pub(crate) async fn started(&self) -> Result<Start, Error> {
         let mut progress = self.progress.clone();

@@ -285,6 +285,13 @@ impl Engine {
             if self.inner.is_active(id) {
                 continue;
             }
+            // Nobody: its driver went with its runtime, or gave it up.
+            if record
+                .owner
+                .is_none_or(|owner| owner == self.inner.worker.id())
+            {
+                return Err(Error::Interrupted { id: id.clone() });
+            }
             // Its owner commits without posting anything here: look again at the pace other processes are noticed.
             let pace = tokio::time::sleep(std::time::Duration::from_millis(50));
             futures::future::select(changed, std::pin::pin!(pace)).await;

@@ -151,10 +151,12 @@ async fn run<O: DeserializeOwned + 'static>(
                     break snapshot;
                 }
             }
-            Outcome::Again => {}
+            Outcome::Again => tokio::task::yield_now().await,
             Outcome::Elsewhere => match engine.wait_settled(&request.id).await {
                 // Whoever was starting it has let go of it before the start was durable.
-                Err(Error::ExecutionNotFound { .. }) => {}
+                Err(Error::ExecutionNotFound { .. } | Error::Interrupted { .. }) => {
+                    tokio::task::yield_now().await;
+                }
                 settled => break settled?,
             },
         }
@@ -172,8 +174,14 @@ async fn start<O>(description: Description) -> Result<Handle<O>, Error> {
                 }
                 driving.into_guard().detach();
             }
-            Outcome::Again => continue,
-            Outcome::Elsewhere if !is_durable(&engine, &request.id).await? => continue,
+            Outcome::Again => {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            Outcome::Elsewhere if !is_durable(&engine, &request.id).await? => {
+                tokio::task::yield_now().await;
+                continue;
+            }
             Outcome::Elsewhere | Outcome::Settled(_) => {}
         }
         return Ok(Handle::new(engine, request.id));

@@ -285,15 +285,16 @@ impl<O> fmt::Display for Execution<O> {
 }
 
 /// Why an execution has no output: see [`Execution::into_result`].
-#[derive(Debug, Clone, thiserror::Error)]
+#[derive(Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum NotCompleted {
     /// It failed.
-    #[error("execution `{id}` failed: {failure}")]
+    #[error("execution `{id}` failed")]
     Failed {
         /// The execution.
         id: ExecutionId,
         /// Why.
+        #[source]
         failure: Failure,
     },
     /// It has not ended, or was ended without an output.
@@ -304,4 +305,14 @@ pub enum NotCompleted {
         /// Where it stands.
         status: Status,
     },
+}
+
+/// What `main` prints when it returns the error: its text and that of the failure behind it.
+impl fmt::Debug for NotCompleted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed { failure, .. } => write!(f, "{self}: {failure}"),
+            Self::Unfinished { .. } => write!(f, "{self}"),
+        }
+    }
 }

@@ -47,7 +47,7 @@ impl Machine {
             return Ok(false);
         }
         self.check(&recorded, &polled)
-            .map_err(|stop| self.mark_foreign(stop))?;
+            .map_err(|stop| self.mark_foreign(name_end(stop, &polled)))?;
         Ok(true)
     }
 
@@ -158,6 +158,23 @@ impl Machine {
         check_cancels(arrival, cancels, &dropped).map_err(Stop::Diverged)?;
         check_end(arrival, end.as_ref(), polled, state.continue_with.is_some())
             .map_err(Stop::Diverged)
+    }
+}
+
+/// Code that ended where the history goes on asked for nothing because it ended.
+fn name_end(stop: Stop, polled: &Polled) -> Stop {
+    let how = match polled {
+        Polled::Pending => return stop,
+        Polled::Panicked(message) => format!("panicked: {message}"),
+        Polled::Returned(Ok(_)) => "returned".to_owned(),
+        Polled::Returned(Err(error)) => format!("returned an error: {}", error.record.message),
+    };
+    match stop {
+        Stop::Diverged(divergence) if divergence.site.is_none() => Stop::Diverged(Divergence {
+            found: how,
+            ..divergence
+        }),
+        other => other,
     }
 }
 

@@ -192,7 +192,8 @@ impl Driver {
                 activation.events.push(event);
             }
             EventKind::SignalReceived => self.requeue(outcome),
-            EventKind::PauseAnswered => {
+            // A bare resume wants the execution to go on, and that it does.
+            EventKind::PauseAnswered if self.answer_is_named => {
                 self.lost_answer =
                     Some(self.not_paused_at(outcome.name.as_deref().unwrap_or_default()));
             }

@@ -105,6 +105,9 @@ impl Driver {
         self.fire_due();
         match intent {
             Intent::Answer(answer) => {
+                // What came in before the answer is delivered before it.
+                self.match_signals();
+                self.answer_is_named = answer.at.is_some() || answer.value.is_some();
                 let answered = self.answer(&answer).await;
                 if answered.is_err() {
                     self.correct_row().await?;
@@ -296,12 +299,12 @@ impl Driver {
                     self.machine.replay_note(&event);
                     self.observe(&event, replay);
                 }
-                Item::Delivery { group, open: true } => {
+                Item::Delivery { group, open } if open && self.is_undelivered(&group.arrival) => {
                     self.observe(&group.arrival, replay);
                     self.machine.skip_to(group.arrival.seq);
                     self.arrivals.push_back(Arrival::Open(group.arrival));
                 }
-                Item::Delivery { group, open: false } => self.replay_group(group, replay).await?,
+                Item::Delivery { group, .. } => self.replay_group(group, replay).await?,
             }
             count += 1;
             if count % TURN == 0 {
@@ -309,6 +312,21 @@ impl Driver {
             }
         }
         Ok(())
+    }
+
+    /// Whether the last arrival of the history may have been committed before the code was polled with it: only
+    /// a beginning and the end of a transaction are. Any other was delivered, and the code asked for nothing.
+    fn is_undelivered(&self, arrival: &Event) -> bool {
+        match arrival.kind {
+            EventKind::WorkflowStarted | EventKind::ContinuedAsNew | EventKind::Rewound => true,
+            _ => arrival.refers.is_some_and(|call| {
+                let mut state = self.machine.shared.state();
+                let request = state
+                    .call_by_seq(call)
+                    .and_then(|call| call.request.as_ref());
+                matches!(request, Some(Request::Transaction(_)))
+            }),
+        }
     }
 
     async fn replay_group(&mut self, group: Group, replay: &mut ReplayRun) -> Result<(), Halt> {

@@ -279,6 +279,8 @@ impl Driver {
             .drive(def, id.clone(), begin, Some(on_settled))?;
         if wait {
             driving.started().await.map_err(Halt::Error)?;
+        } else {
+            self.starting.push(driving.begun());
         }
         let state = ChildState::Running(Some(driving.into_guard()));
         self.children.insert(
@@ -290,6 +292,13 @@ impl Driver {
             },
         );
         Ok(())
+    }
+
+    /// Waits until the children that were just set to work are in the store, so that they can be sent something.
+    /// Their starts share a commit.
+    pub(super) async fn await_starts(&mut self) {
+        let starting = std::mem::take(&mut self.starting);
+        futures::future::join_all(starting).await;
     }
 
     pub(super) fn child_paused(&mut self, call: EventSeq, points: &[PausePoint]) {

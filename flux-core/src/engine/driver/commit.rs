@@ -54,6 +54,7 @@ impl Driver {
         for call in started {
             self.start(call).await?;
         }
+        self.await_starts().await;
         self.launch_retries()?;
         if let Some(error) = self.lost_answer.take() {
             return Err(error.into());

@@ -14,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
 
+use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 
 use super::Inner;
@@ -120,6 +121,10 @@ pub(crate) enum ChildReport {
 }
 
 /// Drives one execution until it finishes, pauses or cannot go on.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and no combination is impossible"
+)]
 pub(crate) struct Driver {
     engine: Arc<Inner>,
     def: &'static WorkflowDef,
@@ -156,6 +161,8 @@ pub(crate) struct Driver {
     signal_waits: BTreeMap<Arc<str>, BTreeSet<EventSeq>>,
     pauses: BTreeMap<EventSeq, PausePoint>,
     children: BTreeMap<EventSeq, Child>,
+    /// Children whose starts are on their way to the store.
+    starting: Vec<BoxFuture<'static, ()>>,
     /// Children that are to be opened again.
     reopened: Vec<EventSeq>,
     /// Children whose drivers have ended, until their last words are found.
@@ -175,6 +182,8 @@ pub(crate) struct Driver {
     unwritten: Vec<(EventSeq, Payload)>,
     /// Why a child, and so its parent, cannot go on.
     lost: Option<Error>,
+    /// Whether the answer names its pause point, or has a value for it.
+    answer_is_named: bool,
     /// An answer whose pause point was dropped before it could be delivered.
     lost_answer: Option<Error>,
     /// The first activation after a resume of a workflow that decided to fail: committed only if it comes out
@@ -250,6 +259,7 @@ impl Driver {
             pauses: BTreeMap::new(),
             children: BTreeMap::new(),
             ended_children: Vec::new(),
+            starting: Vec::new(),
             reopened: Vec::new(),
             inbox: VecDeque::new(),
             odd_signals: BTreeSet::new(),
@@ -260,6 +270,7 @@ impl Driver {
             cancel: None,
             unwritten: Vec::new(),
             lost: None,
+            answer_is_named: false,
             lost_answer: None,
             tentative: None,
             woken_for: Timestamp::from_micros(i64::MIN),
