@@ -36,7 +36,9 @@ impl Tmpfs {
     fn mount(size: &str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(folder.path());
+        mount
+            .args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"])
+            .arg(folder.path());
         let mounted = mount.output().is_ok_and(|output| output.status.success());
         mounted.then_some(Self(folder))
     }
@@ -49,7 +51,11 @@ impl Drop for Tmpfs {
 }
 
 async fn engine(file: &Path, world: &Arc<World>) -> Result<Engine, Error> {
-    Engine::builder().sqlite(file).state(Arc::clone(world)).build().await
+    Engine::builder()
+        .sqlite(file)
+        .state(Arc::clone(world))
+        .build()
+        .await
 }
 
 #[test]
@@ -62,7 +68,9 @@ fn a_full_disk_is_the_stores_fault_and_the_execution_goes_on_once_there_is_room(
     fs::write(&ballast, vec![1; 14 << 20]).unwrap();
     let world = Arc::<World>::default();
     runtime().block_on(async {
-        let engine = engine(&disk.0.path().join("flux.db"), &world).await.unwrap();
+        let engine = engine(&disk.0.path().join("flux.db"), &world)
+            .await
+            .unwrap();
         let run = || hoard.on(&engine).run(40).execution_id("h");
         let full = run().await.expect_err("there is no room");
         assert!(matches!(full, Error::Store(_)), "{full:?}");
@@ -77,7 +85,10 @@ fn a_full_disk_is_the_stores_fault_and_the_execution_goes_on_once_there_is_room(
         assert_eq!(after[..before.len()], before);
         let done = world.ended();
         assert_eq!(done.len(), 40);
-        assert!(done.values().all(|times| *times == 1), "a finished body ran again: {done:?}");
+        assert!(
+            done.values().all(|times| *times == 1),
+            "a finished body ran again: {done:?}"
+        );
     });
 }
 
@@ -112,7 +123,12 @@ fn a_read_only_folder_is_the_stores_fault_and_the_execution_stays_as_it_was() {
     let file = folder.path().join("flux.db");
     let paused = async {
         let engine = engine(&file, &Arc::default()).await.unwrap();
-        let run = wait_a_while.on(&engine).run(()).execution_id("w").await.unwrap();
+        let run = wait_a_while
+            .on(&engine)
+            .run(())
+            .execution_id("w")
+            .await
+            .unwrap();
         assert!(run.is_paused());
         run.events().await.unwrap()
     };
@@ -120,7 +136,11 @@ fn a_read_only_folder_is_the_stores_fault_and_the_execution_stays_as_it_was() {
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o555)).unwrap();
     let me = std::env::current_exe().unwrap();
     let mut other = Command::new(me);
-    other.args(["--exact", "disk::resume_where_nothing_can_be_written", "--nocapture"]);
+    other.args([
+        "--exact",
+        "disk::resume_where_nothing_can_be_written",
+        "--nocapture",
+    ]);
     let other = other.env(FOLDER, folder.path()).uid(NOBODY).output();
     fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o755)).unwrap();
     let Some(output) = other.ok().filter(|output| output.status.success()) else {
@@ -128,7 +148,10 @@ fn a_read_only_folder_is_the_stores_fault_and_the_execution_stays_as_it_was() {
         return;
     };
     let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(said.contains("@STORE ") && said.contains("flux.db"), "{said}");
+    assert!(
+        said.contains("@STORE ") && said.contains("flux.db"),
+        "{said}"
+    );
 
     runtime().block_on(async {
         let engine = engine(&file, &Arc::default()).await.unwrap();

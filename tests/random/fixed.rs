@@ -163,7 +163,9 @@ fn a_repaired_program_ends_as_if_it_had_never_failed(seed: u64, node: &Node) -> 
         let (crashed, _, after_crash) = repaired(seed, style, node, Some(crash))?;
         for (run, history) in [(run, history), (crashed, after_crash)] {
             if run.output() != Some(&wanted) {
-                return Err(format!("{style:?}, {crash:?}: {run}, instead of {wanted}\n{history}"));
+                return Err(format!(
+                    "{style:?}, {crash:?}: {run}, instead of {wanted}\n{history}"
+                ));
             }
         }
     }

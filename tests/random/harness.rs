@@ -246,7 +246,8 @@ pub(crate) async fn check_histories(ground: &Ground) -> Result<(), String> {
 /// Every history on this ground, as text.
 pub(crate) async fn all_lines(ground: &Ground) -> String {
     let all = ground.histories().await.into_iter();
-    all.map(|(id, (status, events))| format!("{id} {status}\n{}", history::lines(&events))).collect()
+    all.map(|(id, (status, events))| format!("{id} {status}\n{}", history::lines(&events)))
+        .collect()
 }
 
 /// Tries `test` on random programs, until one fails or time is up; prints what is needed to try it again.

@@ -69,10 +69,18 @@ fn a_second_driver_is_refused_while_the_first_lives() {
     in_virtual_time(1, async {
         let store = memory();
         let (one, other) = (side(&store).await, side(&store).await);
-        let handle = contested.on(&one.engine).start(()).execution_id("c").await.unwrap();
+        let handle = contested
+            .on(&one.engine)
+            .start(())
+            .execution_id("c")
+            .await
+            .unwrap();
         one.world.talk.begun.notified().await;
         let refused = contested.on(&other.engine).resume("c").await;
-        assert!(matches!(refused, Err(Error::AlreadyRunning { .. })), "{refused:?}");
+        assert!(
+            matches!(refused, Err(Error::AlreadyRunning { .. })),
+            "{refused:?}"
+        );
         assert!(other.engine.recover().await.unwrap().executions.is_empty());
         one.world.talk.go_on.notify_one();
         assert_eq!(handle.wait().await.unwrap().output(), Some(&1));
@@ -92,7 +100,10 @@ fn a_driver_that_was_taken_over_is_refused_and_its_bodies_are_stopped() {
         other.world.talk.begun.notified().await;
         stale.world.talk.go_on.notify_one();
         let refused = running.await.unwrap();
-        assert!(matches!(refused, Err(Error::TakenOver { .. })), "{refused:?}");
+        assert!(
+            matches!(refused, Err(Error::TakenOver { .. })),
+            "{refused:?}"
+        );
         stale.world.talk.aborted.notified().await;
 
         other.world.talk.go_on.notify_one();
@@ -116,7 +127,9 @@ fn of_many_that_resume_one_execution_at_once_one_drives_it() {
             sides.push(side(&store).await);
             sides[sides.len() - 1].world.talk.go_on.notify_one();
         }
-        let resumed = sides.iter().map(|side| contested.on(&side.engine).resume("c"));
+        let resumed = sides
+            .iter()
+            .map(|side| contested.on(&side.engine).resume("c"));
         let mut drove = 0;
         for resumed in futures::future::join_all(resumed).await {
             match resumed {

@@ -1,6 +1,6 @@
 //! The executions this process drives: who waits for them, and what stops them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -25,6 +25,9 @@ pub(crate) type OnSettled = Box<dyn FnOnce(&Settled) + Send>;
 #[derive(Debug, Default)]
 pub(crate) struct ActiveSet {
     drivers: Mutex<BTreeMap<ExecutionId, Active>>,
+    /// Those that somebody is claiming from the store, to drive them: a second claim by this process would
+    /// succeed, too, and fence the first.
+    claiming: Mutex<BTreeSet<ExecutionId>>,
     next: AtomicU64,
 }
 
@@ -66,6 +69,10 @@ impl ActiveSet {
         self.lock()
             .get(id)
             .is_some_and(|active| active.sender.send(Input::Inbox).is_ok())
+    }
+
+    fn claiming(&self) -> MutexGuard<'_, BTreeSet<ExecutionId>> {
+        self.claiming.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Refuses a second driver of one execution in this process.
@@ -256,7 +263,30 @@ impl Drop for Leave {
     }
 }
 
+/// The right of one caller in this process to claim an execution; held until it drives it.
+#[derive(Debug)]
+pub(crate) struct Claiming {
+    engine: Arc<Inner>,
+    id: ExecutionId,
+}
+
+impl Drop for Claiming {
+    fn drop(&mut self) {
+        self.engine.active.claiming().remove(&self.id);
+    }
+}
+
 impl Inner {
+    /// Nothing where somebody in this process drives the execution or is about to.
+    pub(crate) fn begin_claim(self: &Arc<Self>, id: &ExecutionId) -> Option<Claiming> {
+        let drivers = self.active.lock();
+        let is_mine = !drivers.contains_key(id) && self.active.claiming().insert(id.clone());
+        is_mine.then(|| Claiming {
+            engine: Arc::clone(self),
+            id: id.clone(),
+        })
+    }
+
     pub(crate) fn is_active(&self, id: &ExecutionId) -> bool {
         self.active.get(id).is_some()
     }

@@ -103,6 +103,9 @@ impl Engine {
             return Ok(None);
         }
         let code = self.inner.registry.for_execution(&record, None)?;
+        let Some(claiming) = self.inner.begin_claim(&record.id) else {
+            return Ok(None);
+        };
         let claimed = match self
             .inner
             .store
@@ -118,6 +121,7 @@ impl Engine {
             intent: Intent::Recover,
         };
         let driving = self.inner.drive(code, record.id.clone(), begin, None)?;
+        drop(claiming);
         match driving.settled().await? {
             Some(snapshot) => Execution::new(self.clone(), snapshot).map(Some),
             None => Ok(None),

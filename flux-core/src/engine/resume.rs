@@ -165,12 +165,20 @@ async fn resume_record(
         _ => Intent::Recover,
     };
     let code = engine.inner().registry.for_execution(&record, def)?;
+    let claiming = engine
+        .inner()
+        .begin_claim(id)
+        .ok_or_else(|| Error::AlreadyRunning {
+            id: id.clone(),
+            by: "this process".to_owned(),
+        })?;
     let record = claim(engine, id).await?;
     let begin = Begin::Claimed {
         record: Box::new(record),
         intent,
     };
     let driving = engine.inner().drive(code, id.clone(), begin, None)?;
+    drop(claiming);
     let settled = driving.settled().await?;
     settled.ok_or_else(|| engine.inner().not_found(id))
 }

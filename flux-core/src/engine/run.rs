@@ -309,6 +309,11 @@ async fn attach(
         .inner()
         .registry
         .for_execution(&record, Some(request.def))?;
+    // Held until the driver is at work. Somebody else in this process is about to drive it: look again.
+    let Some(_claiming) = engine.inner().begin_claim(&request.id) else {
+        tokio::task::yield_now().await;
+        return Ok(Outcome::Again);
+    };
     match engine
         .inner()
         .store
