@@ -32,6 +32,7 @@ mod races;
 mod resume_failed;
 mod signals;
 mod support;
+mod sweeps;
 mod time_limits;
 mod transactions;
 mod values;

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use flux::sqlite::transaction;
-use flux::{Engine, Error, EventKind, ExecutionContext, ExecutionId, Status, TaskError, Workflow, task, workflow};
+use flux::{
+    Engine, Error, EventKind, ExecutionContext, ExecutionId, Status, TaskError, Workflow, task,
+    workflow,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::support::{Shelf, When, begin, code_of, lines, set_code, unique};
@@ -43,7 +46,10 @@ async fn hear_and_ask(_ctx: ExecutionContext) -> Result<String, TaskError> {
         say("loud".into()),
         flux::sleep(Duration::from_millis(3))
     );
-    let (yes, name) = tokio::join!(flux::pause("yes").value::<bool>(), flux::pause("name").value::<String>());
+    let (yes, name) = tokio::join!(
+        flux::pause("yes").value::<bool>(),
+        flux::pause("name").value::<String>()
+    );
     let third = flux::signal::<u32>("number").await;
     flux::pause("last").await;
     Ok(format!("{first} {second} {third} {} {yes} {name}", said?))
@@ -51,7 +57,9 @@ async fn hear_and_ask(_ctx: ExecutionContext) -> Result<String, TaskError> {
 
 #[workflow]
 async fn lift_and_ask(_ctx: ExecutionContext) -> Result<String, String> {
-    let before = say("before".into()).await.map_err(|error| error.to_string())?;
+    let before = say("before".into())
+        .await
+        .map_err(|error| error.to_string())?;
     let (one, two) = tokio::join!(lift(1), async {
         let done = lift(2).await;
         if done.is_err() {
@@ -75,7 +83,9 @@ async fn ask_child(_ctx: ExecutionContext) -> Result<String, TaskError> {
 
 #[workflow]
 async fn lift_in_child(ctx: ExecutionContext<u32>) -> Result<String, TaskError> {
-    let name = flux::pause(format!("name{}", ctx.input())).value::<String>().await;
+    let name = flux::pause(format!("name{}", ctx.input()))
+        .value::<String>()
+        .await;
     let lifted = lift(*ctx.input()).await?;
     Ok(format!("{name} {lifted}"))
 }
@@ -99,13 +109,36 @@ struct Round {
 
 #[workflow(max_attempts = 2)]
 async fn count_in_table(_ctx: ExecutionContext) -> Result<String, TaskError> {
-    transaction("create", |db| db.execute_batch("CREATE TABLE IF NOT EXISTS tally (n INTEGER)")).await?;
-    let add = |n: u32| transaction("add", move |db| db.execute("INSERT INTO tally VALUES (?1)", [n]));
+    transaction("create", |db| {
+        db.execute_batch("CREATE TABLE IF NOT EXISTS tally (n INTEGER)")
+    })
+    .await?;
+    let add = |n: u32| {
+        transaction("add", move |db| {
+            db.execute("INSERT INTO tally VALUES (?1)", [n])
+        })
+    };
     let (one, two, said) = tokio::join!(add(1), add(2), say("three".into()));
     let (_, _, said) = (one?, two?, said?);
     flux::pause("last").await;
-    let sum: u32 = transaction("sum", |db| db.query_row("SELECT sum(n) FROM tally", [], |row| row.get(0))).await?;
+    let sum: u32 = transaction("sum", |db| {
+        db.query_row("SELECT sum(n) FROM tally", [], |row| row.get(0))
+    })
+    .await?;
     Ok(format!("{sum} {said}"))
+}
+
+async fn send_numbers(engine: &Engine, id: &ExecutionId) {
+    while engine.get(id).await.is_err() {
+        tokio::task::yield_now().await;
+    }
+    for number in 1..=3 {
+        let key = format!("number {number}");
+        match engine.signal_once(id, "number", &number, &key).await {
+            Ok(()) | Err(Error::AlreadyFinished { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
 }
 
 /// Drives a story to its end, saying again whatever got no reply.
@@ -116,14 +149,9 @@ async fn tell<I: Serialize + Clone>(
     id: &ExecutionId,
 ) -> String {
     let on = workflow.on(engine);
-    on.start(input.clone()).execution_id(id).await.unwrap();
-    for number in 1..=3 {
-        let key = format!("number {number}");
-        match engine.signal_once(id, "number", &number, &key).await {
-            Ok(()) | Err(Error::AlreadyFinished { .. }) => {}
-            Err(error) => panic!("{error}"),
-        }
-    }
+    let first = on.run(input.clone()).execution_id(id);
+    let (first, ()) = tokio::join!(first, send_numbers(engine, id));
+    first.unwrap();
     loop {
         let run = on.run(input.clone()).execution_id(id).await.unwrap();
         let resumed = match run.status() {
@@ -170,9 +198,15 @@ async fn census(engine: &Engine, id: &ExecutionId) -> BTreeMap<EventKind, usize>
     census
 }
 
+async fn new_shelf(is_sqlite: bool) -> Shelf {
+    match is_sqlite {
+        true => Shelf::sqlite().await,
+        false => Shelf::memory(),
+    }
+}
+
 async fn sweep<I: Serialize + Clone>(workflow: Workflow<I, String>, input: I, is_sqlite: bool) {
-    let shelf = |is_sqlite| async move { if is_sqlite { Shelf::sqlite().await } else { Shelf::memory() } };
-    let undisturbed = shelf(is_sqlite).await;
+    let undisturbed = new_shelf(is_sqlite).await;
     let (engine, id) = (undisturbed.engine().await, unique("story"));
     let expected = tell(workflow, &input, &engine, &id).await;
     let expected_census = census(&engine, &id).await;
@@ -180,17 +214,16 @@ async fn sweep<I: Serialize + Clone>(workflow: Workflow<I, String>, input: I, is
     for commit in 1..=most {
         for when in [When::BeforeCommit, When::AfterCommit] {
             let at = format!("{when:?} {commit} of {most}");
-            let (shelf, id) = (shelf(is_sqlite).await, unique("story"));
+            let (shelf, id) = (new_shelf(is_sqlite).await, unique("story"));
             shelf.stop_at(commit, when);
             let engine = shelf.engine().await;
-            // What was started goes on by itself: it dies with its runtime.
             let told = shelf.crash(tell(workflow, &input, &engine, &id)).await;
             if let Some(told) = told {
                 assert_eq!(told, expected, "{at}");
                 continue;
             }
             drop(engine);
-            shelf.kill().await;
+            shelf.nobody_is_left().await;
             shelf.go_on();
             let engine = shelf.engine().await;
             let before = engine.history(&id).await.unwrap_or_default();
@@ -198,7 +231,12 @@ async fn sweep<I: Serialize + Clone>(workflow: Workflow<I, String>, input: I, is
             let after = engine.history(&id).await.unwrap();
             assert_eq!(after[..before.len()], before, "{at}: no continuation");
             assert_eq!(told, expected, "{at}\n{}", lines(&after));
-            assert_eq!(census(&engine, &id).await, expected_census, "{at}\n{}", lines(&after));
+            assert_eq!(
+                census(&engine, &id).await,
+                expected_census,
+                "{at}\n{}",
+                lines(&after)
+            );
         }
     }
 }
