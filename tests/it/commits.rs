@@ -139,6 +139,7 @@ async fn a_completed_execution_is_resumed_without_a_write() {
     }
 }
 
+/// PITFALL: putting an execution away dropped its calls, and so cancelled them.
 #[tokio::test]
 async fn dropping_the_future_of_a_run_is_a_crash_and_no_more() {
     for shelf in Shelf::each().await {

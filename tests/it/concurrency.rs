@@ -106,6 +106,8 @@ async fn race_in_helper(ctx: ExecutionContext<u64>) -> Result<Vec<String>, TaskE
     Ok([winners, vec![one?, two?]].concat())
 }
 
+/// PITFALL: branches that use one helper could not be told apart where `select!` began at random: of 300 loops of 12
+/// turns 236 could not be replayed.
 #[tokio::test(start_paused = true)]
 async fn an_unbiased_select_takes_the_same_branch_in_every_replay() {
     check(race_in_workflow, 11, Output::Any).await;
@@ -234,7 +236,7 @@ async fn nest_everything(ctx: ExecutionContext<u64>) -> Result<Vec<String>, Task
     };
     let timed = flux::timeout(Duration::from_millis(12), branch("late", 10));
     let (raced, streamed, timed) = tokio::join!(racing, streaming, timed);
-    let timed = timed.map_or_else(|elapsed| Ok(elapsed.to_string()), |done| done)?;
+    let timed = timed.unwrap_or_else(|elapsed| Ok(elapsed.to_string()))?;
     Ok([vec![raced?], streamed?, vec![timed]].concat())
 }
 
@@ -297,4 +299,29 @@ async fn identical_calls_are_told_apart() {
     output.sort_unstable();
     assert_eq!(output, [101, 201, 301, 401]);
     check(record_twice, (), Output::Any).await;
+}
+
+#[workflow]
+async fn arrive_together(_ctx: ExecutionContext) -> Result<Vec<String>, TaskError> {
+    let twin = |name: &'static str| async move {
+        let first = work("twin".to_owned(), 5).await?;
+        let second = work(format!("{first} {name}"), 5).await?;
+        work(second, 5).await
+    };
+    let (one, two, three) = tokio::join!(twin("a"), twin("b"), twin("a"));
+    Ok(vec![one?, two?, three?])
+}
+
+/// PITFALL: what several arrivals of one commit led to was mixed up, because calls were told apart by the commit.
+#[tokio::test(start_paused = true)]
+async fn arrivals_that_share_a_commit_are_told_apart() {
+    let shelf = crate::support::Shelf::memory();
+    let run = arrive_together
+        .on(&shelf.engine().await)
+        .run(())
+        .await
+        .unwrap();
+    assert_eq!(run.output().unwrap(), &["twin a", "twin b", "twin a"]);
+    assert!(shelf.commits() <= 5, "nothing was shared");
+    check(arrive_together, (), Output::Same).await;
 }

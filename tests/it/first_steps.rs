@@ -28,6 +28,7 @@ async fn pausable(_ctx: ExecutionContext) -> Result<String, TaskError> {
     Ok("Complete".to_owned())
 }
 
+/// AT-1.
 #[tokio::test]
 async fn a_workflow_runs_and_its_history_is_four_events() {
     let engine = Engine::in_memory();
@@ -52,6 +53,7 @@ async fn a_workflow_runs_and_its_history_is_four_events() {
     assert_eq!(again.events().await.unwrap().len(), 4);
 }
 
+/// AT-2.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_paused_execution_goes_on_when_it_is_resumed() {
     let folder = tempfile::tempdir().unwrap();

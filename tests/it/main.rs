@@ -9,9 +9,11 @@
 
 mod approval;
 mod attempts;
+mod bodies;
 mod children;
 mod commits;
 mod concurrency;
+mod decisions;
 mod divergence;
 mod engines;
 mod evolution;
@@ -29,8 +31,11 @@ mod pauses;
 mod plain_calls;
 mod processes;
 mod races;
+mod resting;
 mod resume_failed;
+mod rounds;
 mod signals;
+mod steps;
 mod support;
 mod sweeps;
 mod time_limits;

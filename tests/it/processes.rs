@@ -190,6 +190,34 @@ async fn what_a_killed_process_drove_is_taken_up_at_once() {
     assert_eq!(lines(folder.path()), ["waiting", "again"]);
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn an_interrupt_from_the_keyboard_is_a_crash_and_cancels_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut first = Process::start(folder.path(), "start");
+    assert_eq!(first.says(), "started");
+    let id = first.child.id().to_string();
+    assert!(
+        Command::new("kill")
+            .args(["-INT", &id])
+            .status()
+            .unwrap()
+            .success()
+    );
+    assert!(!first.child.wait().unwrap().success());
+    let engine = Engine::open(folder.path().join("flux.db")).await.unwrap();
+    assert_eq!(
+        engine.get("the-one").await.unwrap().status(),
+        Status::Running
+    );
+    let events = engine.history("the-one").await.unwrap();
+    assert_eq!(events.last().unwrap().kind, EventKind::SignalAwaited);
+    engine.signal("the-one", "word", "on").await.unwrap();
+    let run = Process::start(folder.path(), "resume the wait").ends();
+    assert_eq!(run, r#"Completed None Some("on")"#);
+    assert_eq!(lines(folder.path()), ["waiting", "on"]);
+}
+
 /// AT-17: two at the same moment.
 #[tokio::test]
 async fn two_resumes_at_once_run_everything_once() {

@@ -102,7 +102,7 @@ fn a_fault_changes_nothing(seed: u64, node: &Node) -> Checked {
 
 #[test]
 fn a_store_fault_at_any_commit_is_never_the_failure_of_a_random_program() {
-    for_programs("faults", Grammar::ALL, 60, a_fault_changes_nothing);
+    for_programs("faults", Grammar::ALL, 300, a_fault_changes_nothing);
 }
 
 #[test]

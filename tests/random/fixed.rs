@@ -10,6 +10,7 @@ use super::harness::{
 };
 use super::history::lines;
 use super::program::{Ends, Grammar, Node, Work};
+use super::world::each_result_once;
 
 type Checked = Result<(), String>;
 
@@ -103,6 +104,7 @@ fn repaired(
         crash_of(&second, run_resuming(&second, style, node, limit))
             .await
             .transpose()?;
+        ground.world.forget_seen();
         let third = ground.live(true, None).await;
         let run = run_resuming(&third, style, node, limit).await;
         ground.world.set_engine(None);
@@ -114,6 +116,9 @@ fn repaired(
         let history = history.unwrap_or_default();
         let run = run.map_err(|error| format!("after {crash:?}: {error}\n{history}"))?;
         check_histories(&ground).await?;
+        for (id, seen) in ground.world.seen() {
+            each_result_once(&seen).map_err(|error| format!("{id}: {error}\n{history}"))?;
+        }
         for (place, times) in recorded_on(&ground).await {
             if times > 1 {
                 return Err(format!(
@@ -197,7 +202,7 @@ fn a_failed_program_that_is_repaired_and_resumed_gives_what_it_would_have_given(
     for_programs(
         "fixed",
         grammar,
-        100,
+        300,
         a_repaired_program_ends_as_if_it_had_never_failed,
     );
 }
@@ -211,7 +216,7 @@ fn a_failed_program_of_any_kind_is_resumed_without_a_contradiction() {
     for_programs(
         "resumed",
         grammar,
-        60,
+        150,
         a_resume_never_contradicts_the_history,
     );
 }

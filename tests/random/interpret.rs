@@ -1,5 +1,6 @@
 //! The workflow that runs a program, and the tasks it calls.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -123,7 +124,12 @@ impl Machine {
         let at = |index: usize| format!("{place}.{index}");
         match node {
             Node::Task(it) => self.run_task(place, *it).await,
-            Node::Twin(ms) => twin(*ms).await,
+            Node::Twin(ms) => {
+                let number = twin(*ms).await?;
+                self.world
+                    .saw(&self.execution, &format!("{place}!"), &number.to_string());
+                Ok(number)
+            }
             Node::Step(ms) => {
                 let (ms, value) = (*ms, value_of(place));
                 flux::step(place, async move {
@@ -212,6 +218,17 @@ impl Machine {
             Node::Unordered(parts) => {
                 let running: FuturesUnordered<_> = self.each(place, parts).into_iter().collect();
                 in_any_order(running.collect().await)
+            }
+            Node::Shuffled(parts) => {
+                let parts: HashMap<usize, Work> = parts.iter().copied().enumerate().collect();
+                let running = parts.into_iter().map(async |(index, part)| {
+                    let place = at(index);
+                    let value = self.run_task(&place, part).await;
+                    self.world
+                        .saw(&self.execution, &place, &format!("{value:?}"));
+                    value
+                });
+                in_any_order(join_all(running).await)
             }
             Node::Timeout(limit, part) => {
                 match flux::timeout(ms(limit), self.run(at(0), part)).await {

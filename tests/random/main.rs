@@ -9,6 +9,7 @@
     clippy::unwrap_used,
     reason = "tests are written to be read, and one that cannot go on fails"
 )]
+#![allow(dead_code, reason = "some modules are shared with the crash suite")]
 
 mod agree;
 mod brittle;

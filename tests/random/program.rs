@@ -28,6 +28,8 @@ pub(crate) enum Node {
     Buffered(u8, Vec<Node>),
     BufferUnordered(u8, Vec<Node>),
     Unordered(Vec<Node>),
+    /// Many at once, in the order of a hash map, which is another in every replay.
+    Shuffled(Vec<Work>),
     Timeout(u16, Box<Node>),
     /// Catches an error.
     Catch(Box<Node>),
@@ -154,8 +156,7 @@ impl Grammar {
 
     fn leaf(self) -> BoxedStrategy<Node> {
         let ms = 0..self.longest;
-        let ends = self.ends();
-        let work = (ms.clone(), ends).prop_map(|(ms, ends)| Node::Task(Work { ms, ends }));
+        let work = self.work().prop_map(Node::Task);
         let sending = prop_oneof![Just(Sending::Before), Just(Sending::Meanwhile)];
         let signal = (ms.clone(), sending).prop_map(|(ms, sending)| Node::Signal(ms, sending));
         let simple = prop_oneof![
@@ -177,6 +178,10 @@ impl Grammar {
             all.push((2, ms.prop_map(Node::Twin).boxed()));
         }
         proptest::strategy::Union::new_weighted(all).boxed()
+    }
+
+    fn work(self) -> impl Strategy<Value = Work> {
+        (0..self.longest, self.ends()).prop_map(|(ms, ends)| Work { ms, ends })
     }
 
     fn ends(self) -> BoxedStrategy<Ends> {
@@ -210,6 +215,7 @@ impl Grammar {
             1 => (1..4_u8, some.clone()).prop_map(|(many, parts)| Node::Buffered(many, parts)),
             1 => (1..4_u8, some.clone()).prop_map(|(many, parts)| Node::BufferUnordered(many, parts)),
             1 => some.prop_map(Node::Unordered),
+            1 => prop::collection::vec(self.work(), 2..5).prop_map(Node::Shuffled),
         ];
         let mut all = vec![(13, simple.boxed())];
         if self.pauses {

@@ -176,5 +176,22 @@ pub(crate) fn by_place(seen: &[Seen]) -> Result<BTreeMap<&str, &str>, String> {
             ));
         }
     }
+    each_result_once(seen)?;
     Ok(places)
+}
+
+/// No result was given to two calls: in the end, what places that end in `!` show is each the only one of its kind.
+pub(crate) fn each_result_once(seen: &[Seen]) -> Result<(), String> {
+    let last: BTreeMap<&str, &str> = seen
+        .iter()
+        .filter(|(place, _)| place.ends_with('!'))
+        .map(|(place, value)| (&**place, value.split(' ').next().unwrap_or_default()))
+        .collect();
+    let mut given = BTreeMap::new();
+    for (place, result) in last {
+        if let Some(other) = given.insert(result, place) {
+            return Err(format!("{other} and {place} were given the same {result}"));
+        }
+    }
+    Ok(())
 }

@@ -60,6 +60,11 @@ impl ActiveSet {
         self.lock().get(id).cloned()
     }
 
+    /// Whether somebody in this process is about to drive it.
+    pub(crate) fn is_claiming(&self, id: &ExecutionId) -> bool {
+        self.claiming().contains(id)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.lock().is_empty()
     }

@@ -286,10 +286,8 @@ impl Engine {
                 continue;
             }
             // Nobody: its driver went with its runtime, or gave it up.
-            if record
-                .owner
-                .is_none_or(|owner| owner == self.inner.worker.id())
-            {
+            let is_ours = |owner| owner == self.inner.worker.id();
+            if record.owner.is_none_or(is_ours) && !self.inner.active.is_claiming(id) {
                 return Err(Error::Interrupted { id: id.clone() });
             }
             // Its owner commits without posting anything here: look again at the pace other processes are noticed.

@@ -161,6 +161,9 @@ pub(super) async fn recover_cancelled(engine: &Arc<Inner>, id: &ExecutionId) -> 
         return Ok(());
     }
     let code = engine.registry.for_execution(&record, None)?;
+    let Some(_claiming) = engine.begin_claim(id) else {
+        return Ok(());
+    };
     match engine.store.claim(id, engine.worker.id()).await {
         Ok(record) => {
             let begin = Begin::Claimed {

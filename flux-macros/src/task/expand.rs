@@ -128,6 +128,9 @@ fn start(task: &Task, private: &TokenStream) -> TokenStream {
     let span = task.body.span();
     let started = if task.asyncness.is_some() {
         quote_spanned!(span => #private::run_async(#body(#(#names),*), __finish))
+    } else if task.params.is_empty() {
+        // A closure around it would be called redundant by lints, in the user's own code.
+        quote_spanned!(span => #private::run_blocking(#body, __finish))
     } else {
         quote_spanned!(span => #private::run_blocking(move || #body(#(#names),*), __finish))
     };

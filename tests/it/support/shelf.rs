@@ -1,7 +1,7 @@
 //! A store that outlives engines, and the crashes of those.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use flux::sqlite::SqliteStore;
 use flux::store::{MemoryStore, Store};
@@ -33,6 +33,7 @@ pub(crate) struct Shelf {
     store: Arc<Watched>,
     is_sqlite: bool,
     always_replay: bool,
+    clock: OnceLock<TokioClock>,
     _folder: Option<tempfile::TempDir>,
 }
 
@@ -42,6 +43,7 @@ impl Shelf {
             store: Watched::new(Arc::new(MemoryStore::new())),
             is_sqlite: false,
             always_replay: false,
+            clock: OnceLock::new(),
             _folder: None,
         }
     }
@@ -54,6 +56,7 @@ impl Shelf {
             store: Watched::new(store),
             is_sqlite: true,
             always_replay: false,
+            clock: OnceLock::new(),
             _folder: Some(folder),
         }
     }
@@ -92,7 +95,7 @@ impl Shelf {
         if self.is_sqlite {
             builder
         } else {
-            builder.clock(TokioClock::new())
+            builder.clock(*self.clock.get_or_init(TokioClock::new))
         }
     }
 

@@ -206,10 +206,11 @@ impl Driver {
         wanted: Wanted,
         intent: Intent,
     ) -> Result<(), Halt> {
-        if self.engine.is_active(&wanted.id) {
+        let engine = Arc::clone(&self.engine);
+        let Some(_claiming) = engine.begin_claim(&wanted.id) else {
             self.watch_child(call, wanted);
             return Ok(());
-        }
+        };
         let claimed = self
             .engine
             .store
