@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-use crate::harness::{Ground, Style, in_virtual_time, quiet_planned_panics, seeds, some_programs};
+use crate::harness::{Ground, Style, in_virtual_time};
 use crate::history::{self, lines};
 use crate::process::{Fate, Histories, Site, ended};
 use crate::program::{Grammar, Node};
 use crate::sweep::count;
+use crate::trial::{quiet_planned_panics, seeds, some_programs};
 
 /// The histories at one moment, and how often each body was done.
 type Found = (Histories, BTreeMap<String, u32>);

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use flux::Engine;
 
 use crate::brittle::Crash;
-use crate::harness::seeds;
 use crate::process::{Fate, Site, come_to, drive, runtime, settle};
+use crate::trial::seeds;
 use crate::voyage::{OUTPUT, sail};
 use crate::world::World;
 

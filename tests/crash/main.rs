@@ -12,6 +12,8 @@
 
 #[path = "../random/brittle.rs"]
 mod brittle;
+#[path = "../random/fate.rs"]
+mod fate;
 #[path = "../random/harness.rs"]
 mod harness;
 #[path = "../random/history.rs"]
@@ -20,6 +22,8 @@ mod history;
 mod interpret;
 #[path = "../random/program.rs"]
 mod program;
+#[path = "../random/trial.rs"]
+mod trial;
 #[path = "../random/world.rs"]
 mod world;
 

@@ -78,3 +78,31 @@ async fn a_commit_of_unknown_outcome_is_read_back_and_never_repeated() {
         }
     }
 }
+
+/// AT-17, the stale owner: its commit is refused, and it stops.
+#[tokio::test]
+async fn an_owner_that_was_replaced_writes_nothing_more() {
+    for commit in 2..=4 {
+        let shelf = Shelf::memory();
+        let id = unique("well");
+        let engine = shelf.engine().await;
+        shelf.fail_at(commit, Fault::TakenOver);
+        let run = dig_well.on(&engine).run(3).execution_id(&id);
+        let error = run.await.unwrap_err();
+        assert!(matches!(error, Error::TakenOver { .. }), "{error}");
+        assert_eq!(shelf.commits(), commit, "it wrote on");
+        assert_eq!(ran(&id, "dig"), commit - 1);
+        assert_eq!(
+            count(&engine, &id, EventKind::TaskCompleted).await,
+            commit - 2
+        );
+        drop(engine);
+        shelf.nobody_is_left().await;
+        let run = dig_well
+            .on(&shelf.engine().await)
+            .resume(&id)
+            .await
+            .unwrap();
+        assert_eq!(run.output(), Some(&3));
+    }
+}

@@ -291,3 +291,35 @@ async fn a_paused_execution_can_be_driven_by_one_alone() {
     assert_eq!(refused, 1, "{one:?} {two:?}");
     assert_eq!(count(&engine, &id, EventKind::PauseAnswered).await, 1);
 }
+
+#[workflow]
+async fn pass_two_gates(_ctx: ExecutionContext) -> u32 {
+    flux::pause("first").await;
+    flux::pause("second").await;
+    2
+}
+
+/// Several people press the button at once: the pause point they mean is answered, and no other.
+#[tokio::test(flavor = "multi_thread")]
+async fn resumes_at_the_same_time_answer_the_pause_point_they_mean() {
+    for shelf in Shelf::each().await {
+        let engine = shelf.engine().await;
+        let run = pass_two_gates.on(&engine).run(()).await.unwrap();
+        let id = run.execution_id().clone();
+        let resume = || pass_two_gates.on(&engine).resume(&id).at("first");
+        let resumes = (0..6).map(|_| tokio::spawn(resume()));
+        let mut answered = 0;
+        for resumed in futures::future::join_all(resumes).await {
+            match resumed.unwrap() {
+                Ok(run) => {
+                    assert_eq!(run.pause_point(), Some("second"), "{run}");
+                    answered += 1;
+                }
+                Err(Error::AlreadyRunning { .. } | Error::NotPausedAt { .. }) => {}
+                Err(error) => panic!("{error}"),
+            }
+        }
+        assert_eq!(answered, 1);
+        assert_eq!(count(&engine, &id, EventKind::PauseAnswered).await, 1);
+    }
+}

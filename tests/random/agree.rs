@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use flux::{Event, EventKind, Execution, Status};
 
 use super::brittle::Crash;
-use super::harness::{Ground, ID, Style, check_histories, crash_of, for_programs, in_virtual_time};
+use super::harness::{Ground, ID, Style, check_histories, crash_of, in_virtual_time};
 use super::history::{self, lines};
 use super::program::{Draw, Grammar, Node};
+use super::trial::for_programs;
 use super::world::by_place;
 
 type Checked = Result<(), String>;

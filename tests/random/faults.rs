@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use flux::Error;
 
 use super::brittle::Fault;
-use super::harness::{Ground, ID, Life, Style, check_histories, for_programs, in_virtual_time};
+use super::harness::{Ground, ID, Life, Style, check_histories, in_virtual_time};
 use super::history::lines;
 use super::program::{Ends, Grammar, Node, Work};
+use super::trial::for_programs;
 
 type Checked = Result<(), String>;
 

@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use flux::{Event, EventKind, Execution};
 
 use super::brittle::Crash;
-use super::harness::{
-    Ground, ID, Life, Style, check_histories, crash_of, for_programs, in_virtual_time,
-};
+use super::harness::{Ground, ID, Life, Style, check_histories, crash_of, in_virtual_time};
 use super::history::lines;
 use super::program::{Ends, Grammar, Node, Work};
+use super::trial::for_programs;
 use super::world::each_result_once;
 
 type Checked = Result<(), String>;

@@ -1,6 +1,6 @@
 //! The workflow that runs a program, and the tasks it calls.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -221,14 +221,12 @@ impl Machine {
             }
             Node::Shuffled(parts) => {
                 let parts: HashMap<usize, Work> = parts.iter().copied().enumerate().collect();
-                let running = parts.into_iter().map(async |(index, part)| {
-                    let place = at(index);
-                    let value = self.run_task(&place, part).await;
-                    self.world
-                        .saw(&self.execution, &place, &format!("{value:?}"));
-                    value
-                });
-                in_any_order(join_all(running).await)
+                let running = parts
+                    .into_iter()
+                    .map(async |(index, part)| (index, self.run_task(&at(index), part).await));
+                // What is made of the results must not depend on the order of the map.
+                let values: BTreeMap<_, _> = join_all(running).await.into_iter().collect();
+                in_order(values.into_values().collect())
             }
             Node::Timeout(limit, part) => {
                 match flux::timeout(ms(limit), self.run(at(0), part)).await {

@@ -13,11 +13,13 @@
 
 mod agree;
 mod brittle;
+mod fate;
 mod faults;
 mod fixed;
 mod harness;
 mod history;
 mod interpret;
 mod program;
+mod trial;
 mod two;
 mod world;

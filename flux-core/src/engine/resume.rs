@@ -121,7 +121,11 @@ async fn resume<O: DeserializeOwned>(description: Description) -> Result<Executi
     if let Some(value) = &value {
         engine.inner().check_size(value, what)?;
     }
-    let answer = Answer { at, value };
+    let answer = Answer {
+        at,
+        value,
+        meant: None,
+    };
     let snapshot = resume_record(&engine, def, &id, answer).await?;
     Execution::new(engine, snapshot)
 }
@@ -158,8 +162,8 @@ async fn resume_record(
         }
         Status::Failed => Intent::Retry,
         Status::Paused => {
-            check_pause(&record, &answer)?;
-            Intent::Answer(answer)
+            let meant = check_pause(&record, &answer)?;
+            Intent::Answer(Answer { meant, ..answer })
         }
         _ if answer.at.is_some() || answer.value.is_some() => Intent::Answer(answer),
         _ => Intent::Recover,
@@ -184,7 +188,7 @@ async fn resume_record(
 }
 
 /// Refuses an answer that fits no pause point, before anybody is disturbed.
-fn check_pause(record: &ExecutionRecord, answer: &Answer) -> Result<(), Error> {
+fn check_pause(record: &ExecutionRecord, answer: &Answer) -> Result<Option<PausePoint>, Error> {
     let points = Waiting::read(record.waiting.as_ref()).pauses;
     let point = super::driver::choose_pause(&record.id, &points, answer, record.status)?;
     let wants = point.as_ref().and_then(PausePoint::wants);
@@ -197,7 +201,7 @@ fn check_pause(record: &ExecutionRecord, answer: &Answer) -> Result<(), Error> {
                 .unwrap_or_default(),
             wanted: wanted.to_owned(),
         }),
-        _ => Ok(()),
+        _ => Ok(point),
     }
 }
 

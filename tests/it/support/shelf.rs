@@ -22,6 +22,8 @@ pub(crate) enum When {
 pub(crate) enum Fault {
     /// The store says so, and wrote nothing.
     NothingWritten,
+    /// Somebody else owns the execution by now.
+    TakenOver,
     /// The store does not know, and wrote it.
     UnknownAndWritten,
     /// The store does not know, and did not write it.

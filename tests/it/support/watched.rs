@@ -72,6 +72,7 @@ impl Watched {
         }
         match fault {
             Fault::NothingWritten => CommitError::Failed(error),
+            Fault::TakenOver => CommitError::Fenced,
             Fault::UnknownAndWritten | Fault::UnknownAndLost => CommitError::Unknown(error),
         }
     }

@@ -453,6 +453,7 @@ impl Driver {
             .collect::<Vec<_>>()
             .join("/");
         let answer = Answer {
+            meant: None,
             at: Some(at),
             value: answer.value.clone(),
         };

@@ -90,6 +90,8 @@ pub(crate) struct Answer {
     pub(crate) at: Option<String>,
     /// The value, where the caller gave one.
     pub(crate) value: Option<Payload>,
+    /// The pause point that waited when the caller asked: no later one is answered in its stead.
+    pub(crate) meant: Option<PausePoint>,
 }
 
 /// What reaches a driver from outside its own code.

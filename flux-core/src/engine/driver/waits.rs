@@ -183,7 +183,13 @@ impl Driver {
     /// Turns a resume's answer into an arrival, or says why it does not fit; then nothing was written. A pause
     /// point of a child is handed back.
     pub(super) fn answer_pause(&mut self, answer: &Answer) -> Result<Option<PausePoint>, Error> {
-        let points = self.pause_points();
+        let mut points = self.pause_points();
+        if let Some(meant) = &answer.meant {
+            // Several resumes at once: one of them was faster.
+            points.retain(|point| {
+                point.event() == meant.event() && point.execution_id() == meant.execution_id()
+            });
+        }
         let Some(point) = choose_pause(&self.id, &points, answer, self.status())? else {
             return Ok(None);
         };
