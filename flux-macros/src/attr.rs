@@ -9,8 +9,8 @@ use syn::parse::{ParseStream, Parser};
 use syn::{Expr, ExprLit, Lit, LitInt, LitStr, Path, Token};
 
 use crate::diag::Diagnostics;
-use crate::duration;
 use crate::nearest::nearest;
+use flux_cron::duration;
 
 /// One option.
 pub(crate) struct Entry {

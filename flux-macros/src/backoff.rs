@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::duration;
+use flux_cron::duration;
 
 /// What every message about a bad backoff ends with.
 pub(crate) const HOW: &str =

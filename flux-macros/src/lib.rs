@@ -12,7 +12,6 @@ mod attributes;
 mod backoff;
 mod diag;
 mod durable;
-mod duration;
 mod fallback;
 mod function;
 mod nearest;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// What every message about a bad duration ends with.
-pub(crate) const HOW: &str =
+pub const HOW: &str =
     "durations are written as whole numbers with units: \"250ms\", \"30s\", \"1h30m\", \"2d\"";
 
 const UNITS: &[(&[&str], u128)] = &[
@@ -24,12 +24,12 @@ const UNITS: &[(&[&str], u128)] = &[
 const LONGEST: u128 = 1_000 * 366 * 86_400 * 1_000_000_000;
 
 /// Reads a duration; the error says what is wrong with it, and how durations are written.
-pub(crate) fn parse(text: &str) -> Result<Duration, String> {
+pub fn parse(text: &str) -> Result<Duration, String> {
     read(text).map_err(|why| format!("{why}; {HOW}"))
 }
 
 /// Reads a duration; the error says what is wrong with it.
-pub(crate) fn read(text: &str) -> Result<Duration, String> {
+pub fn read(text: &str) -> Result<Duration, String> {
     nanoseconds(text)
         .map(from_nanoseconds)
         .map_err(|why| format!("`{text}` is not a duration: {why}"))
