@@ -20,6 +20,7 @@ mod path;
 mod select;
 mod signature;
 mod task;
+mod template;
 mod tokens;
 mod workflow;
 

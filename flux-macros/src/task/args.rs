@@ -9,8 +9,9 @@ use crate::attr::{Entry, Keys};
 use crate::backoff::{self, Backoff};
 use crate::diag::Diagnostics;
 use crate::path::Facade;
+use crate::template::{self, Part};
 
-use super::model::NamePart;
+use super::model;
 
 const KEYS: Keys = Keys {
     attribute: "task",
@@ -65,14 +66,14 @@ pub(crate) struct Args {
 /// A name, perhaps with placeholders.
 pub(crate) struct Name {
     pub(crate) literal: LitStr,
-    pub(crate) parts: Vec<NamePart>,
+    pub(crate) parts: Vec<Part>,
 }
 
 impl Name {
     /// The name in the definition: with placeholders it is the template.
     pub(crate) fn recorded(&self) -> String {
         match &self.parts[..] {
-            [NamePart::Text(text)] => text.clone(),
+            [Part::Text(text)] => text.clone(),
             _ => self.literal.value(),
         }
     }
@@ -156,7 +157,7 @@ fn name(entry: &Entry, diag: &mut Diagnostics) -> Option<Name> {
         );
         return None;
     }
-    match NamePart::split(&literal.value()) {
+    match template::split(&literal.value(), model::placeholder) {
         Ok(parts) => Some(Name { literal, parts }),
         Err(message) => {
             diag.error(&literal, message);

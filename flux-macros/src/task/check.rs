@@ -3,10 +3,11 @@
 use quote::ToTokens;
 use syn::Type;
 
-use super::model::{NamePart, Param, Task};
+use super::model::{Param, Task};
 use crate::diag::Diagnostics;
 use crate::function::Function;
 use crate::signature;
+use crate::template::Part;
 
 const WHAT: signature::What = "a task";
 
@@ -67,7 +68,7 @@ fn runs_on_one_pool(function: &Function, task: &Task, diag: &mut Diagnostics) {
 fn names_arguments(task: &Task, diag: &mut Diagnostics) {
     let Some(name) = &task.args.name else { return };
     for part in &name.parts {
-        let NamePart::Argument(wanted) = part else {
+        let Part::Placeholder(wanted) = part else {
             continue;
         };
         let param = task

@@ -7,8 +7,9 @@ use syn::spanned::Spanned;
 
 use super::args::Name;
 use super::definition;
-use super::model::{NamePart, Param, Task};
+use super::model::{Param, Task};
 use crate::output::probe;
+use crate::template::Part;
 use crate::tokens;
 
 pub(crate) fn task(task: &Task) -> TokenStream {
@@ -255,8 +256,8 @@ fn formatted(name: &Name, task: &Task, private: &TokenStream) -> Option<TokenStr
     let mut values = Vec::new();
     for part in &name.parts {
         match part {
-            NamePart::Text(text) => template.push_str(&text.replace('{', "{{").replace('}', "}}")),
-            NamePart::Argument(wanted) => {
+            Part::Text(text) => template.push_str(&text.replace('{', "{{").replace('}', "}}")),
+            Part::Placeholder(wanted) => {
                 let param = task
                     .arguments()
                     .find(|param| param.known_as.as_ref() == Some(wanted))?;

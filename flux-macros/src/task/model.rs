@@ -42,13 +42,6 @@ pub(crate) struct Param {
     pub(crate) is_injected: bool,
 }
 
-/// A piece of a name.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) enum NamePart {
-    Text(String),
-    Argument(String),
-}
-
 impl Task {
     pub(crate) fn new(function: &Function, args: Args, diag: &mut Diagnostics) -> Self {
         let (attrs, body_attrs) = attributes::sort(&function.attrs);
@@ -127,37 +120,8 @@ fn is_state(ty: &Type) -> bool {
     }
 }
 
-impl NamePart {
-    /// Takes a name apart at its placeholders, written as in `format!`.
-    pub(crate) fn split(name: &str) -> Result<Vec<Self>, String> {
-        let mut parts = Vec::new();
-        let mut text = String::new();
-        let mut rest = name;
-        while let Some(at) = rest.find(['{', '}']) {
-            let (before, brace) = rest.split_at(at);
-            text.push_str(before);
-            if brace.starts_with("{{") || brace.starts_with("}}") {
-                text.push_str(&brace[..1]);
-                rest = &brace[2..];
-            } else if let Some(inside) = brace.strip_prefix('{') {
-                let (argument, after) = inside
-                    .split_once('}')
-                    .ok_or("this `{` is not closed; a brace itself is `{{`")?;
-                parts.push(Self::Text(std::mem::take(&mut text)));
-                parts.push(Self::Argument(placeholder(argument)?));
-                rest = after;
-            } else {
-                return Err("this `}` closes nothing; a brace itself is `}}`".to_owned());
-            }
-        }
-        text.push_str(rest);
-        parts.push(Self::Text(text));
-        parts.retain(|part| *part != Self::Text(String::new()));
-        Ok(parts)
-    }
-}
-
-fn placeholder(argument: &str) -> Result<String, String> {
+/// A placeholder in a task's name is one of its arguments.
+pub(crate) fn placeholder(argument: &str) -> Result<String, String> {
     let argument = argument.trim();
     if syn::parse_str::<Ident>(argument).is_ok() {
         return Ok(argument.to_owned());
@@ -172,29 +136,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_taken_apart_at_its_placeholders() {
-        let text = |text: &str| NamePart::Text(text.to_owned());
-        let argument = |name: &str| NamePart::Argument(name.to_owned());
-        let cases = [
-            ("charge", vec![text("charge")]),
-            (
-                "process-{region}",
-                vec![text("process-"), argument("region")],
-            ),
-            ("{a}{ b }", vec![argument("a"), argument("b")]),
-            ("{{a}}-{b}", vec![text("{a}-"), argument("b")]),
-        ];
-        for (name, parts) in cases {
-            assert_eq!(NamePart::split(name), Ok(parts), "{name}");
-        }
-    }
-
-    #[test]
     fn a_placeholder_names_an_argument() {
-        for name in [
-            "a-{", "a-}", "{}", "{0}", "{a:?}", "{a.b}", "{a", "{self.a}",
-        ] {
-            assert!(NamePart::split(name).is_err(), "{name}");
+        assert_eq!(placeholder(" region "), Ok("region".to_owned()));
+        for argument in ["", "0", "a:?", "a.b", "self"] {
+            assert!(placeholder(argument).is_err(), "{argument}");
         }
     }
 }
