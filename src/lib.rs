@@ -45,7 +45,7 @@
 //! | [`Execution`] | one run as it was at a moment: status, output, failure, pause points, history |
 //! | [`Engine`] | what drives executions: a store, the registered workflows, injected state |
 //!
-//! Durable operations are free functions, named like their tokio twins: [`sleep`], [`sleep_until`], [`timeout`], [`pause`],
+//! Durable operations are free functions, named like their tokio twins: [`sleep`], [`sleep_until`], [`sleep_until_cron`], [`timeout`], [`pause`],
 //! [`signal`], [`step`], [`now`], [`uuid`], [`random`], [`publish`], [`patched`].
 //!
 //! # What Flux does, and does not
@@ -323,15 +323,18 @@
 //!
 //! There are none yet: SQLite, its library bundled, and the in-memory store are always there.
 
+pub use flux_core::schedule::{CatchUp, Overlap};
 pub use flux_core::store::Durability;
 pub use flux_core::{
-    Backoff, ChildCall, Elapsed, Engine, EngineBuilder, Epoch, Error, ErrorRecord, EscapedCall,
-    Event, EventKind, EventSeq, Events, Execution, ExecutionContext, ExecutionId, ExecutionKey,
-    Failure, FailureKind, Handle, IntoStep, List, NonDeterminism, NotCompleted, OnEngine, Pause,
-    PausePoint, PauseValue, Payload, PayloadError, Random, Recovered, Resume, Run, SignalWait,
-    Sleep, Start, State, Status, TaskCall, TaskContext, TaskError, TaskErrorKind, TaskFailure,
-    TaskInfo, TaskStatus, Terminal, Timeout, UnknownStatus, WorkerId, Workflow, idempotency_key,
-    now, patched, pause, publish, random, signal, sleep, sleep_until, step, task_context, terminal,
+    Backoff, Cancelled, ChildCall, Elapsed, Engine, EngineBuilder, Epoch, Error, ErrorRecord,
+    EscapedCall, Event, EventKind, EventSeq, Events, Execution, ExecutionContext, ExecutionId,
+    ExecutionKey, Failure, FailureKind, Handle, IntoStep, List, NewSchedule, NonDeterminism,
+    NotCompleted, OnConflict, OnEngine, Pause, PausePoint, PauseValue, Payload, PayloadError,
+    Queue, Random, Recovered, Release, ReleaseKind, Resume, Run, RunningWorker, Schedule,
+    SignalWait, Sleep, Start, State, Status, TaskCall, TaskContext, TaskError, TaskErrorKind,
+    TaskFailure, TaskInfo, TaskStatus, Terminal, Timeout, UnknownStatus, Worker, WorkerId,
+    Workflow, cancelled, idempotency_key, now, patched, pause, publish, random, roll_back,
+    shutdown_signal, signal, sleep, sleep_until, sleep_until_cron, step, task_context, terminal,
     timeout, uuid,
 };
 pub use flux_core::{clock, store, time};

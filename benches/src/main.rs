@@ -10,6 +10,7 @@ use std::path::PathBuf;
 mod cases;
 mod floor;
 mod measure;
+mod process;
 mod report;
 mod workload;
 
@@ -22,12 +23,15 @@ struct Options {
     cases: Vec<String>,
 }
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let options = Options::parse(std::env::args().skip(1))?;
-    std::fs::create_dir_all(&options.dir)?;
+fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
+    if let Some(part) = process::part() {
+        return runtime.block_on(part);
+    }
+    let options = Options::parse(std::env::args().skip(1))?;
+    std::fs::create_dir_all(&options.dir)?;
     // A task of its own, as a user's would be: not the thread that blocks on the runtime.
     let done = runtime.block_on(async { tokio::spawn(run(options)).await })?;
     done.map_err(Into::into)
@@ -43,7 +47,7 @@ async fn run(options: Options) -> Result<(), String> {
         let dir = options.dir.join(case.name);
         let result = cases::run(case, &dir).await;
         let _ = std::fs::remove_dir_all(&dir);
-        report.line(
+        report.lines(
             case,
             &result.map_err(|error| format!("{}: {error}", case.name))?,
         );

@@ -29,6 +29,12 @@ impl Measured {
     }
 }
 
+impl From<Round> for Measured {
+    fn from(round: Round) -> Self {
+        Self::of(&[round])
+    }
+}
+
 /// The median of some numbers.
 pub(crate) fn median(numbers: impl Iterator<Item = f64>) -> f64 {
     let mut numbers: Vec<f64> = numbers.collect();

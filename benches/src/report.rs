@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::cases::Case;
+use crate::cases::{Case, Figure};
 use crate::measure::Measured;
 
 /// Prints what was measured.
@@ -29,18 +29,28 @@ impl Report {
         );
     }
 
-    pub(crate) fn line(&self, case: &Case, measured: &Measured) {
-        let Measured { flux, floor, ratio } = *measured;
+    pub(crate) fn lines(&self, case: &Case, measured: &[Measured]) {
+        if case.figures.len() > 1 && !self.json {
+            println!("{}", case.name);
+        }
+        for (figure, measured) in case.figures.iter().zip(measured) {
+            self.line(case, figure, *measured);
+        }
+    }
+
+    fn line(&self, case: &Case, figure: &Figure, measured: Measured) {
+        let Measured { flux, floor, ratio } = measured;
         if self.json {
             let line = serde_json::json!({
-                "case": case.name, "flux": flux, "floor": floor, "unit": case.unit, "ratio": ratio,
+                "case": case.name, "figure": figure.name.trim(), "flux": flux, "floor": floor,
+                "unit": figure.unit, "ratio": ratio,
             });
             println!("{line}");
         } else {
             let (floor, flux) = (number(floor), number(flux));
             println!(
                 "{:<20} {floor:>12} {flux:>12} {ratio:>8.2}  {:<10} {}",
-                case.name, case.unit, case.bar
+                figure.name, figure.unit, figure.bar
             );
         }
     }

@@ -27,3 +27,27 @@ pub(crate) async fn count_and_pause(ctx: ExecutionContext<u64>) -> Result<u64, T
     flux::pause("counted").await;
     Ok(total)
 }
+
+/// Waits until a moment, in microseconds since 1970.
+#[workflow]
+pub(crate) async fn sleep_until(ctx: ExecutionContext<u64>) -> u64 {
+    let moment = std::time::UNIX_EPOCH + std::time::Duration::from_micros(*ctx.input());
+    flux::sleep_until(moment).await;
+    *ctx.input()
+}
+
+/// Waits for its process to be killed, the first time; `input` is a file that then exists.
+#[workflow]
+pub(crate) async fn survive(ctx: ExecutionContext<String>) -> Result<bool, TaskError> {
+    hang_once(ctx.input().clone()).await
+}
+
+#[task]
+async fn hang_once(marker: String) -> bool {
+    if !std::path::Path::new(&marker).exists() {
+        // Whoever reads the marker kills this process.
+        let _ = std::fs::write(&marker, "");
+        std::future::pending::<()>().await;
+    }
+    true
+}

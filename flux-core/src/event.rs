@@ -92,6 +92,8 @@ event_kinds! {
     Rewound = 7, "REWOUND";
     /// Something that is not durable woke the workflow.
     Woken = 8, "WOKEN";
+    /// Somebody wants the execution cancelled; meta: whether that is its parent.
+    CancelRequested = 9, "CANCEL_REQUESTED";
     /// The code asked for a task; payload: its input.
     TaskStarted = 10, "TASK_STARTED";
     /// A task returned; payload: its output.
@@ -108,14 +110,24 @@ event_kinds! {
     CallCancelled = 16, "CALL_CANCELLED";
     /// The body of a dropped call returned all the same; payload: its output, which nobody is given.
     TaskDiscarded = 17, "TASK_DISCARDED";
+    /// The execution was bound to wait for its turn; payload: its input; name: its workflow.
+    WorkflowQueued = 18, "WORKFLOW_QUEUED";
+    /// The code is not let run on; payload: why.
+    WorkflowStopping = 19, "WORKFLOW_STOPPING";
     /// The code asked for a timer.
     TimerStarted = 20, "TIMER_STARTED";
     /// A timer came due.
     TimerFired = 21, "TIMER_FIRED";
+    /// The process ended in order before the body was begun; it will be.
+    TaskDeferred = 25, "TASK_DEFERRED";
     /// The code waits for a signal.
     SignalAwaited = 30, "SIGNAL_AWAITED";
     /// A waiting call took a signal; payload: its value.
     SignalReceived = 31, "SIGNAL_RECEIVED";
+    /// The code wants to know when it is to be cancelled.
+    CancelAwaited = 32, "CANCEL_AWAITED";
+    /// The code was told that it is to be cancelled.
+    CancelDelivered = 33, "CANCEL_DELIVERED";
     /// The code reached a pause point.
     PauseReached = 40, "PAUSE_REACHED";
     /// Somebody answered a pause point; payload: the value given.
@@ -132,6 +144,8 @@ event_kinds! {
     Patched = 61, "PATCHED";
     /// The workflow published a value; name: its key; payload: the value.
     Published = 62, "PUBLISHED";
+    /// The code has ended, and what it left to be done at its end begins; name: how it ended.
+    ExitStarted = 63, "EXIT_STARTED";
 }
 
 impl EventKind {
@@ -147,6 +161,7 @@ impl EventKind {
             Self::TaskStarted
                 | Self::TimerStarted
                 | Self::SignalAwaited
+                | Self::CancelAwaited
                 | Self::PauseReached
                 | Self::ChildStarted
         )
@@ -158,7 +173,11 @@ impl EventKind {
             || self.is_end()
             || matches!(
                 self,
-                Self::CallCancelled | Self::ValueRecorded | Self::Patched | Self::Published
+                Self::CallCancelled
+                    | Self::ValueRecorded
+                    | Self::Patched
+                    | Self::Published
+                    | Self::ExitStarted
             )
     }
 
@@ -171,6 +190,7 @@ impl EventKind {
                 | Self::CallReused
                 | Self::TimerFired
                 | Self::SignalReceived
+                | Self::CancelDelivered
                 | Self::PauseAnswered
                 | Self::ChildCompleted
                 | Self::ChildFailed
@@ -200,13 +220,19 @@ impl fmt::Display for EventKind {
     }
 }
 
-/// `meta` of `WorkflowStarted`.
+/// `meta` of `WorkflowStarted` and `WorkflowQueued`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct StartedMeta {
     #[serde(default)]
     pub(crate) version: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) parent: Option<Arc<str>>,
+    /// Of `WorkflowQueued`: where it waits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) queue: Option<Arc<str>>,
+    /// Of `WorkflowQueued`: it does not start before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) due: Option<Timestamp>,
 }
 
 /// `meta` of every call: where it stands in the source, and when a timer is due.
@@ -219,6 +245,9 @@ pub(crate) struct CallMeta {
     /// Of a child: its execution id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) child: Option<Arc<str>>,
+    /// Of a rollback: the call it undoes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) undoes: Option<EventSeq>,
 }
 
 /// `meta` of what happens to a task: how many attempts were made, and when the next is due.
@@ -237,6 +266,28 @@ pub(crate) struct AttemptMeta {
     /// Of `TaskAttemptFailed`: the attempts are spent and the fallback follows.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) fallback: bool,
+}
+
+/// `meta` of `CancelRequested`.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct CancelMeta {
+    /// Whether the parent wants it, which may need the execution again: a parent that failed may be resumed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) by_parent: bool,
+}
+
+/// `meta` of `WorkflowCancelled` and `WorkflowTerminated`: what a parent that is resumed has to know of a child.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct EndedMeta {
+    /// The first event that no longer counts if the execution is opened again; without one, this end itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) since: Option<EventSeq>,
+    /// Whether the parent ended it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) by_parent: bool,
+    /// Whether what it had done was undone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) rolled_back: bool,
 }
 
 /// `meta` of `Rewound`.

@@ -13,20 +13,22 @@ pub mod private;
 mod registry;
 mod replay;
 mod retry;
+pub mod schedule;
 pub mod store;
 mod task;
 pub mod time;
 mod workflow;
 
 pub use context::{
-    ChildCall, Elapsed, ExecutionContext, IntoStep, Pause, PauseValue, Random, RawContext,
-    SignalWait, Sleep, TaskCall, TaskContext, Timeout, idempotency_key, now, patched, pause,
-    publish, random, signal, sleep, sleep_until, step, task_call, task_context, timeout,
-    transaction_call, uuid,
+    Cancelled, ChildCall, Elapsed, ExecutionContext, IntoStep, Pause, PauseValue, Random,
+    RawContext, SignalWait, Sleep, TaskCall, TaskContext, Timeout, UndoCall, cancelled,
+    idempotency_key, now, patched, pause, publish, random, roll_back, signal, sleep, sleep_until,
+    sleep_until_cron, step, task_call, task_context, timeout, transaction_call, uuid,
 };
 pub use engine::{
-    Backend, Engine, EngineBuilder, Events, List, OnEngine, Opening, Recovered, Resume, Run, Start,
-    StoreLocation, Workflow,
+    Backend, Engine, EngineBuilder, Events, List, NewSchedule, OnEngine, Opening, Queue, Recovered,
+    Release, ReleaseKind, Resume, Run, RunningWorker, Schedule, Start, StoreLocation, Worker,
+    Workflow, shutdown_signal,
 };
 pub use error::{
     Error, ErrorRecord, EscapedCall, Failure, FailureKind, NonDeterminism, TaskError,
@@ -41,7 +43,7 @@ pub use payload::{Payload, PayloadError};
 pub use registry::{TaskEntry, WorkflowEntry};
 pub use retry::Backoff;
 pub use task::{
-    BodyError, BodyFuture, BodyOutput, BodyResult, Reencode, StartBody, StartError, Started, State,
-    StateNeed, States, TaskDef, TaskOptions, success,
+    BodyError, BodyFuture, BodyOutput, BodyResult, Reencode, RollBack, StartBody, StartError,
+    Started, State, StateNeed, States, TaskDef, TaskOptions, success,
 };
-pub use workflow::{WorkflowDef, WorkflowFuture, WorkflowOptions};
+pub use workflow::{OnConflict, WorkflowDef, WorkflowFuture, WorkflowOptions};

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::error::Error;
 use crate::id::ExecutionId;
-use crate::store::ExecutionRecord;
+use crate::store::{ExecutionRecord, Runnable};
 use crate::task::{States, TaskDef};
 use crate::workflow::WorkflowDef;
 
@@ -56,6 +56,25 @@ impl Registry {
             .keys()
             .map(|name| (*name).to_owned())
             .collect()
+    }
+
+    /// The newest version of every workflow.
+    pub(crate) fn all_newest(&self) -> Vec<&'static WorkflowDef> {
+        let newest = self
+            .workflows
+            .values()
+            .filter_map(|versions| versions.values().next_back());
+        newest.copied().collect()
+    }
+
+    /// What there is code for.
+    pub(crate) fn runnables(&self) -> Vec<Runnable> {
+        let defs = self.workflows.values().flat_map(BTreeMap::values);
+        let runnable = |def: &&'static WorkflowDef| Runnable {
+            workflow: def.name.into(),
+            versions: def.accepts.clone(),
+        };
+        defs.map(runnable).collect()
     }
 
     /// The newest version of a workflow.

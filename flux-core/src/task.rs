@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::context::UndoCall;
 use crate::error::{ErrorRecord, TaskError};
 use crate::payload::{Payload, PayloadError};
 use crate::retry::Backoff;
@@ -31,12 +32,17 @@ pub struct TaskDef {
     pub start: StartBody,
     /// Starts the fallback on the same arguments.
     pub fallback: Option<StartBody>,
+    /// Makes the call that undoes a call.
+    pub rollback: Option<RollBack>,
     /// Decodes recorded arguments as today's types and encodes them again.
     pub reencode: Reencode,
 }
 
 /// Starts a body on recorded arguments.
 pub type StartBody = fn(&Payload, &States) -> Result<Started, StartError>;
+
+/// Makes the call that undoes a call, from its recorded arguments and, where it is known, its recorded output.
+pub type RollBack = fn(&Payload, Option<&Payload>) -> Result<UndoCall, StartError>;
 
 /// Decodes as today's type and encodes again: two values are the same call's input when this makes
 /// them equal.

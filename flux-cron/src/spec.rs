@@ -80,6 +80,25 @@ impl Spec {
         }
     }
 
+    /// Returns the last moment after `after` and not after `until` at which it fires, if there is one.
+    ///
+    /// The time it takes hardly depends on how many there are.
+    pub fn last_within(&self, after: i64, until: i64) -> Option<i64> {
+        let within = |from: i64, to: i64| self.next_after(from).filter(|next| *next <= to);
+        let mut last = within(after, until)?;
+        // Nothing fires between `end` and `until`.
+        let mut end = until;
+        while last < end {
+            // Rounded towards `last`, which `midpoint` does only after 1970.
+            let middle = last.saturating_add_unsigned(end.abs_diff(last) / 2);
+            match within(middle, end) {
+                Some(later) => last = later,
+                None => end = middle,
+            }
+        }
+        Some(last)
+    }
+
     /// Returns one moment after the other at which it fires after `micros`.
     pub fn upcoming(&self, micros: i64) -> impl Iterator<Item = i64> + '_ {
         iter::successors(self.next_after(micros), |&last| self.next_after(last))
@@ -172,6 +191,24 @@ mod tests {
         ] {
             let error = Spec::parse(text).unwrap_err();
             assert!(error.why().starts_with(why), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_last_moment_of_a_span_is_found() {
+        let spec = Spec::parse("@every 5s").unwrap();
+        let second = 1_000_000;
+        for (after, until, last) in [
+            (0, 4 * second, None),
+            (0, 5 * second, Some(5 * second)),
+            (5 * second, 9 * second, None),
+            (5 * second, 5 * second, None),
+            (9 * second, 5 * second, None),
+            (0, 1_000_003 * second, Some(1_000_000 * second)),
+            (i64::MIN, 1, Some(0)),
+            (-20 * second, -1, Some(-5 * second)),
+        ] {
+            assert_eq!(spec.last_within(after, until), last, "({after}, {until}]");
         }
     }
 

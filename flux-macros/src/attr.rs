@@ -6,6 +6,7 @@ use proc_macro2::{Ident, TokenStream, TokenTree};
 use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{ParseStream, Parser};
+use syn::punctuated::Punctuated;
 use syn::{Expr, ExprLit, Lit, LitInt, LitStr, Path, Token};
 
 use crate::diag::Diagnostics;
@@ -34,17 +35,21 @@ pub(crate) struct Keys {
     pub(crate) later: &'static [&'static str],
     /// What others call an option, and what it is called here.
     pub(crate) others: &'static [(&'static str, &'static str)],
+    /// Those that may be given more than once.
+    pub(crate) repeated: &'static [&'static str],
 }
 
 impl Keys {
-    /// Reads the options: each known, none twice. What is wrong is noted and left out.
+    /// Reads the options: each known, none twice that may not. What is wrong is noted and left out.
     pub(crate) fn read(&self, tokens: TokenStream, diag: &mut Diagnostics) -> Vec<Entry> {
         let mut entries: Vec<Entry> = Vec::new();
         for entry in split(tokens, diag) {
             let name = entry.name();
             if !self.knows(&name) {
                 diag.error(&entry.key, self.explain_unknown(&name));
-            } else if entries.iter().any(|earlier| earlier.name() == name) {
+            } else if !self.repeated.contains(&&*name)
+                && entries.iter().any(|earlier| earlier.name() == name)
+            {
                 diag.error(&entry.key, format!("`{name}` is given twice"));
             } else {
                 entries.push(entry);
@@ -97,6 +102,16 @@ impl Keys {
         match entry.literal() {
             Some(Lit::Str(text)) => Some(text.clone()),
             _ => self.misused(entry, diag),
+        }
+    }
+
+    /// One string or several: `key = ".."`, `key = ["..", ".."]`, `key("..", "..")`.
+    pub(crate) fn strings(&self, entry: &Entry, diag: &mut Diagnostics) -> Vec<LitStr> {
+        let items = entry.items().unwrap_or_default();
+        let texts: Option<Vec<LitStr>> = items.iter().map(text).collect();
+        match texts {
+            Some(texts) if !texts.is_empty() => texts,
+            _ => self.misused(entry, diag).unwrap_or_default(),
         }
     }
 
@@ -233,10 +248,36 @@ impl Entry {
     }
 
     fn literal(&self) -> Option<&Lit> {
-        match self.assigned()? {
-            Expr::Lit(ExprLit { lit, .. }) => Some(lit),
-            _ => None,
+        literal(self.assigned()?)
+    }
+
+    /// What stands in its array or its parentheses, or its only value.
+    fn items(&self) -> Option<Vec<Expr>> {
+        match &self.value {
+            Value::None => None,
+            Value::List(tokens) => {
+                let parser = Punctuated::<Expr, Token![,]>::parse_terminated;
+                Some(parser.parse2(tokens.clone()).ok()?.into_iter().collect())
+            }
+            Value::Assigned(expr) => match ungrouped(expr) {
+                Expr::Array(array) => Some(array.elems.iter().cloned().collect()),
+                expr => Some(vec![expr.clone()]),
+            },
         }
+    }
+}
+
+fn literal(expr: &Expr) -> Option<&Lit> {
+    match expr {
+        Expr::Lit(ExprLit { lit, .. }) => Some(lit),
+        _ => None,
+    }
+}
+
+fn text(expr: &Expr) -> Option<LitStr> {
+    match literal(ungrouped(expr))? {
+        Lit::Str(text) => Some(text.clone()),
+        _ => None,
     }
 }
 

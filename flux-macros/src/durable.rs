@@ -14,6 +14,7 @@ const KEYS: Keys = Keys {
     known: &[("crate", "crate = flux")],
     later: &[],
     others: &[],
+    repeated: &[],
 };
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {

@@ -39,6 +39,7 @@ mod workflow;
 /// | `timeout = "30s"` | the limit of one try |
 /// | `deadline = "5m"` | the limit of all tries with their waits |
 /// | `fallback = path` | a task or a function that is given the same arguments when all tries are spent; its result is the call's |
+/// | `rollback = path` | a task or an `async fn` that undoes it, from the same arguments and `Option<output>`, when the execution fails or is cancelled later on; `None` where the outcome is not known |
 /// | `at_most_once` | never run again after a crash inside it: the call ends as `OutcomeUnknown` |
 /// | `blocking` | for a plain `fn`: run on the blocking pool |
 /// | `crate = path` | where `flux` is, if it was renamed |
@@ -64,6 +65,12 @@ pub fn task(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `deadline = "7d"` | the limit of wall-clock time since the start |
 /// | `max_attempts = 2` | total tries of the whole workflow, or `"unlimited"` |
 /// | `retry = "restart"` | what a further try starts from: nothing; or `"keep"`, the default: what succeeded |
+/// | `schedule = "0 12 * * *"` | starts by itself then, with the `Default` of its input. Also with a zone, `"0 9 * * 1 America/New_York"` (without one it is UTC), `"@daily"`, `"@every 5m"`; several: `schedule("..", "..")` |
+/// | `queue = "orders"` | the queue whose workers run it |
+/// | `concurrency = 1` | how many of its executions run at once. Default: any number |
+/// | `on_conflict = "queue"` | what becomes of one beyond that: it waits. Default: `"reject"`, the start is an error; or `"skip"`, nothing is started; or `"terminate"`, the one that runs is ended |
+/// | `lock = "user:{id}"` | of the executions with the same key one runs at a time; `{customer.id}` is a field of the input, `{}` all of it |
+/// | `tags("billing", "eu")` | what its executions can be found by |
 /// | `crate = path` | where `flux` is, if it was renamed |
 ///
 /// In its body every `select!` polls its branches in source order, so that a replay takes the same ones: a bare

@@ -119,7 +119,8 @@ async fn an_unknown_workflow_shows_what_is_registered() {
         version: 1,
         created_at: at,
         parent: None,
-        owner: worker.id(),
+        owner: Some(worker.id()),
+        placement: flux::store::Placement::default(),
     };
     let started = flux::Event {
         seq: flux::EventSeq::FIRST,

@@ -7,9 +7,11 @@
     reason = "tests are written to be read, and one that cannot go on fails"
 )]
 
+mod appointments;
 mod approval;
 mod attempts;
 mod bodies;
+mod cancel;
 mod children;
 mod commits;
 mod concurrency;
@@ -26,6 +28,7 @@ mod greeting;
 mod identity;
 mod limits;
 mod logging;
+mod on_exit;
 mod orders;
 mod pauses;
 mod plain_calls;
@@ -33,14 +36,19 @@ mod processes;
 mod races;
 mod resting;
 mod resume_failed;
+mod robust;
+mod rollback;
 mod rounds;
+mod schedules;
 mod signals;
 mod steps;
 mod support;
 mod sweeps;
+mod terminate;
 mod time_limits;
 mod transactions;
 mod values;
 mod versions;
 mod views;
+mod workers;
 mod workflow_attempts;

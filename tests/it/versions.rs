@@ -92,7 +92,8 @@ async fn begun_by(version: u32) -> (Arc<dyn Store>, flux::ExecutionId) {
         version,
         created_at: at,
         parent: None,
-        owner: worker.id(),
+        owner: Some(worker.id()),
+        placement: flux::store::Placement::default(),
     };
     let commit = Commit {
         target: Target::New(Box::new(new)),

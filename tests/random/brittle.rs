@@ -6,9 +6,11 @@ use std::future::pending;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
+use flux::clock::Timestamp;
 use flux::store::{
-    ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Message, MessageId,
-    NewMessage, PostError, Store, StoreError, Target, WorkerGuard,
+    ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Fire, Fired, Message,
+    MessageId, NewMessage, PostError, QueueChange, QueueRecord, QueueSettings, ScheduleChange,
+    ScheduleRecord, Store, StoreError, Target, Work, WorkRequest, WorkerGuard, WorkerRecord,
 };
 use flux::{Epoch, Event, EventSeq, ExecutionId, Payload};
 use flux::{ExecutionKey, WorkerId};
@@ -242,8 +244,30 @@ impl Store for Brittle {
         pass!(self, self.inner.executions(filter))
     }
 
-    fn orphans(&self, limit: usize) -> BoxFuture<'_, Result<Vec<ExecutionRecord>, StoreError>> {
-        pass!(self, self.inner.orphans(limit))
+    fn orphans(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<ExecutionRecord>, StoreError>> {
+        pass!(self, self.inner.orphans(now, limit))
+    }
+
+    fn claim_ready(&self, request: WorkRequest) -> BoxFuture<'_, Result<Work, StoreError>> {
+        async move {
+            self.alive().await;
+            let work = self.inner.claim_ready(request).await?;
+            for record in &work.claimed {
+                let id = record.id.clone();
+                self.ids.lock().unwrap().insert(record.key.0, id);
+            }
+            if work.claimed.is_empty() && work.held.is_empty() {
+                self.alive().await;
+                return Ok(work);
+            }
+            // Workers ask all the time. Only what gives them something counts, and is done before it can be counted.
+            self.write(async { Ok(work) }).await
+        }
+        .boxed()
     }
 
     fn events(
@@ -272,8 +296,13 @@ impl Store for Brittle {
         self.write(claim).boxed()
     }
 
-    fn release(&self, key: ExecutionKey, epoch: Epoch) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.write(self.inner.release(key, epoch)).boxed()
+    fn release(
+        &self,
+        key: ExecutionKey,
+        epoch: Epoch,
+        ready_at: Option<Timestamp>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.write(self.inner.release(key, epoch, ready_at)).boxed()
     }
 
     fn post<'a>(
@@ -288,8 +317,11 @@ impl Store for Brittle {
         pass!(self, self.inner.inbox(key))
     }
 
-    fn inboxes(&self) -> BoxFuture<'_, Result<Vec<(ExecutionId, MessageId)>, StoreError>> {
-        pass!(self, self.inner.inboxes())
+    fn posted(
+        &self,
+        after: Option<MessageId>,
+    ) -> BoxFuture<'_, Result<Vec<(MessageId, ExecutionId)>, StoreError>> {
+        pass!(self, self.inner.posted(after))
     }
 
     fn published<'a>(
@@ -298,6 +330,57 @@ impl Store for Brittle {
         name: &'a str,
     ) -> BoxFuture<'a, Result<Option<Payload>, StoreError>> {
         pass!(self, self.inner.published(key, name))
+    }
+
+    fn queue<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<QueueSettings, StoreError>> {
+        pass!(self, self.inner.queue(name))
+    }
+
+    fn queues(&self) -> BoxFuture<'_, Result<Vec<QueueRecord>, StoreError>> {
+        pass!(self, self.inner.queues())
+    }
+
+    fn set_queue<'a>(
+        &'a self,
+        name: &'a str,
+        change: QueueChange,
+    ) -> BoxFuture<'a, Result<QueueSettings, StoreError>> {
+        self.write(self.inner.set_queue(name, change)).boxed()
+    }
+
+    fn schedules(
+        &self,
+        due_by: Option<Timestamp>,
+    ) -> BoxFuture<'_, Result<Vec<ScheduleRecord>, StoreError>> {
+        pass!(self, self.inner.schedules(due_by))
+    }
+
+    fn next_fire(&self) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
+        pass!(self, self.inner.next_fire())
+    }
+
+    fn put_schedule(&self, schedule: ScheduleRecord) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.write(self.inner.put_schedule(schedule)).boxed()
+    }
+
+    fn change_schedule<'a>(
+        &'a self,
+        id: &'a str,
+        change: ScheduleChange,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.write(self.inner.change_schedule(id, change)).boxed()
+    }
+
+    fn delete_schedule<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.write(self.inner.delete_schedule(id)).boxed()
+    }
+
+    fn fire(&self, fire: Fire) -> BoxFuture<'_, Result<Fired, StoreError>> {
+        self.write(self.inner.fire(fire)).boxed()
+    }
+
+    fn workers(&self) -> BoxFuture<'_, Result<Vec<WorkerRecord>, StoreError>> {
+        pass!(self, self.inner.workers())
     }
 
     fn changed(&self) -> BoxFuture<'_, ()> {

@@ -5,7 +5,7 @@ async fn place_order(_ctx: ExecutionContext<u32>) -> u32 {
     1
 }
 
-#[flux::workflow(schedule = "0 12 * * *")]
+#[flux::workflow(secrets("API_KEY"))]
 async fn clean_up(_ctx: ExecutionContext) {}
 
 fn main() {

@@ -33,7 +33,7 @@ pub(super) async fn run(dir: &Path, executions: u32) -> Outcome {
             floor: rate(tasks, bare),
         });
     }
-    Ok(Measured::of(&rounds))
+    Ok(vec![Measured::of(&rounds)])
 }
 
 async fn flux(engine: &Engine, executions: u32, repeat: u32) -> Result<Duration, Failure> {

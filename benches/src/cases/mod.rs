@@ -5,57 +5,170 @@ use std::path::Path;
 
 use crate::measure::Measured;
 
+mod claims;
 mod concurrent;
+mod jobs;
 mod latency;
 mod replay;
 mod sequential;
+mod sleepers;
+mod takeover;
 
 /// One case.
 pub(crate) struct Case {
+    pub(crate) name: &'static str,
+    pub(crate) figures: &'static [Figure],
+}
+
+/// One number that a case measures.
+pub(crate) struct Figure {
     pub(crate) name: &'static str,
     pub(crate) unit: &'static str,
     pub(crate) bar: &'static str,
 }
 
 /// What a case's code gives.
-pub(crate) type Outcome = Result<Measured, Box<dyn Error + Send + Sync>>;
+pub(crate) type Outcome = Result<Vec<Measured>, Failure>;
+
+/// Why a case could not be measured.
+pub(crate) type Failure = Box<dyn Error + Send + Sync>;
 
 /// All cases, in the order they are run.
 pub(crate) const ALL: &[Case] = &[
     Case {
         name: "sequential_full",
-        unit: "tasks/s",
-        bar: "at least 0.90 of the floor",
+        figures: &[Figure {
+            name: "sequential_full",
+            unit: "tasks/s",
+            bar: "at least 0.90 of the floor",
+        }],
     },
     Case {
         name: "sequential_relaxed",
-        unit: "tasks/s",
-        bar: "at least 15,000/s",
+        figures: &[Figure {
+            name: "sequential_relaxed",
+            unit: "tasks/s",
+            bar: "at least 15,000/s",
+        }],
     },
     Case {
         name: "concurrent_full",
-        unit: "tasks/s",
-        bar: "at least 40,000/s",
+        figures: &[Figure {
+            name: "concurrent_full",
+            unit: "tasks/s",
+            bar: "at least 40,000/s",
+        }],
     },
     Case {
         name: "concurrent_1000",
-        unit: "tasks/s",
-        bar: "not slower than concurrent_full",
+        figures: &[Figure {
+            name: "concurrent_1000",
+            unit: "tasks/s",
+            bar: "not slower than concurrent_full",
+        }],
     },
     Case {
         name: "replay_1k",
-        unit: "us/task",
-        bar: "at most 2 us",
+        figures: &[Figure {
+            name: "replay_1k",
+            unit: "us/task",
+            bar: "at most 2 us",
+        }],
     },
     Case {
         name: "replay_100k",
-        unit: "us/task",
-        bar: "at most 2 us",
+        figures: &[Figure {
+            name: "replay_100k",
+            unit: "us/task",
+            bar: "at most 2 us",
+        }],
     },
     Case {
         name: "start_to_result",
-        unit: "ms",
-        bar: "at most the floor + 0.3 ms",
+        figures: &[Figure {
+            name: "start_to_result",
+            unit: "ms",
+            bar: "at most the floor + 0.3 ms",
+        }],
+    },
+    Case {
+        name: "queue_throughput",
+        figures: &[Figure {
+            name: "queue_throughput",
+            unit: "jobs/s",
+            bar: "at least 10,000/s",
+        }],
+    },
+    Case {
+        name: "enqueue_to_result",
+        figures: &[
+            Figure {
+                name: "  same process",
+                unit: "ms",
+                bar: "below 5 ms",
+            },
+            Figure {
+                name: "  other process",
+                unit: "ms",
+                bar: "below 150 ms",
+            },
+        ],
+    },
+    Case {
+        name: "takeover",
+        figures: &[Figure {
+            name: "takeover",
+            unit: "ms",
+            bar: "below 1,000 ms",
+        }],
+    },
+    Case {
+        name: "wake_1000",
+        figures: &[Figure {
+            name: "wake_1000",
+            unit: "ms",
+            bar: "",
+        }],
+    },
+    Case {
+        name: "sleepers",
+        figures: &[
+            Figure {
+                name: "  started",
+                unit: "1/s",
+                bar: "",
+            },
+            Figure {
+                name: "  memory of each",
+                unit: "bytes",
+                bar: "0 (floor: before they were started)",
+            },
+            Figure {
+                name: "  file of each",
+                unit: "bytes",
+                bar: "(floor: the rows alone)",
+            },
+            Figure {
+                name: "  idle CPU",
+                unit: "%",
+                bar: "below 1 % (floor: without them)",
+            },
+        ],
+    },
+    Case {
+        name: "claim_with_1m_sleepers",
+        figures: &[
+            Figure {
+                name: "  claim",
+                unit: "ms",
+                bar: "at most 1.2 of an empty file",
+            },
+            Figure {
+                name: "  start",
+                unit: "ms",
+                bar: "at most 1.2 of an empty file",
+            },
+        ],
     },
 ];
 
@@ -70,6 +183,12 @@ pub(crate) async fn run(case: &Case, dir: &Path) -> Outcome {
         "replay_1k" => replay::run(dir, 500).await,
         "replay_100k" => replay::run(dir, 50_000).await,
         "start_to_result" => latency::start_to_result(dir).await,
+        "queue_throughput" => jobs::throughput(dir).await,
+        "enqueue_to_result" => jobs::latency(dir).await,
+        "takeover" => takeover::run(dir).await,
+        "wake_1000" => sleepers::wake(dir, 1000).await,
+        "sleepers" => sleepers::run(dir, 100_000).await,
+        "claim_with_1m_sleepers" => claims::run(dir, 1_000_000).await,
         other => Err(format!("no code for case {other}").into()),
     }
 }

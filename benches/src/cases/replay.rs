@@ -37,7 +37,7 @@ pub(super) async fn run(dir: &Path, tasks: u32) -> Outcome {
             floor: per_task(read.as_secs_f64()),
         });
     }
-    Ok(Measured::of(&rounds))
+    Ok(vec![Measured::of(&rounds)])
 }
 
 /// How long a resume takes that replays so many tasks.

@@ -44,5 +44,5 @@ async fn run(dir: &Path, durability: Durability, tasks: u32) -> Outcome {
             floor: rate(tasks, bare),
         });
     }
-    Ok(Measured::of(&rounds))
+    Ok(vec![Measured::of(&rounds)])
 }

@@ -2,9 +2,11 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
+use tokio::sync::Notify;
 use uuid::Uuid;
 
 use super::current::{self, Current};
@@ -22,6 +24,33 @@ pub(crate) struct BodyContext {
     pub(crate) env: Arc<Environment>,
     /// A task that this body called needs state that the engine does not have.
     pub(crate) missing_state: OnceLock<MissingState>,
+    pub(crate) stop: StopToken,
+}
+
+/// Tells what outlives an abort, a blocking body or what a body has spawned, that nobody waits for it any more.
+#[derive(Debug, Default)]
+pub(crate) struct StopToken {
+    is_set: AtomicBool,
+    told: Notify,
+}
+
+impl StopToken {
+    pub(crate) fn set(&self) {
+        self.is_set.store(true, Ordering::Release);
+        self.told.notify_waiters();
+    }
+
+    fn is_set(&self) -> bool {
+        self.is_set.load(Ordering::Acquire)
+    }
+
+    async fn until_set(&self) {
+        // Made before the look: what is set in between is not missed.
+        let told = self.told.notified();
+        if !self.is_set() {
+            told.await;
+        }
+    }
 }
 
 /// Which task needs what.
@@ -49,6 +78,20 @@ impl TaskContext {
     /// Which attempt this is, from 1; attempts cut off by a crash are counted too.
     pub fn attempt(&self) -> u32 {
         self.0.attempt
+    }
+
+    /// Whether nobody waits for this attempt any more: its call was dropped, its execution ended or was taken over, its
+    /// time is up.
+    ///
+    /// An async body need not ask: it is dropped at its next await. A blocking one cannot be stopped from outside, and
+    /// neither can what a body has spawned: they look here now and then, and return.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.stop.is_set()
+    }
+
+    /// Resolves as soon as [`is_cancelled`](Self::is_cancelled).
+    pub async fn cancelled(&self) {
+        self.0.stop.until_set().await;
     }
 
     /// See [`idempotency_key`].

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -11,27 +12,35 @@ use crate::payload::{Payload, PayloadError};
 use crate::task::{StartError, State};
 
 mod body;
+mod cancel;
 mod child;
 pub(crate) mod current;
+pub(crate) mod lifecycle;
+pub(crate) mod on_exit;
 mod pause;
 mod pending;
 pub(crate) mod request;
+mod rollback;
 pub(crate) mod shared;
 mod signal;
 mod step;
 mod task_call;
 mod timer;
+mod until;
 mod value;
 
-pub(crate) use body::{BodyContext, InBody};
+pub(crate) use body::{BodyContext, InBody, StopToken};
 pub use body::{TaskContext, idempotency_key, task_context};
+pub use cancel::{Cancelled, cancelled};
 pub use child::ChildCall;
 pub(crate) use child::child_call;
 pub use pause::{Pause, PauseValue, pause};
+pub use rollback::{UndoCall, roll_back};
 pub use signal::{SignalWait, signal};
 pub use step::{IntoStep, step};
+pub(crate) use task_call::step_call;
 pub use task_call::{TaskCall, task_call, transaction_call};
-pub use timer::{Elapsed, Sleep, Timeout, sleep, sleep_until, timeout};
+pub use timer::{Elapsed, Sleep, Timeout, sleep, sleep_until, sleep_until_cron, timeout};
 pub use value::{Random, now, patched, publish, random, uuid};
 
 use shared::Shared;
@@ -72,6 +81,12 @@ impl<I> ExecutionContext<I> {
         &self.shared.id
     }
 
+    /// The moment that the schedule started this execution for: the slot, not the moment at which it really
+    /// began. `None` where no schedule did.
+    pub fn scheduled_at(&self) -> Option<SystemTime> {
+        self.shared.scheduled_at.map(Into::into)
+    }
+
     /// Which attempt of the workflow this is, from 1, as of the point that is replayed.
     pub fn attempt(&self) -> u32 {
         self.shared.state().attempt
@@ -103,16 +118,24 @@ impl<I> ExecutionContext<I> {
     ///
     /// Signals that were not taken yet stay in their queues. Calls that are still held are cancelled.
     ///
+    /// What is registered with [`on_exit`](Self::on_exit) is forgotten, and so are the rollbacks of what was done.
+    ///
     /// # Panics
     ///
-    /// When `input` cannot be recorded.
+    /// When `input` cannot be recorded; and in what is done at the end of the execution, which is over then.
     pub async fn continue_as_new(&self, input: I) -> std::convert::Infallible
     where
         I: Serialize,
     {
         let payload = Payload::encode(&input)
             .unwrap_or_else(|error| panic!("the new input cannot be recorded: {error}"));
-        self.shared.state().continue_with = Some(payload);
+        {
+            let mut state = self.shared.state();
+            let is_over = state.is_exiting;
+            state.continue_with = Some(payload).filter(|_| !is_over);
+            drop(state);
+            assert!(!is_over, "the execution is over, and cannot begin anew");
+        }
         std::future::pending().await
     }
 }

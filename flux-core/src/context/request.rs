@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::Timestamp;
-use crate::id::ExecutionId;
+use crate::id::{EventSeq, ExecutionId};
 use crate::payload::{Payload, PayloadError};
 use crate::retry::Backoff;
 use crate::store::TransactionBody;
@@ -22,6 +22,8 @@ pub(crate) enum Request {
     Timer { due: Timestamp },
     /// Wait for a signal of the call's name; `check` says whether a value is of the wanted type.
     Signal { check: Check },
+    /// Wait until the execution is to be cancelled.
+    Cancelled,
     /// Wait for a `resume`; `wants` is the type of the value it must give, if any.
     Pause { wants: Option<Wanted> },
     /// Run another workflow.
@@ -47,6 +49,8 @@ pub(crate) struct TaskRequest {
     pub(crate) body: Body,
     pub(crate) policy: Policy,
     pub(crate) fallback: Option<StartBody>,
+    /// The call that this one undoes.
+    pub(crate) undoes: Option<EventSeq>,
 }
 
 /// Where the body of a call comes from.
@@ -85,6 +89,7 @@ impl fmt::Debug for Request {
             Self::Transaction(_) => "Transaction",
             Self::Timer { .. } => "Timer",
             Self::Signal { .. } => "Signal",
+            Self::Cancelled => "Cancelled",
             Self::Pause { .. } => "Pause",
             Self::Child { .. } => "Child",
         })

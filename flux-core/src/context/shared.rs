@@ -11,15 +11,17 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
+use super::on_exit::ExitHandler;
 use super::request::Request;
+use super::rollback::Rollbacks;
 use crate::clock::Timestamp;
-use crate::error::TaskError;
 use crate::error::escape::DropMark;
+use crate::error::{ErrorRecord, TaskError};
 use crate::event::{CallMeta, Event, EventKind};
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::{Payload, PayloadError};
 use crate::task::States;
-use crate::workflow::WorkflowDef;
+use crate::workflow::{StopReason, WorkflowDef};
 
 /// The limits and defaults that an engine gives to code that runs in it.
 #[derive(Debug)]
@@ -34,6 +36,8 @@ pub(crate) struct Shared {
     pub(crate) id: ExecutionId,
     pub(crate) workflow: &'static WorkflowDef,
     pub(crate) env: Arc<Environment>,
+    /// The moment its schedule started it for.
+    pub(crate) scheduled_at: Option<Timestamp>,
     /// The number of the present delivery, for errors that note where they were dropped.
     pub(crate) now: Arc<AtomicU32>,
     state: Mutex<State>,
@@ -78,7 +82,7 @@ pub(crate) struct RecordedValue {
     pub(crate) kind: EventKind,
     pub(crate) name: Arc<str>,
     pub(crate) payload: Payload,
-    pub(crate) site: &'static Location<'static>,
+    pub(crate) site: Option<&'static Location<'static>>,
 }
 
 /// What stops an execution's code in mid-delivery.
@@ -105,11 +109,17 @@ pub(crate) struct Unseen {
     pub(crate) payload: Payload,
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, and no combination is impossible"
+)]
 pub(crate) struct State {
     pub(crate) delivery: EventSeq,
     pub(crate) at: Timestamp,
     pub(crate) attempt: u32,
     pub(crate) replaying: bool,
+    /// Somebody wants the execution cancelled, as of the position that is replayed.
+    pub(crate) is_cancelling: bool,
     /// The future is dropped to evict, hand over or shut down: drops cancel nothing.
     closing: bool,
     next_key: u64,
@@ -131,6 +141,28 @@ pub(crate) struct State {
     pub(crate) errors: Vec<HandedError>,
     /// Signals and answers that were delivered to calls dropped unseen, oldest first.
     pub(crate) unseen: VecDeque<Unseen>,
+    /// What undoes the calls made so far.
+    pub(crate) rollbacks: Rollbacks,
+    /// What is to be done at the end, the last first.
+    pub(crate) exit_handlers: Vec<ExitHandler>,
+    /// How the code is not let run on: told to it as an arrival.
+    pub(crate) stop: Option<StopReason>,
+    /// When a failure of the code begins the exit phase.
+    pub(crate) exit_rule: ExitRule,
+    /// The code is gone, and what it left to be done at its end is done.
+    pub(crate) is_exiting: bool,
+}
+
+/// What is to happen when the code fails, as of the delivery under way.
+#[derive(Debug, Default)]
+pub(crate) enum ExitRule {
+    /// The execution has failed: what is left to be done at its end is done.
+    #[default]
+    Begin,
+    /// Another attempt follows.
+    Wait,
+    /// A failure just like this one is no news.
+    BeginUnless(Box<ErrorRecord>),
 }
 
 /// A failed call whose error the code was given.
@@ -155,11 +187,13 @@ impl Shared {
         id: ExecutionId,
         workflow: &'static WorkflowDef,
         env: Arc<Environment>,
+        scheduled_at: Option<Timestamp>,
     ) -> Arc<Self> {
         Arc::new(Self {
             id,
             workflow,
             env,
+            scheduled_at,
             now: Arc::default(),
             state: Mutex::new(State::new()),
         })
@@ -188,9 +222,15 @@ impl Shared {
     pub(crate) fn hand(&self, seq: EventSeq, outcome: Outcome) -> Handed {
         let waker = {
             let mut state = self.state();
-            let Some(call) = state.call_by_seq(seq) else {
+            let state = &mut *state;
+            let Some(call) = state
+                .by_seq
+                .get(&seq)
+                .and_then(|key| state.calls.get_mut(key))
+            else {
                 return Handed::Nobody;
             };
+            state.rollbacks.settle(seq, &outcome);
             call.outcome = Some(outcome);
             call.waker.take()
         };
@@ -276,7 +316,7 @@ impl Shared {
             kind,
             name: Arc::clone(name),
             payload: payload.clone(),
-            site,
+            site: Some(site),
         };
         state.issued.push(Issued::Value(value));
         Some(payload)
@@ -297,7 +337,7 @@ impl Shared {
                 kind: EventKind::Patched,
                 name: Arc::clone(id),
                 payload,
-                site,
+                site: Some(site),
             }));
             true
         };
@@ -330,6 +370,7 @@ impl State {
             at: Timestamp::from_micros(0),
             attempt: 1,
             replaying: false,
+            is_cancelling: false,
             closing: false,
             next_key: 0,
             calls: BTreeMap::new(),
@@ -344,6 +385,11 @@ impl State {
             is_ambiguous: false,
             errors: Vec::new(),
             unseen: VecDeque::new(),
+            rollbacks: Rollbacks::default(),
+            exit_handlers: Vec::new(),
+            stop: None,
+            exit_rule: ExitRule::Begin,
+            is_exiting: false,
         }
     }
 
@@ -351,6 +397,7 @@ impl State {
     pub(crate) fn number(&mut self, key: CallKey, seq: EventSeq) {
         if let Some(call) = self.calls.get_mut(&key) {
             call.seq = Some(seq);
+            self.rollbacks.register(seq, call);
             self.by_seq.insert(seq, key);
         }
     }
@@ -391,7 +438,10 @@ impl State {
         self.by_seq.remove(&seq);
         match call.outcome.take() {
             _ if call.seen => {}
-            None => self.cancelled.push(seq),
+            None => {
+                self.cancelled.push(seq);
+                self.rollbacks.let_go(seq);
+            }
             Some(Outcome::Value(payload, _)) if call.kind.takes_from_a_queue() => {
                 self.unseen.push_back(Unseen {
                     kind: call.kind,
@@ -402,6 +452,35 @@ impl State {
             Some(_) => {}
         }
         Some(call)
+    }
+
+    /// Whether there is something to do when the code is gone. A good end undoes nothing.
+    pub(crate) fn has_work_at_exit(&self, is_good: bool) -> bool {
+        let has_rollbacks = !is_good && !self.rollbacks.is_empty();
+        !self.is_exiting && (has_rollbacks || !self.exit_handlers.is_empty())
+    }
+
+    /// Whether the code is gone and that work begins: live as decided, in a replay as recorded.
+    pub(super) fn begin_exit(&mut self, why: &str, wanted: bool) -> bool {
+        let begins = if self.replaying {
+            let mut recorded = self.recorded_values.iter();
+            let found = recorded.position(|event| event.kind == EventKind::ExitStarted);
+            found
+                .and_then(|found| self.recorded_values.remove(found))
+                .is_some()
+        } else {
+            wanted
+        };
+        if begins && !self.replaying {
+            self.issued.push(Issued::Value(RecordedValue {
+                kind: EventKind::ExitStarted,
+                name: why.into(),
+                payload: Payload::null(),
+                site: None,
+            }));
+        }
+        self.is_exiting = begins;
+        begins
     }
 
     /// Takes the recorded value of this kind and name; among several, the one of this source line, and

@@ -20,6 +20,7 @@ use super::request::{Body, Policy, Request, TaskRequest};
 use super::shared::{Fault, NewCall, Outcome, Shared};
 use crate::error::{ErrorRecord, TaskError, TaskErrorKind, TaskFailure};
 use crate::event::EventKind;
+use crate::id::EventSeq;
 use crate::payload::{Payload, PayloadError};
 use crate::retry::Backoff;
 use crate::store::TransactionBody;
@@ -48,6 +49,8 @@ pub struct TaskCall<T> {
     name: Arc<str>,
     site: &'static Location<'static>,
     options: TaskOptions,
+    /// The call that this one undoes.
+    undoes: Option<EventSeq>,
     _output: PhantomData<fn() -> T>,
 }
 
@@ -189,8 +192,21 @@ impl<T> TaskCall<T> {
             name,
             site: Location::caller(),
             options,
+            undoes: None,
             _output: PhantomData,
         }
+    }
+
+    /// Marks it as what undoes another call.
+    pub(crate) fn undoing(mut self, call: EventSeq) -> Self {
+        self.undoes = Some(call);
+        self
+    }
+
+    /// Says where in the source it was made.
+    pub(crate) fn at(mut self, site: &'static Location<'static>) -> Self {
+        self.site = site;
+        self
     }
 
     /// Gives this one call another name in the history, in errors and on screens.
@@ -295,6 +311,7 @@ impl<T> TaskCall<T> {
             body,
             policy,
             fallback,
+            undoes: self.undoes,
         })
     }
 

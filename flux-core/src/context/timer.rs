@@ -1,4 +1,4 @@
-//! `sleep`, `sleep_until` and `timeout`: timers that survive.
+//! `sleep`, `sleep_until`, `sleep_until_cron` and `timeout`: timers that survive.
 
 use std::fmt;
 use std::future::{Future, IntoFuture};
@@ -12,9 +12,9 @@ use super::current;
 use super::pending::{Misplaced, Pending};
 use super::request::Request;
 use super::shared::NewCall;
+use super::until::Until;
 use crate::clock::Timestamp;
 use crate::event::EventKind;
-use crate::payload::Payload;
 
 /// Suspends the workflow until `duration` has passed.
 ///
@@ -61,6 +61,41 @@ pub fn sleep_until(moment: SystemTime) -> Sleep {
     Sleep::new(Until::At(moment.into()))
 }
 
+/// Suspends the workflow until `schedule` fires next: at `"0 3 * * *"` until it is three o'clock, in UTC, or with
+/// `"0 3 * * * Europe/Berlin"` there. `"@daily"` and `"@every 5m"` are schedules, too.
+///
+/// The next moment is the first one *after* the present delivery: what ends at three o'clock sharp waits for a day.
+/// It is recorded with the schedule. A resume of an unfinished wait counts from the same delivery, by the time zone's rules
+/// as the program then knows them; a wait that is overdue ends at once.
+///
+/// As [`sleep`] otherwise.
+///
+/// # Panics
+///
+/// When it is awaited and `schedule` is none: in a workflow that fails the workflow, which corrected code can resume.
+///
+/// # Examples
+///
+/// ```
+/// # use flux::{workflow, ExecutionContext};
+/// # use std::time::{Duration, SystemTime};
+/// #[workflow]
+/// async fn load_at_night(_ctx: ExecutionContext) -> u64 {
+///     flux::sleep_until_cron("0 3 * * *").await;
+///     let now = flux::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+///     now.as_secs() / 3_600 % 24
+/// }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), flux::Error> {
+/// # tokio::time::pause(); // the night comes at once
+/// let run = load_at_night.on(&flux::Engine::in_memory()).run(()).await?;
+/// assert_eq!(run.output(), Some(&3));
+/// # Ok(()) }
+/// ```
+#[track_caller]
+pub fn sleep_until_cron(schedule: &str) -> Sleep {
+    Sleep::new(Until::Cron(schedule.to_owned()))
+}
+
 /// Waits for `future`, but no longer than `limit`, measured by a durable timer.
 ///
 /// The loser is dropped, which cancels it: a task's body is aborted, a timed-out signal stays in its queue.
@@ -77,13 +112,7 @@ pub fn timeout<F: IntoFuture>(limit: Duration, future: F) -> Timeout<F::IntoFutu
     }
 }
 
-#[derive(Clone, Copy)]
-enum Until {
-    After(Duration),
-    At(Timestamp),
-}
-
-/// The future of [`sleep`] and [`sleep_until`].
+/// The future of [`sleep`], [`sleep_until`] and [`sleep_until_cron`].
 #[must_use = "a timer does nothing until it is awaited"]
 pub struct Sleep(Stage);
 
@@ -131,10 +160,8 @@ impl Future for Sleep {
                 Stage::Ticking(sleep) => return sleep.as_mut().poll(cx),
                 Stage::Done => return Poll::Pending,
                 Stage::Plain(until) => {
-                    let duration = match *until {
-                        Until::After(duration) => duration,
-                        Until::At(moment) => moment.since(Timestamp::now()),
-                    };
+                    let now = Timestamp::now();
+                    let duration = until.moment(now).since(now);
                     self.0 = Stage::Ticking(Box::pin(tokio::time::sleep(duration)));
                 }
                 Stage::New {
@@ -143,21 +170,14 @@ impl Future for Sleep {
                     site,
                 } => {
                     let at = shared.state().at;
-                    let (due, input) = match *until {
-                        Until::After(span) => (
-                            at.after(span),
-                            format!("{{\"after\":{}}}", span.as_micros()),
-                        ),
-                        Until::At(moment) => {
-                            (moment, format!("{{\"until\":{}}}", moment.as_micros()))
-                        }
-                    };
                     let call = NewCall {
                         kind: EventKind::TimerStarted,
                         name: "timer".into(),
-                        input: Some(Payload::from_json(input)),
+                        input: Some(until.input()),
                         site,
-                        request: Request::Timer { due },
+                        request: Request::Timer {
+                            due: until.moment(at),
+                        },
                     };
                     self.0 = Stage::Waiting(Pending::new(Arc::clone(shared), call));
                 }

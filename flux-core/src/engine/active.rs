@@ -1,7 +1,7 @@
 //! The executions this process drives: who waits for them, and what stops them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use futures::future::BoxFuture;
@@ -46,8 +46,8 @@ pub(crate) struct Active {
 enum Progress {
     Starting,
     Started,
-    /// An execution of this id exists: nothing was started.
-    Exists,
+    /// Nothing was started.
+    Refused(Refusal),
     Settled(Box<Settled>),
 }
 
@@ -74,6 +74,27 @@ impl ActiveSet {
         self.lock()
             .get(id)
             .is_some_and(|active| active.sender.send(Input::Inbox).is_ok())
+    }
+
+    /// Asks drivers that only wait to put their executions to sleep.
+    pub(crate) fn ask_to_rest(&self) {
+        for active in self.lock().values() {
+            let _ = active.sender.send(Input::Rest);
+        }
+    }
+
+    /// Asks drivers to give their executions up once no body runs, unless somebody waits for them.
+    pub(crate) fn ask_to_retire(&self) {
+        for active in self.lock().values() {
+            let _ = active.sender.send(Input::Retire);
+        }
+    }
+
+    /// Tells every driver to look into its inbox.
+    pub(crate) fn notify_all(&self) {
+        for active in self.lock().values() {
+            let _ = active.sender.send(Input::Inbox);
+        }
     }
 
     fn claiming(&self) -> MutexGuard<'_, BTreeSet<ExecutionId>> {
@@ -161,13 +182,15 @@ pub(crate) struct Driving {
     progress: watch::Receiver<Progress>,
 }
 
-/// Whether a start began anything.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Start {
-    /// The start is committed.
-    Started,
-    /// An execution of this id exists: nothing was started.
+/// Why a start began nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// An execution of this id exists.
     Exists,
+    /// As many as may run beside this one do; the oldest of them.
+    Full(ExecutionId),
+    /// An unfinished execution has the same dedup key.
+    Duplicate(ExecutionId),
 }
 
 impl Driving {
@@ -177,14 +200,14 @@ impl Driving {
     }
 
     /// Waits until the start, or the replay, has succeeded.
-    pub(crate) async fn started(&self) -> Result<Start, Error> {
+    pub(crate) async fn started(&self) -> Result<Result<(), Refusal>, Error> {
         let mut progress = self.progress.clone();
         loop {
             match &*progress.borrow_and_update() {
                 Progress::Starting => {}
-                Progress::Started => return Ok(Start::Started),
-                Progress::Exists => return Ok(Start::Exists),
-                Progress::Settled(settled) => return (**settled).clone().map(|_| Start::Started),
+                Progress::Started => return Ok(Ok(())),
+                Progress::Refused(refusal) => return Ok(Err(refusal.clone())),
+                Progress::Settled(settled) => return (**settled).clone().map(|_| Ok(())),
             }
             if progress.changed().await.is_err() {
                 return Err(self.guard.vanished());
@@ -193,18 +216,17 @@ impl Driving {
     }
 
     /// Waits until the execution has settled; dropping this future stops the driver, as a crash would.
-    /// `None` where an execution of this id exists.
-    pub(crate) async fn settled(mut self) -> Result<Option<Snapshot>, Error> {
+    pub(crate) async fn settled(mut self) -> Result<Result<Snapshot, Refusal>, Error> {
         loop {
             match &*self.progress.borrow_and_update() {
                 Progress::Starting | Progress::Started => {}
-                Progress::Exists => return Ok(None),
-                Progress::Settled(settled) => return (**settled).clone().map(Some),
+                Progress::Refused(refusal) => return Ok(Err(refusal.clone())),
+                Progress::Settled(settled) => return (**settled).clone().map(Ok),
             }
             if self.progress.changed().await.is_err() {
                 let last = self.progress.borrow();
                 return match &*last {
-                    Progress::Settled(settled) => (**settled).clone().map(Some),
+                    Progress::Settled(settled) => (**settled).clone().map(Ok),
                     _ => Err(self.guard.vanished()),
                 };
             }
@@ -223,12 +245,26 @@ pub(crate) struct DriverGuard {
     id: ExecutionId,
     number: u64,
     abort: Option<tokio::task::AbortHandle>,
+    is_attended: Arc<AtomicBool>,
+    has_parent_here: Arc<AtomicBool>,
 }
 
 impl DriverGuard {
     /// Lets the driver run on by itself.
     pub(crate) fn detach(mut self) {
+        self.is_unattended();
         self.abort = None;
+    }
+
+    /// Its parent is driven beside it, and is told by it.
+    pub(crate) fn is_childs(&self) {
+        self.is_unattended();
+        self.has_parent_here.store(true, Ordering::Relaxed);
+    }
+
+    /// Nobody waits for this driver in person: it may put its execution to sleep.
+    pub(crate) fn is_unattended(&self) {
+        self.is_attended.store(false, Ordering::Relaxed);
     }
 
     fn vanished(&self) -> Error {
@@ -259,6 +295,7 @@ struct Leave {
 impl Leave {
     fn leave(&self) {
         self.engine.active.leave(&self.id, self.number);
+        self.engine.waiters.ring(&self.id);
     }
 }
 
@@ -314,6 +351,7 @@ impl Inner {
             abandoned: false,
         };
         self.active.enter(&id, active)?;
+        self.waiters.ring(&id);
         let leave = Leave {
             engine: Arc::clone(self),
             id: id.clone(),
@@ -322,6 +360,8 @@ impl Inner {
         };
         let span = tracing::info_span!("execution", execution_id = %id, workflow = def.name);
         let driver = Driver::new(self, def, id.clone(), sender, inputs);
+        let is_attended = Arc::clone(driver.is_attended());
+        let has_parent_here = Arc::clone(driver.has_parent_here());
         let driving = async move {
             let ended = driver
                 .run(begin, || {
@@ -331,7 +371,9 @@ impl Inner {
             // Out of the set first: whoever is told of the end may resume at once.
             leave.leave();
             match ended {
-                Err(Halt::Exists) => drop(leave.report.send_replace(Progress::Exists)),
+                Err(Halt::Refused(refusal)) => {
+                    drop(leave.report.send_replace(Progress::Refused(refusal)));
+                }
                 Err(Halt::Error(error)) => settle(&leave.report, on_settled, Err(error)),
                 Ok(snapshot) => settle(&leave.report, on_settled, Ok(snapshot)),
             }
@@ -342,6 +384,8 @@ impl Inner {
             id,
             number,
             abort,
+            is_attended,
+            has_parent_here,
         };
         Ok(Driving { guard, progress })
     }

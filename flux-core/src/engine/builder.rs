@@ -26,6 +26,7 @@ use crate::workflow::WorkflowDef;
 pub struct EngineBuilder {
     store: Choice,
     durability: Durability,
+    stall_after: Option<Duration>,
     states: States,
     by_hand: Vec<&'static WorkflowDef>,
     settings: Settings,
@@ -44,6 +45,7 @@ impl Default for EngineBuilder {
         Self {
             store: Choice::Default,
             durability: Durability::Full,
+            stall_after: None,
             states: States::default(),
             by_hand: Vec::new(),
             settings: Settings::default(),
@@ -62,6 +64,14 @@ impl EngineBuilder {
     /// Sets what a commit to a file survives. The default is [`Durability::Full`].
     pub fn durability(mut self, durability: Durability) -> Self {
         self.durability = durability;
+        self
+    }
+
+    /// Sets how long a worker of another process may live without showing that it runs, before its executions are
+    /// taken over: a process that was stopped, a machine that does nothing but swap. The default is 60 s. Of a process
+    /// that has died they are taken over at once.
+    pub fn stall_after(mut self, span: Duration) -> Self {
+        self.stall_after = Some(span);
         self
     }
 
@@ -106,6 +116,13 @@ impl EngineBuilder {
         self
     }
 
+    /// Sets how long an execution that only waits (for a timer, a signal, a retry) stays in memory while a
+    /// [worker](Engine::worker) of this engine runs, which replays it when it is woken. The default is 5 s.
+    pub fn idle_after(mut self, span: Duration) -> Self {
+        self.settings.idle_after = span;
+        self
+    }
+
     /// Sets the attempts of tasks that do not say. The default is 1.
     pub fn default_task_attempts(mut self, attempts: u32) -> Self {
         self.settings.task.max_attempts = attempts.max(1);
@@ -128,6 +145,13 @@ impl EngineBuilder {
     /// Sets the attempts of workflows that do not say. The default is 1.
     pub fn default_workflow_attempts(mut self, attempts: u32) -> Self {
         self.settings.workflow_max_attempts = attempts.max(1);
+        self
+    }
+
+    /// Sets how long code that was told by [`flux::cancelled`](crate::cancelled) may clean up before it is dropped. It
+    /// counts from the moment the request was noted, also over a crash. The default is 30 s.
+    pub fn cancel_window(mut self, window: Duration) -> Self {
+        self.settings.cancel_window = window;
         self
     }
 
@@ -157,8 +181,11 @@ impl EngineBuilder {
     pub(crate) async fn build_unchecked(self) -> Result<Engine, Error> {
         let registry = Registry::collect(&self.by_hand)?;
         let store = match self.store {
-            Choice::Default => open_default(self.durability).await?,
-            Choice::Path(path) => open_location(&path.to_string_lossy(), self.durability).await?,
+            Choice::Default => open_default(self.durability, self.stall_after).await?,
+            Choice::Path(path) => {
+                let location = path.to_string_lossy();
+                open_location(&location, self.durability, self.stall_after).await?
+            }
             Choice::Shared(store) => store,
         };
         Engine::assemble(store, registry, self.states, &self.settings, self.clock).await
@@ -179,8 +206,10 @@ impl Default for Settings {
         Self {
             payload_limit: 8 * 1024 * 1024,
             max_recoveries: 10,
+            idle_after: Duration::from_secs(5),
             task: Policy::ONCE,
             workflow_max_attempts: 1,
+            cancel_window: Duration::from_secs(30),
             always_replay: replays_always(),
         }
     }

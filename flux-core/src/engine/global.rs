@@ -1,6 +1,7 @@
 //! Where engines come from: builders, files, and the global one.
 
 use std::path::Path;
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use std::sync::Arc;
@@ -32,13 +33,15 @@ pub struct Backend {
 
 inventory::collect!(Backend);
 
-/// Where a store is, and how durable it is to be.
+/// Where a store is, and what it is told.
 #[derive(Debug, Clone)]
 pub struct StoreLocation {
     /// A path, or what else the backend understands, without the scheme.
     pub place: String,
     /// How durable commits are.
     pub durability: Durability,
+    /// How long a worker may show nothing before others take over; `None`: what the backend thinks right.
+    pub stall_after: Option<Duration>,
 }
 
 impl Engine {
@@ -68,20 +71,24 @@ impl Engine {
 }
 
 /// Opens the store that the environment names, or the default file.
-pub(super) async fn open_default(durability: Durability) -> Result<Arc<dyn Store>, Error> {
+pub(super) async fn open_default(
+    durability: Durability,
+    stall_after: Option<Duration>,
+) -> Result<Arc<dyn Store>, Error> {
     let location = std::env::var(STORE_VARIABLE).unwrap_or_default();
     let location = if location.is_empty() {
         DEFAULT_FILE
     } else {
         &location
     };
-    open_location(location, durability).await
+    open_location(location, durability, stall_after).await
 }
 
 /// Opens a store by its location: a path, or `scheme:place`.
 pub(super) async fn open_location(
     location: &str,
     durability: Durability,
+    stall_after: Option<Duration>,
 ) -> Result<Arc<dyn Store>, Error> {
     let backends = || inventory::iter::<Backend>.into_iter();
     let by_scheme = backends().find_map(|backend| {
@@ -103,6 +110,7 @@ pub(super) async fn open_location(
     Ok((backend.open)(StoreLocation {
         place: place.to_owned(),
         durability,
+        stall_after,
     })
     .await?)
 }

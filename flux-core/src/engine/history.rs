@@ -156,7 +156,8 @@ impl History {
 }
 
 fn is_delivery(event: &Event) -> bool {
-    event.kind.is_completion() || event.kind == EventKind::Woken || is_start(event)
+    let is_news = matches!(event.kind, EventKind::Woken | EventKind::WorkflowStopping);
+    event.kind.is_completion() || is_news || is_start(event)
 }
 
 /// The last `REWOUND` event of a history.

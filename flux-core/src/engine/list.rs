@@ -2,6 +2,7 @@
 
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
+use std::time::SystemTime;
 
 use super::Engine;
 use crate::error::Error;
@@ -45,6 +46,30 @@ impl List {
     /// Only the children of this execution.
     pub fn children_of(mut self, parent: impl Into<ExecutionId>) -> Self {
         self.filter.parent = Some(parent.into());
+        self
+    }
+
+    /// Only executions that were put into this queue.
+    pub fn queue(mut self, name: impl Into<String>) -> Self {
+        self.filter.queue = Some(name.into().into());
+        self
+    }
+
+    /// Only executions that this schedule started.
+    pub fn schedule(mut self, id: impl Into<String>) -> Self {
+        self.filter.schedule = Some(id.into().into());
+        self
+    }
+
+    /// Only executions with this tag.
+    pub fn tag(mut self, tag: impl Into<String>) -> Self {
+        self.filter.tag = Some(tag.into().into());
+        self
+    }
+
+    /// Only executions created at this moment or later.
+    pub fn since(mut self, moment: SystemTime) -> Self {
+        self.filter.since = Some(moment.into());
         self
     }
 

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures::FutureExt;
 use serde::Serialize;
@@ -26,26 +27,40 @@ use crate::store::{
 use crate::task::States;
 
 pub(crate) mod active;
+mod begin;
 mod builder;
+mod cancel;
+mod closing;
 pub(crate) mod driver;
 mod global;
 pub(crate) mod history;
+mod hold;
 mod list;
+mod place;
 pub(crate) mod pool;
+mod queue;
 mod recover;
 mod resume;
 mod run;
+mod schedule;
 mod subscribe;
+mod terminate;
+mod turn;
+mod wait;
 mod watch;
+mod worker;
 mod workflow;
 
 pub use builder::EngineBuilder;
 pub use global::{Backend, Opening, StoreLocation};
 pub use list::List;
+pub use queue::Queue;
 pub use recover::Recovered;
 pub use resume::Resume;
 pub use run::{Run, Start};
+pub use schedule::{NewSchedule, Release, ReleaseKind, Schedule};
 pub use subscribe::Events;
+pub use worker::{RunningWorker, Worker, shutdown_signal};
 pub use workflow::{OnEngine, Workflow};
 
 /// Drives executions: it holds a store, the registered workflows and the injected state.
@@ -62,8 +77,10 @@ pub struct Engine {
 pub(crate) struct Settings {
     payload_limit: usize,
     max_recoveries: u32,
+    idle_after: std::time::Duration,
     task: Policy,
     workflow_max_attempts: u32,
+    cancel_window: Duration,
     always_replay: bool,
 }
 
@@ -74,9 +91,13 @@ pub(crate) struct Inner {
     pub(crate) env: Arc<Environment>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) max_recoveries: u32,
+    pub(crate) idle_after: std::time::Duration,
     pub(crate) workflow_max_attempts: u32,
+    pub(crate) cancel_window: Duration,
     pub(crate) always_replay: bool,
     pub(crate) active: active::ActiveSet,
+    pub(crate) waiters: wait::Waiters,
+    pub(crate) workers: worker::Local,
     is_watching: AtomicBool,
     events: tokio::sync::broadcast::Sender<ExecutionId>,
     /// What bodies returned when the store could not take it, for a later resume in this process.
@@ -129,9 +150,13 @@ impl Engine {
             env: Arc::new(env),
             clock,
             max_recoveries: settings.max_recoveries,
+            idle_after: settings.idle_after,
             workflow_max_attempts: settings.workflow_max_attempts,
+            cancel_window: settings.cancel_window,
             always_replay: settings.always_replay,
             active: active::ActiveSet::default(),
+            waiters: wait::Waiters::default(),
+            workers: worker::Local::default(),
             is_watching: AtomicBool::new(false),
             events: tokio::sync::broadcast::Sender::new(EVENT_BACKLOG),
             salvaged: Mutex::default(),
@@ -139,6 +164,12 @@ impl Engine {
         Ok(Self {
             inner: Arc::new(inner),
         })
+    }
+
+    pub(crate) fn of(inner: &Arc<Inner>) -> Self {
+        Self {
+            inner: Arc::clone(inner),
+        }
     }
 
     pub(crate) fn inner(&self) -> &Arc<Inner> {
@@ -267,34 +298,6 @@ impl Engine {
             )
         })
     }
-
-    /// Waits until an execution has finished or paused, whoever drives it.
-    pub(crate) async fn wait_settled(&self, id: &ExecutionId) -> Result<Snapshot, Error> {
-        loop {
-            if let Some(active) = self.inner.active.get(id) {
-                if let Some(settled) = active.settled().await {
-                    return settled;
-                }
-                continue;
-            }
-            let changed = self.inner.store.changed();
-            let record = self.inner.record(id).await?;
-            if record.status.is_finished() || record.status == crate::execution::Status::Paused {
-                return Ok(self.inner.snapshot(record).await?);
-            }
-            if self.inner.is_active(id) {
-                continue;
-            }
-            // Nobody: its driver went with its runtime, or gave it up.
-            let is_ours = |owner| owner == self.inner.worker.id();
-            if record.owner.is_none_or(is_ours) && !self.inner.active.is_claiming(id) {
-                return Err(Error::Interrupted { id: id.clone() });
-            }
-            // Its owner commits without posting anything here: look again at the pace other processes are noticed.
-            let pace = tokio::time::sleep(std::time::Duration::from_millis(50));
-            futures::future::select(changed, std::pin::pin!(pace)).await;
-        }
-    }
 }
 
 impl Inner {
@@ -350,16 +353,6 @@ impl Inner {
     pub(crate) fn take_salvaged(&self, id: &ExecutionId) -> BTreeMap<EventSeq, Payload> {
         let mut salvaged = self.salvaged.lock().unwrap_or_else(PoisonError::into_inner);
         salvaged.remove(id).unwrap_or_default()
-    }
-
-    /// An execution was sent something: its driver is told, or one is set to work to be cancelled.
-    pub(crate) async fn poke(self: &Arc<Self>, id: &ExecutionId) {
-        if self.active.notify_inbox(id) {
-            return;
-        }
-        if let Err(error) = recover::recover_cancelled(self, id).await {
-            tracing::warn!(execution_id = %id, %error, "could not hand on a message");
-        }
     }
 }
 

@@ -3,6 +3,8 @@
 //! After a rewind the code may take another way than before; what it asks for again takes the result that
 //! is already recorded (`CALL_REUSED`) instead of running twice. A call is found here by kind, name and input,
 //! then by source line, then by order; the delivery it was made in does not count, since that may differ.
+//!
+//! What was undone is no success any more, and what was done at the end of the execution is to be done at each end.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -76,15 +78,25 @@ impl Pool {
     }
 }
 
+/// A call that no longer counts.
+struct PooledCall {
+    event: Event,
+    is_reusable: bool,
+}
+
 struct Builder<'a> {
     rewind: &'a Rewind,
     /// Calls that no longer count.
-    calls: BTreeMap<EventSeq, Event>,
+    calls: BTreeMap<EventSeq, PooledCall>,
     memos: BTreeMap<EventSeq, Memo>,
     /// The call each memo answers, in the order the calls were made.
     used: BTreeSet<EventSeq>,
     answers: BTreeMap<EventSeq, Event>,
     failed: BTreeSet<EventSeq>,
+    /// Rollbacks that may have done their work, and the calls they undo.
+    undone: BTreeMap<EventSeq, EventSeq>,
+    /// Whether what follows was done at the end of the execution.
+    is_exiting: bool,
 }
 
 impl<'a> Builder<'a> {
@@ -96,6 +108,8 @@ impl<'a> Builder<'a> {
             used: BTreeSet::new(),
             answers: BTreeMap::new(),
             failed: BTreeSet::new(),
+            undone: BTreeMap::new(),
+            is_exiting: false,
         }
     }
 
@@ -103,7 +117,9 @@ impl<'a> Builder<'a> {
         if event.seq >= self.rewind.seq || self.rewind.keeps(event.seq) {
             self.see_counting(&event);
         } else if event.kind.is_call() {
-            self.calls.insert(event.seq, event);
+            self.see_call(event);
+        } else if matches!(event.kind, EventKind::ExitStarted | EventKind::Rewound) {
+            self.is_exiting = event.kind == EventKind::ExitStarted;
         } else if event.kind.is_completion() {
             self.see_completion(event);
         }
@@ -116,15 +132,31 @@ impl<'a> Builder<'a> {
         }
     }
 
+    fn see_call(&mut self, event: Event) {
+        if let Some(undone) = event.meta::<CallMeta>().undoes {
+            self.undone.insert(event.seq, undone);
+        }
+        let call = PooledCall {
+            is_reusable: !self.is_exiting && !self.undone.contains_key(&event.seq),
+            event,
+        };
+        self.calls.insert(call.event.seq, call);
+    }
+
     fn see_completion(&mut self, event: Event) {
         let Some(call) = event.refers else { return };
         let is_kept = !self.calls.contains_key(&call);
+        // Nobody cancels the execution that goes on now.
+        if event.kind == EventKind::CancelDelivered {
+            return;
+        }
         // A failure is no result to keep: two calls whose failures were delivered again in turn would let no
         // resume through.
         if matches!(event.kind, EventKind::TaskFailed | EventKind::ChildFailed) {
             if is_kept {
                 self.failed.insert(call);
             }
+            self.undone.remove(&call);
             return;
         }
         if is_kept {
@@ -136,7 +168,11 @@ impl<'a> Builder<'a> {
             .meta::<AttemptMeta>()
             .from
             .filter(|_| event.kind == EventKind::CallReused);
-        let site = self.calls[&call].meta::<CallMeta>().site;
+        let pooled = &self.calls[&call];
+        if !pooled.is_reusable {
+            return;
+        }
+        let site = pooled.event.meta::<CallMeta>().site;
         let payload = event.payload.clone().unwrap_or_else(Payload::null);
         self.memos.insert(
             call,
@@ -155,11 +191,14 @@ impl<'a> Builder<'a> {
             failed: self.failed,
         };
         let mut taken = self.used;
+        // What was undone under one call may have been taken over from another.
+        let undone = self.undone.values().filter_map(|call| self.memos.get(call));
+        taken.extend(undone.map(|memo| memo.from));
         for (call, memo) in self.memos {
             if !taken.insert(memo.from) {
                 continue;
             }
-            let event = &self.calls[&call];
+            let event = &self.calls[&call].event;
             let name = event.name.clone().unwrap_or_else(|| "".into());
             let key = (event.kind as u8, name, digest_of(event.payload.as_ref()));
             pool.by_call.entry(key).or_default().push_back(memo);

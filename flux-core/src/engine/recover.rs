@@ -1,13 +1,12 @@
 //! `recover`: goes on with everything that crashed.
 
-use std::sync::Arc;
-
+use super::Engine;
+use super::closing::Close;
 use super::driver::{Begin, Intent};
-use super::{Engine, Inner};
 use crate::error::Error;
 use crate::execution::{Execution, Status};
 use crate::id::ExecutionId;
-use crate::store::{ClaimError, ExecutionRecord, MessageId, MessageKind};
+use crate::store::{ClaimError, ExecutionRecord, MessageKind};
 
 /// At most this many executions are taken up at once.
 const AT_ONCE: usize = 256;
@@ -36,15 +35,14 @@ impl Engine {
         super::refuse_inside_workflow("engine.recover()", "call it from outside")?;
         let mut recovered = Recovered::default();
         let mut seen = std::collections::BTreeSet::new();
-        let mut told = std::collections::BTreeSet::new();
         loop {
-            let orphans = self.inner.store.orphans(AT_ONCE + seen.len()).await?;
-            let mut fresh: Vec<_> = orphans
+            let now = self.inner.clock.now();
+            let orphans = self.inner.store.orphans(now, AT_ONCE + seen.len()).await?;
+            let fresh: Vec<_> = orphans
                 .into_iter()
                 .filter(|record| seen.insert(record.id.clone()))
                 .filter(|record| !self.inner.is_active(&record.id))
                 .collect();
-            fresh.extend(self.paused_with_news(&mut told).await?);
             if fresh.is_empty() {
                 return Ok(recovered);
             }
@@ -62,34 +60,6 @@ impl Engine {
         }
     }
 
-    /// Paused executions that need no answer to go on: a child of theirs has ended, or they are to be cancelled,
-    /// and the process that would have seen to it died.
-    async fn paused_with_news(
-        &self,
-        told: &mut std::collections::BTreeSet<(ExecutionId, MessageId)>,
-    ) -> Result<Vec<ExecutionRecord>, Error> {
-        let mut found = Vec::new();
-        for (id, newest) in self.inner.store.inboxes().await? {
-            if self.inner.is_active(&id) || !told.insert((id.clone(), newest)) {
-                continue;
-            }
-            let Some(record) = self.inner.store.execution(&id).await? else {
-                continue;
-            };
-            if record.status == Status::Paused && self.has_news(&record).await? {
-                found.push(record);
-            }
-        }
-        Ok(found)
-    }
-
-    async fn has_news(&self, record: &ExecutionRecord) -> Result<bool, Error> {
-        let inbox = self.inner.store.inbox(record.key).await?;
-        Ok(inbox
-            .iter()
-            .any(|message| matches!(message.kind, MessageKind::Cancel | MessageKind::ChildEnded)))
-    }
-
     async fn recover_one(
         &self,
         record: ExecutionRecord,
@@ -100,6 +70,9 @@ impl Engine {
 
     async fn try_recover(&self, record: ExecutionRecord) -> Result<Option<Execution>, Error> {
         if self.has_living_parent(&record).await? {
+            return Ok(None);
+        }
+        if self.close_if_wanted(&record).await? {
             return Ok(None);
         }
         let code = self.inner.registry.for_execution(&record, None)?;
@@ -123,8 +96,17 @@ impl Engine {
         let driving = self.inner.drive(code, record.id.clone(), begin, None)?;
         drop(claiming);
         match driving.settled().await? {
-            Some(snapshot) => Execution::new(self.clone(), snapshot).map(Some),
-            None => Ok(None),
+            Ok(snapshot) => Execution::new(self.clone(), snapshot).map(Some),
+            Err(_) => Ok(None),
+        }
+    }
+
+    /// Ends an execution that was to be terminated when its process died: no code is needed for that.
+    async fn close_if_wanted(&self, record: &ExecutionRecord) -> Result<bool, Error> {
+        let inbox = self.inner.store.inbox(record.key).await?;
+        match Close::wanted(record, &inbox) {
+            Some(close) => self.inner.close(&record.id, close).await,
+            None => Ok(false),
         }
     }
 
@@ -141,42 +123,6 @@ impl Engine {
         let inbox = self.inner.store.inbox(record.key).await?;
         Ok(!inbox
             .iter()
-            .any(|message| message.kind == MessageKind::Cancel))
-    }
-}
-
-/// An execution that nobody drives here was sent something. If it is to be cancelled, it is taken up for that.
-pub(super) async fn recover_cancelled(engine: &Arc<Inner>, id: &ExecutionId) -> Result<(), Error> {
-    let Some(record) = engine.store.execution(id).await? else {
-        return Ok(());
-    };
-    if record.status.is_finished() {
-        return Ok(());
-    }
-    let inbox = engine.store.inbox(record.key).await?;
-    if !inbox
-        .iter()
-        .any(|message| message.kind == MessageKind::Cancel)
-    {
-        return Ok(());
-    }
-    let code = engine.registry.for_execution(&record, None)?;
-    let Some(_claiming) = engine.begin_claim(id) else {
-        return Ok(());
-    };
-    match engine.store.claim(id, engine.worker.id()).await {
-        Ok(record) => {
-            let begin = Begin::Claimed {
-                record: Box::new(record),
-                intent: Intent::Recover,
-            };
-            engine
-                .drive(code, id.clone(), begin, None)?
-                .into_guard()
-                .detach();
-            Ok(())
-        }
-        Err(ClaimError::Held { .. } | ClaimError::NotFound) => Ok(()),
-        Err(ClaimError::Failed(error)) => Err(error.into()),
+            .any(|message| matches!(message.kind, MessageKind::Cancel | MessageKind::Terminate)))
     }
 }

@@ -10,6 +10,7 @@ use futures::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::active::Driving;
 use super::driver::{Answer, Begin, Intent};
 use super::workflow::{check_workflow, engine_for};
 use super::{Engine, invalid};
@@ -130,12 +131,50 @@ async fn resume<O: DeserializeOwned>(description: Description) -> Result<Executi
     Execution::new(engine, snapshot)
 }
 
+impl Engine {
+    /// Goes on with an execution that has failed, without waiting for it.
+    pub(super) async fn resume_in_background(&self, id: &ExecutionId) -> Result<(), Error> {
+        if let Resumed::Driving(driving) = begin_resume(self, None, id, Answer::default()).await? {
+            // One that exists is not refused.
+            let _ = driving.started().await?;
+            driving.into_guard().detach();
+        }
+        Ok(())
+    }
+}
+
 async fn resume_record(
     engine: &Engine,
     def: Option<&'static WorkflowDef>,
     id: &ExecutionId,
     answer: Answer,
 ) -> Result<Snapshot, Error> {
+    match begin_resume(engine, def, id, answer).await? {
+        Resumed::AsItIs(snapshot) => Ok(*snapshot),
+        Resumed::Waiting => engine.wait_turn_and_settled(id).await,
+        Resumed::Driving(driving) => {
+            let settled = driving.settled().await?;
+            settled.map_err(|_| engine.inner().not_found(id))
+        }
+    }
+}
+
+/// What a resume came to.
+enum Resumed {
+    /// There is nothing to do.
+    AsItIs(Box<Snapshot>),
+    /// It waits for its turn.
+    Waiting,
+    /// It goes on.
+    Driving(Driving),
+}
+
+async fn begin_resume(
+    engine: &Engine,
+    def: Option<&'static WorkflowDef>,
+    id: &ExecutionId,
+    answer: Answer,
+) -> Result<Resumed, Error> {
     // A driver whose future was just dropped is on its way out: that was a crash, and this comes after it.
     if let Some(active) = engine.inner().active.get(id)
         && active.is_abandoned()
@@ -147,7 +186,10 @@ async fn resume_record(
         check_workflow(def, &record)?;
     }
     let intent = match record.status {
-        Status::Completed => return Ok(engine.inner().snapshot(record).await?),
+        Status::Completed => {
+            let snapshot = engine.inner().snapshot(record).await?;
+            return Ok(Resumed::AsItIs(Box::new(snapshot)));
+        }
         Status::Cancelled | Status::Terminated => {
             return Err(Error::AlreadyFinished {
                 id: id.clone(),
@@ -160,7 +202,15 @@ async fn resume_record(
                 by: "this process".to_owned(),
             });
         }
+        // It has its turn when it has it.
+        Status::Pending => return Ok(Resumed::Waiting),
         Status::Failed => Intent::Retry,
+        // Off hold; a pause point is answered only by one that says so.
+        Status::Paused
+            if record.hold.is_some() && answer.at.is_none() && answer.value.is_none() =>
+        {
+            Intent::Recover
+        }
         Status::Paused => {
             let meant = check_pause(&record, &answer)?;
             Intent::Answer(Answer { meant, ..answer })
@@ -183,8 +233,7 @@ async fn resume_record(
     };
     let driving = engine.inner().drive(code, id.clone(), begin, None)?;
     drop(claiming);
-    let settled = driving.settled().await?;
-    settled.ok_or_else(|| engine.inner().not_found(id))
+    Ok(Resumed::Driving(driving))
 }
 
 /// Refuses an answer that fits no pause point, before anybody is disturbed.

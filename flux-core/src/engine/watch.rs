@@ -4,12 +4,10 @@
 //! executions. It lives on the runtime of the driver that first needed it; when that runtime ends, the next
 //! driver that waits starts it anew.
 
-use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
 use super::Inner;
-use crate::id::ExecutionId;
 use crate::store::MessageId;
 
 /// Starts watching, unless somebody does.
@@ -33,33 +31,31 @@ impl Drop for Watching {
 }
 
 async fn watch(watching: Watching) {
-    let mut told: BTreeMap<ExecutionId, MessageId> = BTreeMap::new();
+    let mut told = None;
     while let Some(engine) = watching.0.upgrade() {
         let store = Arc::clone(&engine.store);
         if engine.active.is_empty() {
             return;
         }
         let changed = store.changed();
-        match store.inboxes().await {
-            Ok(inboxes) => tell(&engine, inboxes, &mut told),
+        match store.posted(told).await {
+            Ok(posted) => {
+                if told.is_none() {
+                    // What came before the first look is in the inboxes, and may be news to somebody.
+                    engine.active.notify_all();
+                }
+                told = posted
+                    .last()
+                    .map(|(message, _)| *message)
+                    .or(told)
+                    .or(Some(MessageId(0)));
+                for (_, id) in posted {
+                    engine.active.notify_inbox(&id);
+                }
+            }
             Err(error) => tracing::warn!(%error, "could not look for messages of other processes"),
         }
         drop(engine);
         changed.await;
     }
-}
-
-fn tell(
-    engine: &Inner,
-    inboxes: Vec<(ExecutionId, MessageId)>,
-    told: &mut BTreeMap<ExecutionId, MessageId>,
-) {
-    let mut present = BTreeMap::new();
-    for (id, newest) in inboxes {
-        if told.get(&id) != Some(&newest) {
-            engine.active.notify_inbox(&id);
-        }
-        present.insert(id, newest);
-    }
-    *told = present;
 }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::marker::PhantomData;
+use std::time::SystemTime;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -80,6 +81,12 @@ impl<I: Serialize, O: DeserializeOwned + 'static> Workflow<I, O> {
         Start::new(None, self.def, &input)
     }
 
+    /// Starts the workflow at a moment: until then the execution is `Pending`, and then a
+    /// [worker](Engine::worker) starts it. Returns once that is durable.
+    pub fn start_at(&self, input: I, moment: SystemTime) -> Start<O> {
+        self.start(input).at(moment)
+    }
+
     /// Calls the workflow from inside another: a child execution, awaited like a task.
     #[track_caller]
     pub fn call(&self, input: I) -> ChildCall<O> {
@@ -118,6 +125,11 @@ impl<I: Serialize, O: DeserializeOwned + 'static> OnEngine<I, O> {
     /// As [`Workflow::start`].
     pub fn start(&self, input: I) -> Start<O> {
         Start::new(Some(self.engine.clone()), self.workflow.def, &input)
+    }
+
+    /// As [`Workflow::start_at`].
+    pub fn start_at(&self, input: I, moment: SystemTime) -> Start<O> {
+        self.start(input).at(moment)
     }
 }
 

@@ -26,6 +26,12 @@ pub(crate) struct FailureData {
     /// The calls whose error escaped: those a `resume` runs again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub escaped: Vec<EscapedCall>,
+    /// The delivery that stopped the code, where it did not end by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stopped: Option<EventSeq>,
+    /// Whether what the execution had done was undone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rolled_back: bool,
 }
 
 /// One failed call whose error escaped to the end of its workflow.

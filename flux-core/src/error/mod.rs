@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::clock::Timestamp;
 use crate::event::EventKind;
 use crate::execution::Status;
 use crate::id::{EventSeq, ExecutionId};
@@ -214,6 +215,38 @@ pub enum Error {
         /// How it ended.
         status: Status,
     },
+    /// The store holds no schedule of this name.
+    #[error("there is no schedule `{id}` in store `{store}`")]
+    ScheduleNotFound {
+        /// The name asked for.
+        id: String,
+        /// Which store.
+        store: String,
+    },
+    /// A schedule does not fire at this moment.
+    #[error("schedule `{id}` does not fire at {at}{}; `ReleaseKind::Force` starts it all the same", Next(*next))]
+    OffSchedule {
+        /// The schedule.
+        id: String,
+        /// The moment asked for.
+        at: Timestamp,
+        /// The next moment after it at which it does.
+        next: Option<Timestamp>,
+    },
+    /// The execution waits for its turn.
+    #[error("execution `{id}` has not started: pause its queue, or cancel it")]
+    NotStarted {
+        /// The execution.
+        id: ExecutionId,
+    },
+    /// An execution with the same dedup key has not finished.
+    #[error("execution `{id}` has the dedup key `{key}` and has not finished")]
+    Duplicate {
+        /// The execution that has the key.
+        id: ExecutionId,
+        /// The key.
+        key: String,
+    },
     /// The execution lost its owner while this call drove it.
     #[error("execution `{id}` was taken over by another owner; nothing more was written from here")]
     TakenOver {
@@ -347,6 +380,17 @@ impl fmt::Display for List<'_> {
             write!(f, "{comma}`{item}`")?;
         }
         Ok(())
+    }
+}
+
+struct Next(Option<Timestamp>);
+
+impl fmt::Display for Next {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(next) => write!(f, ", the next time after that is {next}"),
+            None => f.write_str(", and never after that"),
+        }
     }
 }
 

@@ -48,6 +48,18 @@ impl<O> Handle<O> {
     }
 }
 
+impl<O> Handle<O> {
+    /// Asks it to end: see [`Engine::cancel`]. [`wait`](Self::wait) returns it once it has.
+    pub async fn cancel(&self) -> Result<(), Error> {
+        self.engine.cancel(&self.id).await
+    }
+
+    /// Ends it without another line of its code: see [`Engine::terminate`].
+    pub async fn terminate(&self, reason: impl Into<String>) -> Result<(), Error> {
+        self.engine.terminate(&self.id, reason).await
+    }
+}
+
 impl<O: DeserializeOwned> Handle<O> {
     /// Waits until it finishes or pauses. Dropping this future does not stop the execution.
     pub async fn wait(&self) -> Result<Execution<O>, Error> {

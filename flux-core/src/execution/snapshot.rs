@@ -11,6 +11,8 @@ pub(crate) struct Snapshot {
     pub(crate) record: ExecutionRecord,
     pub(crate) output: Option<Payload>,
     pub(crate) failure: Option<FailureData>,
+    /// Why it was terminated.
+    pub(crate) termination: Option<String>,
 }
 
 impl Snapshot {
@@ -19,6 +21,7 @@ impl Snapshot {
             record,
             output: None,
             failure: None,
+            termination: None,
         }
     }
 
@@ -37,6 +40,9 @@ impl Snapshot {
                 EventKind::WorkflowCompleted => snapshot.output = event.payload,
                 EventKind::WorkflowFailed => {
                     snapshot.failure = event.payload.and_then(|payload| payload.decode().ok());
+                }
+                EventKind::WorkflowTerminated => {
+                    snapshot.termination = event.payload.and_then(|payload| payload.decode().ok());
                 }
                 _ => {}
             }

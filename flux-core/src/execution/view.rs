@@ -12,7 +12,7 @@ use super::waiting::{PausePoint, Waiting};
 use crate::engine::Engine;
 use crate::error::{Error, Failure, FailureKind};
 use crate::event::Event;
-use crate::id::{EventSeq, ExecutionId};
+use crate::id::{EventSeq, ExecutionId, WorkerId};
 use crate::payload::Payload;
 
 /// One run of a workflow, as it was at one moment.
@@ -116,6 +116,16 @@ impl<O> Execution<O> {
         self.status() == Status::Cancelled
     }
 
+    /// Whether it was terminated: ended without running its code.
+    pub fn is_terminated(&self) -> bool {
+        self.status() == Status::Terminated
+    }
+
+    /// Why it was terminated, if it was.
+    pub fn termination_reason(&self) -> Option<&str> {
+        self.snapshot.termination.as_deref()
+    }
+
     /// What it returned, once it has succeeded.
     pub fn output(&self) -> Option<&O> {
         self.output.as_ref()
@@ -151,9 +161,56 @@ impl<O> Execution<O> {
         self.snapshot.record.created_at.into()
     }
 
-    /// When its code first ran; `None` while it is queued.
+    /// When its code first ran; `None` while it waits for its turn.
     pub fn started_at(&self) -> Option<SystemTime> {
-        (self.status() != Status::Pending).then(|| self.created_at())
+        self.snapshot.record.started_at.map(Into::into)
+    }
+
+    /// The queue it was put into.
+    pub fn queue(&self) -> Option<&str> {
+        self.snapshot.record.placement.queue.as_deref()
+    }
+
+    /// Its priority among those that wait with it.
+    pub fn priority(&self) -> i32 {
+        self.snapshot.record.placement.priority
+    }
+
+    /// The words to find it by, as its workflow's `tags` say.
+    pub fn tags(&self) -> impl Iterator<Item = &str> {
+        self.snapshot.record.placement.tags.iter().map(|tag| &**tag)
+    }
+
+    /// The schedule that started it.
+    pub fn schedule(&self) -> Option<&str> {
+        self.snapshot.record.placement.schedule.as_deref()
+    }
+
+    /// The moment its schedule started it for.
+    pub fn scheduled_at(&self) -> Option<SystemTime> {
+        self.snapshot.record.placement.scheduled_at.map(Into::into)
+    }
+
+    /// When it is to start, while it is `Pending`, or to be woken, while it sleeps.
+    pub fn ready_at(&self) -> Option<SystemTime> {
+        self.snapshot.record.ready_at.map(Into::into)
+    }
+
+    /// Why it is kept from going on by itself until it is resumed: somebody
+    /// [paused](Engine::pause) it, or its process died with it too often.
+    pub fn held(&self) -> Option<&str> {
+        self.snapshot.record.hold.as_deref()
+    }
+
+    /// Who owns it: an engine that drives it, or that died with it. `None` where nobody does.
+    pub fn worker(&self) -> Option<WorkerId> {
+        self.snapshot.record.owner
+    }
+
+    /// Whether it cannot go on in this program, because its workflow, or this version of it, is not registered.
+    pub fn needs_other_code(&self) -> bool {
+        let registry = &self.engine.inner().registry;
+        !self.has_finished() && registry.for_execution(&self.snapshot.record, None).is_err()
     }
 
     /// When it ended.
@@ -161,13 +218,13 @@ impl<O> Execution<O> {
         self.snapshot.record.finished_at.map(Into::into)
     }
 
-    /// From its start to its end; for one that goes on, to now.
+    /// From its start to its end; for one that goes on, to now. Zero for one that has not started.
     pub fn duration(&self) -> Duration {
         let record = &self.snapshot.record;
+        let end = record.finished_at.unwrap_or_else(|| self.engine.now());
         record
-            .finished_at
-            .unwrap_or_else(|| self.engine.now())
-            .since(record.created_at)
+            .started_at
+            .map_or(Duration::ZERO, |start| end.since(start))
     }
 
     /// The execution that called it.
@@ -227,20 +284,50 @@ impl<O: fmt::Debug> fmt::Debug for Execution<O> {
         if let Some(failure) = &self.failure {
             debug.field("failure", failure);
         }
+        if let Some(reason) = self.termination_reason() {
+            debug.field("termination_reason", &reason);
+        }
         debug.finish_non_exhaustive()
     }
 }
 
 impl<O> Execution<O> {
+    fn write_pending(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(queue) = self.queue() {
+            write!(f, " in queue `{queue}`")?;
+        }
+        if let Some(moment) = self
+            .snapshot
+            .record
+            .ready_at
+            .filter(|ready| *ready > self.engine.now())
+        {
+            write!(f, ", not before {moment}")?;
+        }
+        self.write_code(f)
+    }
+
+    fn write_code(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.needs_other_code() {
+            let (workflow, version) = (self.workflow(), self.version());
+            write!(
+                f,
+                ", waits for a worker that has version {version} of `{workflow}`"
+            )?;
+        }
+        Ok(())
+    }
+
     fn write_waits(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (i, signal) in self.awaited_signals().iter().enumerate() {
             let before = if i == 0 { ", waits for signal " } else { ", " };
             write!(f, "{before}`{signal}`")?;
         }
         match self.snapshot.record.wake_at {
-            Some(moment) => write!(f, ", next timer at {moment}"),
-            None => Ok(()),
+            Some(moment) => write!(f, ", next timer at {moment}")?,
+            None => {}
         }
+        self.write_code(f)
     }
 }
 
@@ -257,6 +344,12 @@ impl<O> fmt::Display for Execution<O> {
         let took = humantime::format_duration(Duration::from_millis(
             u64::try_from(self.duration().as_millis()).unwrap_or(u64::MAX),
         ));
+        if let Some(reason) = self.held() {
+            return write!(f, ", on hold: {reason}");
+        }
+        if self.status() == Status::Pending {
+            return self.write_pending(f);
+        }
         match (&self.failure, self.pauses.first()) {
             (Some(failure), _)
                 if failure.escaped().is_empty() && failure.kind() == FailureKind::Error =>
@@ -275,7 +368,13 @@ impl<O> fmt::Display for Execution<O> {
                     .collect();
                 write!(f, " at {}", names.join(", "))
             }
-            _ if self.has_finished() => write!(f, " after {took}"),
+            _ if self.has_finished() => {
+                write!(f, " after {took}")?;
+                match self.termination_reason() {
+                    Some(reason) => write!(f, ": {reason}"),
+                    None => Ok(()),
+                }
+            }
             _ => {
                 write!(f, " for {took}")?;
                 self.write_waits(f)

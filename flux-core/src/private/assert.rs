@@ -42,6 +42,20 @@ impl<T> RecordableInput<true> for T {}
 /// Asserts that `T` can be a workflow's input.
 pub const fn assert_input<T: RecordableInput<INPUT>, const INPUT: bool>() {}
 
+/// What a workflow with a `schedule` is given.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the input of a workflow with a `schedule`, which has none to give",
+    label = "not `Default`",
+    note = "implement `Default` for it, for instance with `#[derive(Default)]`: that is the input of a scheduled execution",
+    note = "or take an `Option` of it, or no input"
+)]
+pub trait ScheduledInput<const DEFAULT: bool> {}
+
+impl<T> ScheduledInput<true> for T {}
+
+/// Asserts that `T` can be the input of a scheduled workflow.
+pub const fn assert_scheduled<T: ScheduledInput<DEFAULT>, const DEFAULT: bool>() {}
+
 /// What a task or workflow fails with.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an error of a task or workflow: it has no message",

@@ -9,6 +9,7 @@ mod describe;
 mod probe;
 mod returns;
 mod start;
+mod undo;
 mod value;
 
 pub use std::format;
@@ -22,13 +23,16 @@ pub use crate::engine::Workflow;
 pub use crate::payload::{Payload, PayloadError};
 pub use crate::registry::{TaskEntry, WorkflowEntry};
 pub use crate::retry::Backoff;
-pub use crate::task::{BodyError, BodyResult, StartError, Started, States, TaskDef, TaskOptions};
-pub use crate::workflow::{WorkflowDef, WorkflowFuture, WorkflowOptions};
+pub use crate::task::{
+    BodyError, BodyResult, StartError, Started, States, TaskDef, TaskOptions, success,
+};
+pub use crate::workflow::{OnConflict, WorkflowDef, WorkflowFuture, WorkflowOptions};
 
 pub use assert::{
     ErrorType, Fallible, FirstParameter, Injected, NameArgument, NotState, RecordableArgument,
-    RecordableInput, RecordableOutput, ResultOf, assert_argument, assert_context, assert_error,
-    assert_input, assert_name_part, assert_not_state, assert_output,
+    RecordableInput, RecordableOutput, ResultOf, ScheduledInput, assert_argument, assert_context,
+    assert_error, assert_input, assert_name_part, assert_not_state, assert_output,
+    assert_scheduled,
 };
 pub use describe::{
     See, SeeAnything, SeeBoxed, SeeDisplay, SeeError, SeeLocal, SeeName, SeeNoValue, SeeValue,
@@ -37,4 +41,5 @@ pub use describe::{
 pub use probe::{Otherwise, Probe};
 pub use returns::{Given, GivenAtOnce, IntoResultOf, Returns, finish};
 pub use start::{decode_args, reencode, run_async, run_blocking, run_workflow, start_recorded};
-pub use value::{Argument, Context, Input, NamePart, Output, no_workflow};
+pub use undo::{Undo, UndoByFunction, UndoFuture, Undone, UndoneAlways, restore_output};
+pub use value::{Argument, Context, DefaultInput, Input, NamePart, Output, no_workflow};

@@ -27,6 +27,8 @@ pub trait Otherwise {
     const CONTEXT: bool = false;
     /// Whether the type can be a workflow's input.
     const INPUT: bool = false;
+    /// Whether the type has a default that can be recorded.
+    const DEFAULT: bool = false;
     /// Whether the type can be shown.
     const DISPLAY: bool = false;
     /// Whether the type is a `State<_>`, by whatever name.
@@ -48,6 +50,11 @@ impl<T: Serialize + DeserializeOwned + Send> Probe<T> {
 impl<T: Serialize + DeserializeOwned + Send + Sync> Probe<T> {
     #[doc(hidden)]
     pub const INPUT: bool = true;
+}
+
+impl<T: Serialize + Default> Probe<T> {
+    #[doc(hidden)]
+    pub const DEFAULT: bool = true;
 }
 
 impl<I> Probe<ExecutionContext<I>> {

@@ -74,6 +74,9 @@ pub trait Output<const RECORDABLE: bool>: Sized {
 
     /// Records it as the output of a workflow.
     fn of_workflow(&self) -> Result<Payload, BodyError>;
+
+    /// Has a recorded one back.
+    fn restore(recorded: &Payload) -> Result<Self, PayloadError>;
 }
 
 impl<T: Serialize + DeserializeOwned + Send + 'static> Output<true> for T {
@@ -84,6 +87,10 @@ impl<T: Serialize + DeserializeOwned + Send + 'static> Output<true> for T {
     fn of_workflow(&self) -> Result<Payload, BodyError> {
         success(self).map(|output| output.payload)
     }
+
+    fn restore(recorded: &Payload) -> Result<Self, PayloadError> {
+        recorded.decode()
+    }
 }
 
 impl<T> Output<false> for T {
@@ -92,6 +99,10 @@ impl<T> Output<false> for T {
     }
 
     fn of_workflow(&self) -> Result<Payload, BodyError> {
+        unreachable!("{NEVER}")
+    }
+
+    fn restore(_: &Payload) -> Result<Self, PayloadError> {
         unreachable!("{NEVER}")
     }
 }
@@ -126,6 +137,24 @@ impl<I> Input<false> for I {
     }
 
     fn reencode(_: &Payload) -> Result<Payload, PayloadError> {
+        unreachable!("{NEVER}")
+    }
+}
+
+/// What a workflow is given that a schedule starts.
+pub trait DefaultInput<const DEFAULT: bool> {
+    /// Encodes it.
+    fn default_input() -> Result<Payload, PayloadError>;
+}
+
+impl<I: Serialize + Default> DefaultInput<true> for I {
+    fn default_input() -> Result<Payload, PayloadError> {
+        Payload::encode(&I::default())
+    }
+}
+
+impl<I> DefaultInput<false> for I {
+    fn default_input() -> Result<Payload, PayloadError> {
         unreachable!("{NEVER}")
     }
 }

@@ -1,7 +1,7 @@
 //! A replayed delivery: what the code did is compared with what is recorded.
 
 use super::matching::{IssuedCall, Matched, match_calls};
-use super::{Divergence, Group, Machine, Polled, Stop};
+use super::{Divergence, End, Group, Machine, Polled, Stop};
 use crate::context::shared::{Call, CallKey, Issued};
 use crate::event::{Event, EventKind};
 use crate::id::EventSeq;
@@ -72,7 +72,7 @@ impl Machine {
         let values = state
             .recorded_values
             .iter()
-            .filter(|event| event.kind == EventKind::ValueRecorded);
+            .filter(|event| event.kind != EventKind::Patched);
         let unasked = calls
             .chain(values)
             .chain(&recorded.end)
@@ -111,7 +111,7 @@ impl Machine {
             match event.kind {
                 kind if kind.is_call() => recorded.calls.push(event),
                 EventKind::CallCancelled => recorded.cancels.push(event),
-                EventKind::ValueRecorded | EventKind::Patched => {
+                EventKind::ValueRecorded | EventKind::Patched | EventKind::ExitStarted => {
                     state.recorded_values.push_back(event);
                 }
                 EventKind::Published => {}
@@ -150,7 +150,7 @@ impl Machine {
         let leftover = state
             .recorded_values
             .iter()
-            .find(|event| event.kind == EventKind::ValueRecorded);
+            .find(|event| event.kind != EventKind::Patched);
         if let Some(value) = leftover {
             return Err(Stop::Diverged(Divergence::not_asked(value, None)));
         }
@@ -164,10 +164,14 @@ impl Machine {
 /// Code that ended where the history goes on asked for nothing because it ended.
 fn name_end(stop: Stop, polled: &Polled) -> Stop {
     let how = match polled {
-        Polled::Pending => return stop,
-        Polled::Panicked(message) => format!("panicked: {message}"),
-        Polled::Returned(Ok(_)) => "returned".to_owned(),
-        Polled::Returned(Err(error)) => format!("returned an error: {}", error.record.message),
+        Polled::Ended(End::Completed(_)) => "returned".to_owned(),
+        Polled::Ended(End::Failed(failed)) if failed.panicked => {
+            format!("panicked: {}", failed.error.message)
+        }
+        Polled::Ended(End::Failed(failed)) => {
+            format!("returned an error: {}", failed.error.message)
+        }
+        Polled::Pending | Polled::Ended(End::ContinuedAsNew(_) | End::Stopped(_)) => return stop,
     };
     match stop {
         Stop::Diverged(divergence) if divergence.site.is_none() => Stop::Diverged(Divergence {

@@ -23,7 +23,7 @@ impl Machine {
             let event = match issued {
                 Issued::Value(value) => {
                     let meta = CallMeta {
-                        site: site_text(value.site),
+                        site: value.site.map(site_text).unwrap_or_default(),
                         ..CallMeta::default()
                     };
                     self.event(
@@ -69,6 +69,7 @@ impl Machine {
                     .unwrap_or_else(|| self.shared.id.child(self.next));
                 meta.child = Some(id.as_str().into());
             }
+            Some(Request::Task(task)) => meta.undoes = task.undoes,
             _ => {}
         }
         self.event(

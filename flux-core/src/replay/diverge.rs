@@ -174,6 +174,7 @@ fn asked_for(call: &Call) -> String {
         EventKind::TaskStarted => "task",
         EventKind::TimerStarted => "timer",
         EventKind::SignalAwaited => "signal",
+        EventKind::CancelAwaited => "notice of a cancellation",
         EventKind::PauseReached => "pause point",
         EventKind::ChildStarted => "child workflow",
         _ => "call",

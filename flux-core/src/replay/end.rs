@@ -6,7 +6,9 @@ use std::sync::Arc;
 use super::Polled;
 use crate::context::shared::{HandedError, State};
 use crate::error::{ErrorRecord, EscapedCall, TaskError};
+use crate::id::EventSeq;
 use crate::payload::Payload;
+use crate::workflow::StopReason;
 
 /// How the code ended.
 #[derive(Debug)]
@@ -17,6 +19,16 @@ pub(crate) enum End {
     Failed(FailedEnd),
     /// It began anew.
     ContinuedAsNew(Payload),
+    /// It was not let run on.
+    Stopped(Stopped),
+}
+
+/// Code that was not let run on.
+#[derive(Debug)]
+pub(crate) struct Stopped {
+    pub(crate) why: StopReason,
+    /// The delivery in which it was dropped; none where it was put away between deliveries.
+    pub(crate) delivery: Option<EventSeq>,
 }
 
 /// A failure, and the calls whose error escaped with it.
@@ -25,6 +37,23 @@ pub(crate) struct FailedEnd {
     pub(crate) panicked: bool,
     pub(crate) error: ErrorRecord,
     pub(crate) escaped: Vec<EscapedCall>,
+    /// The delivery in which the code failed.
+    pub(crate) delivery: EventSeq,
+    /// The delivery that stopped the code, where it did not end by itself.
+    pub(crate) stopped: Option<EventSeq>,
+}
+
+impl FailedEnd {
+    /// A failure that no call's error led to.
+    pub(crate) fn new(error: ErrorRecord, delivery: EventSeq) -> Self {
+        Self {
+            panicked: false,
+            error,
+            escaped: Vec::new(),
+            delivery,
+            stopped: None,
+        }
+    }
 }
 
 pub(super) fn end_of(polled: Polled, state: &mut State) -> Option<End> {
@@ -33,29 +62,13 @@ pub(super) fn end_of(polled: Polled, state: &mut State) -> Option<End> {
     }
     match polled {
         Polled::Pending => None,
-        Polled::Returned(Ok(output)) => Some(End::Completed(output)),
-        Polled::Returned(Err(error)) => {
-            let escaped = escaped_calls(state, &error.tasks);
-            Some(End::Failed(FailedEnd {
-                panicked: false,
-                error: error.record,
-                escaped,
-            }))
-        }
-        Polled::Panicked(message) => {
-            let error = ErrorRecord::message(message);
-            Some(End::Failed(FailedEnd {
-                panicked: true,
-                error,
-                escaped: Vec::new(),
-            }))
-        }
+        Polled::Ended(end) => Some(end),
     }
 }
 
 /// The failed calls whose error escaped: those found in the returned error, else those whose error was
 /// last dropped in this very delivery.
-fn escaped_calls(state: &State, found: &[TaskError]) -> Vec<EscapedCall> {
+pub(crate) fn escaped_calls(state: &State, found: &[TaskError]) -> Vec<EscapedCall> {
     let named = |handed: &&HandedError| found.iter().any(|error| error.call() == Some(handed.call));
     let is_named = state.errors.iter().any(|handed| named(&handed));
     let delivery = state.delivery;

@@ -20,14 +20,13 @@ use std::task::{Context, Poll, Waker};
 use crate::clock::Timestamp;
 use crate::context::RawContext;
 use crate::context::current::{self, Current};
+use crate::context::lifecycle::Lifecycle;
 use crate::context::shared::{Handed, HandedError, Outcome, Shared};
 use crate::error::escape::Token;
 use crate::error::{TaskError, TaskFailure};
 use crate::event::{Event, EventKind, RewoundMeta};
 use crate::id::EventSeq;
 use crate::payload::Payload;
-use crate::task::BodyError;
-use crate::workflow::WorkflowFuture;
 
 mod check;
 mod collect;
@@ -39,7 +38,7 @@ mod waker;
 
 pub(crate) use digest::digest;
 pub(crate) use diverge::{Divergence, Stop};
-pub(crate) use end::{End, panic_message};
+pub(crate) use end::{End, FailedEnd, Stopped, escaped_calls, panic_message};
 pub(crate) use waker::ForeignWake;
 
 use check::Recorded;
@@ -48,7 +47,7 @@ use waker::RootWaker;
 /// One execution's code, held at the point its history has reached.
 pub(crate) struct Machine {
     pub(crate) shared: Arc<Shared>,
-    future: Option<WorkflowFuture>,
+    code: Option<Lifecycle>,
     root: Arc<RootWaker>,
     waker: Waker,
     next: EventSeq,
@@ -56,6 +55,9 @@ pub(crate) struct Machine {
     has_foreign: bool,
     /// A recorded delivery that waits for something foreign to happen again.
     unwoken: Option<Recorded>,
+    /// The input of an execution that waited in a queue: its start does not repeat it.
+    queued_input: Option<Payload>,
+    has_begun: bool,
 }
 
 /// One delivery as it is recorded: the arrival, what the code then asked for, and its end.
@@ -80,8 +82,7 @@ pub(crate) struct Delivered {
 
 enum Polled {
     Pending,
-    Returned(Result<Payload, BodyError>),
-    Panicked(String),
+    Ended(End),
 }
 
 impl Machine {
@@ -91,14 +92,21 @@ impl Machine {
         let waker = Waker::from(Arc::clone(&root));
         Self {
             shared,
-            future: None,
+            code: None,
             root,
             waker,
             next,
             last_at: Timestamp::from_micros(i64::MIN),
             has_foreign: false,
             unwoken: None,
+            queued_input: None,
+            has_begun: false,
         }
+    }
+
+    /// Whether the code was made.
+    pub(crate) fn has_begun(&self) -> bool {
+        self.has_begun
     }
 
     /// The number the next event gets.
@@ -182,8 +190,13 @@ impl Machine {
     /// Takes note of a recorded event that is not delivered.
     pub(crate) fn replay_note(&mut self, event: &Event) {
         self.advance(event);
-        if event.kind == EventKind::Rewound {
-            self.shared.state().attempt = event.meta::<RewoundMeta>().attempt;
+        match event.kind {
+            EventKind::Rewound => {
+                self.shared.state().attempt = event.meta::<RewoundMeta>().attempt;
+            }
+            EventKind::WorkflowQueued => self.queued_input.clone_from(&event.payload),
+            EventKind::CancelRequested => self.shared.state().is_cancelling = true,
+            _ => {}
         }
     }
 
@@ -215,9 +228,12 @@ impl Machine {
     /// Drops the code without cancelling anything: it will be replayed, here or elsewhere.
     pub(crate) fn evict(&mut self) {
         self.shared.close();
-        let future = self.future.take();
+        let code = self.code.take();
+        // They may hold the context, and so what holds them.
+        let at_exit = std::mem::take(&mut self.shared.state().exit_handlers);
         let drop_it = AssertUnwindSafe(|| {
-            current::enter(Current::Workflow(Arc::clone(&self.shared)), || drop(future));
+            let here = Current::Workflow(Arc::clone(&self.shared));
+            current::enter(here, || drop((code, at_exit)));
         });
         if catch_unwind(drop_it).is_err() {
             tracing::warn!(execution_id = %self.shared.id, "a destructor in the workflow panicked while it was put away");
@@ -233,9 +249,13 @@ impl Machine {
         if is_start(arrival) {
             return self.begin_code(arrival);
         }
-        if arrival.kind == EventKind::Woken {
-            self.has_foreign = true;
-            return Ok(());
+        match arrival.kind {
+            EventKind::Woken => {
+                self.has_foreign = true;
+                return Ok(());
+            }
+            EventKind::WorkflowStopping => return self.hand_stop(arrival),
+            _ => {}
         }
         let call = arrival.refers.unwrap_or(EventSeq::FIRST);
         let outcome = self.outcome(arrival, call, value)?;
@@ -248,6 +268,17 @@ impl Machine {
                 Err(self.mark_foreign(Stop::Diverged(Divergence::nobody_waits(arrival))))
             }
         }
+    }
+
+    fn hand_stop(&self, arrival: &Event) -> Result<(), Stop> {
+        let payload = arrival.payload.clone().unwrap_or_else(Payload::null);
+        let why = payload.decode().map_err(|error| Stop::Decode {
+            event: arrival.seq,
+            what: "reason to stop".to_owned(),
+            error,
+        })?;
+        self.shared.state().stop = Some(why);
+        Ok(())
     }
 
     fn outcome(
@@ -278,7 +309,12 @@ impl Machine {
     }
 
     fn begin_code(&mut self, arrival: &Event) -> Result<(), Stop> {
-        let input = arrival.payload.clone().unwrap_or_else(Payload::null);
+        self.has_begun = true;
+        let input = arrival
+            .payload
+            .clone()
+            .or_else(|| self.queued_input.clone());
+        let input = input.unwrap_or_else(Payload::null);
         {
             let mut state = self.shared.state();
             if arrival.kind == EventKind::Rewound {
@@ -299,7 +335,7 @@ impl Machine {
             what: format!("input of workflow `{}`", self.shared.workflow.name),
             error,
         })?;
-        self.future = Some(future);
+        self.code = Some(Lifecycle::new(Arc::clone(&self.shared), future));
         Ok(())
     }
 
@@ -321,34 +357,23 @@ impl Machine {
     }
 
     fn poll_until_quiet(&mut self) -> Polled {
-        let Some(future) = &mut self.future else {
+        let Some(code) = &mut self.code else {
             return Polled::Pending;
         };
         let mut cx = Context::from_waker(&self.waker);
         self.root.enter();
         let polled = loop {
             self.root.take_again();
-            let poll = || {
-                current::enter(Current::Workflow(Arc::clone(&self.shared)), || {
-                    future.as_mut().poll(&mut cx)
-                })
-            };
-            match catch_unwind(AssertUnwindSafe(poll)) {
-                Ok(Poll::Ready(result)) => break Polled::Returned(result),
-                Err(panic) => break Polled::Panicked(panic_message(&*panic)),
-                Ok(Poll::Pending)
-                    if self.root.take_again() && self.shared.state().fault.is_none() => {}
-                Ok(Poll::Pending) => break Polled::Pending,
+            let here = Current::Workflow(Arc::clone(&self.shared));
+            match current::enter(here, || code.poll(&mut cx)) {
+                Poll::Ready(end) => break Polled::Ended(end),
+                Poll::Pending if self.root.take_again() && self.shared.state().fault.is_none() => {}
+                Poll::Pending => break Polled::Pending,
             }
         };
         self.root.leave();
         if !matches!(polled, Polled::Pending) {
-            let future = self.future.take();
-            let drop_it =
-                || current::enter(Current::Workflow(Arc::clone(&self.shared)), || drop(future));
-            if catch_unwind(AssertUnwindSafe(drop_it)).is_err() {
-                tracing::warn!(execution_id = %self.shared.id, "a destructor in the workflow panicked at its end");
-            }
+            self.code = None;
         }
         polled
     }
@@ -366,8 +391,6 @@ pub(crate) fn is_start(event: &Event) -> bool {
 
 impl Drop for Machine {
     fn drop(&mut self) {
-        if self.future.is_some() {
-            self.evict();
-        }
+        self.evict();
     }
 }

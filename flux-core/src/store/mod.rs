@@ -18,13 +18,21 @@ use crate::payload::Payload;
 
 mod commit;
 mod memory;
+mod placement;
+mod queue;
+mod schedule;
 mod transaction;
+mod work;
 
 #[cfg(feature = "test-util")]
 pub mod contract;
 
 pub use memory::MemoryStore;
+pub use placement::{Gate, InTheWay, Placement};
+pub use queue::{QueueChange, QueueRecord, QueueSettings, Rate};
+pub use schedule::{Fire, Fired, ScheduleChange, ScheduleRecord, Unfinished};
 pub use transaction::in_transaction;
+pub use work::{Runnable, Work, WorkRequest, WorkerRecord, hold_reason};
 
 /// Keeps executions, their histories and their inboxes.
 ///
@@ -61,9 +69,30 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     fn executions(&self, filter: Filter)
     -> BoxFuture<'_, Result<Vec<ExecutionRecord>, StoreError>>;
 
-    /// Lists unfinished executions that nobody alive owns and that do not merely wait for a
-    /// resume (`Running`, not `Paused`), oldest first, at most `limit`.
-    fn orphans(&self, limit: usize) -> BoxFuture<'_, Result<Vec<ExecutionRecord>, StoreError>>;
+    /// Lists executions that nobody alive owns and that have something to do or to wait for: `Running` ones, and
+    /// `Paused` ones whose [`ready_at`](ExecutionRecord::ready_at) is not after `now`. Not those on hold.
+    /// Oldest first, at most `limit`.
+    fn orphans(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<ExecutionRecord>, StoreError>>;
+
+    /// Gives a worker executions to drive, as many as are ready and the limits allow, in one transaction:
+    ///
+    /// - those whose owner has died, or lives and has not shown it for the store's stall time;
+    /// - `Running` and `Paused` ones without an owner whose [`ready_at`](ExecutionRecord::ready_at) has come, the
+    ///   earliest first;
+    /// - `Pending` ones: not before they are due, within the limits of their queue and gate, of one queue
+    ///   partition by partition in turn, inside a partition by priority and then by age. They become `Running`,
+    ///   and [`started_at`](ExecutionRecord::started_at) is the moment of this transaction.
+    ///
+    /// Only what the worker has code for, serves the queue of, and does not except. What it does not get does not
+    /// keep it from the rest. Nothing is scanned that is not ready. Where nothing is ready, nothing is written.
+    ///
+    /// One that has been taken over from dead owners more than `max_takeovers` times, its history having grown by
+    /// nothing in between, is put on hold: `Paused`, with [`hold`](ExecutionRecord::hold) saying why.
+    fn claim_ready(&self, request: WorkRequest) -> BoxFuture<'_, Result<Work, StoreError>>;
 
     /// Reads a piece of a history: events `from` and later, in order, at most `limit`.
     fn events(
@@ -76,20 +105,29 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Reads the last event of a history.
     fn last_event(&self, key: ExecutionKey) -> BoxFuture<'_, Result<Option<Event>, StoreError>>;
 
-    /// Makes `worker` the owner under a new epoch, whatever the status, and returns the row as it
-    /// then is. Refused as `Held` while another worker that is alive owns it. A worker may claim
-    /// again what it owns: the epoch grows and its own earlier claim is stale.
+    /// Makes `worker` the owner under a new epoch, whatever the status, takes it off hold, and returns the row as
+    /// it then is. Refused as `Held` while another worker that is alive owns it. A worker may claim
+    /// again what it owns: the epoch grows and its own earlier claim is stale. The status stays.
     fn claim<'a>(
         &'a self,
         id: &'a ExecutionId,
         worker: WorkerId,
     ) -> BoxFuture<'a, Result<ExecutionRecord, ClaimError>>;
 
-    /// Gives ownership up without a change, if `epoch` is still the present one; else does nothing.
-    fn release(&self, key: ExecutionKey, epoch: Epoch) -> BoxFuture<'_, Result<(), StoreError>>;
+    /// Gives ownership up without another change, if `epoch` is still the present one; else does nothing. `ready_at`
+    /// says when a worker is to take it up again; `None`: not by itself.
+    fn release(
+        &self,
+        key: ExecutionKey,
+        epoch: Epoch,
+        ready_at: Option<Timestamp>,
+    ) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Puts a message into an execution's inbox. A message with a `dedup` key that this execution
     /// has seen under the same name, consumed or not, is dropped and counts as posted.
+    ///
+    /// One that has started and has no owner is ready from then on, unless it is on hold and the message is none
+    /// that [ends](MessageKind::ends) it.
     fn post<'a>(
         &'a self,
         to: &'a ExecutionId,
@@ -99,8 +137,12 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Reads an execution's inbox, oldest first.
     fn inbox(&self, key: ExecutionKey) -> BoxFuture<'_, Result<Vec<Message>, StoreError>>;
 
-    /// Lists the executions whose inbox is not empty, each with its newest message.
-    fn inboxes(&self) -> BoxFuture<'_, Result<Vec<(ExecutionId, MessageId)>, StoreError>>;
+    /// Lists the messages after the given one that have not been consumed, oldest first, and whom they are for;
+    /// without one, the newest message alone.
+    fn posted(
+        &self,
+        after: Option<MessageId>,
+    ) -> BoxFuture<'_, Result<Vec<(MessageId, ExecutionId)>, StoreError>>;
 
     /// Reads the value last published under `name`.
     fn published<'a>(
@@ -109,8 +151,50 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
         name: &'a str,
     ) -> BoxFuture<'a, Result<Option<Payload>, StoreError>>;
 
+    /// Reads a queue's limits: the defaults where nobody has set any.
+    fn queue<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<QueueSettings, StoreError>>;
+
+    /// Lists the queues that have limits or executions that have not finished, by name.
+    fn queues(&self) -> BoxFuture<'_, Result<Vec<QueueRecord>, StoreError>>;
+
+    /// Changes a queue's limits, for everybody and from the next claim on, and returns them.
+    fn set_queue<'a>(
+        &'a self,
+        name: &'a str,
+        change: QueueChange,
+    ) -> BoxFuture<'a, Result<QueueSettings, StoreError>>;
+
+    /// Lists schedules by name; with a moment, only those that are not paused and due by then.
+    fn schedules(
+        &self,
+        due_by: Option<Timestamp>,
+    ) -> BoxFuture<'_, Result<Vec<ScheduleRecord>, StoreError>>;
+
+    /// When the next schedule that is not paused is due.
+    fn next_fire(&self) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>>;
+
+    /// Creates a schedule, or replaces all of it but `created_at`, `last_at` and `is_paused`.
+    fn put_schedule(&self, schedule: ScheduleRecord) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Changes a schedule; `false` where there is none of this name.
+    fn change_schedule<'a>(
+        &'a self,
+        id: &'a str,
+        change: ScheduleChange,
+    ) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// Removes a schedule, not the executions it started; `false` where there is none of this name.
+    fn delete_schedule<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, StoreError>>;
+
+    /// Fires a schedule: see [`Fire`].
+    fn fire(&self, fire: Fire) -> BoxFuture<'_, Result<Fired, StoreError>>;
+
+    /// Lists who is registered as an owner.
+    fn workers(&self) -> BoxFuture<'_, Result<Vec<WorkerRecord>, StoreError>>;
+
     /// Resolves once something may have been written since the call by anyone but the commits of
-    /// this store value: another process, or [`post`](Store::post). At most 100 ms late, cheap
+    /// this store value: another process, [`post`](Store::post), [`set_queue`](Store::set_queue), a schedule's change,
+    /// [`claim_ready`](Store::claim_ready); or once an owner may have died or stalled, within half a second of it. At most 100 ms late, cheap
     /// while nothing happens, and free when nobody waits.
     fn changed(&self) -> BoxFuture<'_, ()>;
 }
@@ -189,6 +273,14 @@ pub struct ExecutionRecord {
     pub owner: Option<WorkerId>,
     /// How often it changed owners.
     pub epoch: Epoch,
+    /// When it left its queue, or was created to run at once.
+    pub started_at: Option<Timestamp>,
+    /// When a worker is to take it up, while it has no owner; `None`: not by itself.
+    pub ready_at: Option<Timestamp>,
+    /// Why it is kept from going on until somebody resumes it.
+    pub hold: Option<Arc<str>>,
+    /// What it was bound to when it was created.
+    pub placement: Placement,
 }
 
 /// Everything one activation of one execution writes, in one transaction.
@@ -227,7 +319,8 @@ pub enum Target {
     },
 }
 
-/// The row of an execution that a [`Commit`] creates. Status `Running`, attempt 1, base 1.
+/// The row of an execution that a [`Commit`] creates: attempt 1, base 1, and `Running` if it has an owner, else
+/// `Pending`. Refused where its gate is full or its dedup key is taken.
 #[derive(Clone, Debug)]
 pub struct NewExecution {
     /// Its id.
@@ -240,8 +333,10 @@ pub struct NewExecution {
     pub created_at: Timestamp,
     /// The execution that called it.
     pub parent: Option<ExecutionId>,
-    /// Who owns it.
-    pub owner: WorkerId,
+    /// Who owns it and drives it at once; `None`: it waits for a worker.
+    pub owner: Option<WorkerId>,
+    /// What it is bound to.
+    pub placement: Placement,
 }
 
 /// What a [`Commit`] changes in the row: all of these at once, as they are to be.
@@ -261,8 +356,20 @@ pub struct Change {
     pub base: EventSeq,
     /// The last `REWOUND` event.
     pub rewound: Option<EventSeq>,
-    /// Whether the owner gives the execution up with this commit.
-    pub release: bool,
+    /// Why it is kept from going on.
+    pub hold: Option<Arc<str>>,
+    /// Set when the owner gives the execution up with this commit. One that finishes leaves its gate, and its
+    /// dedup key is free again.
+    pub release: Option<Release>,
+}
+
+/// How an owner gives an execution up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Release {
+    /// When a worker is to take it up again; `None`: not by itself.
+    pub ready_at: Option<Timestamp>,
+    /// The newest message the owner has seen: a later one in the inbox makes the execution ready at once.
+    pub seen: Option<MessageId>,
 }
 
 /// What came of a [`Commit`].
@@ -337,6 +444,19 @@ pub struct NewMessage {
     pub at: Timestamp,
 }
 
+impl NewMessage {
+    /// A parent's order to a child.
+    pub(crate) fn cancel_by_parent(at: Timestamp) -> Self {
+        Self {
+            kind: MessageKind::Cancel,
+            name: crate::engine::driver::children::BY_PARENT.into(),
+            payload: Payload::null(),
+            dedup: None,
+            at,
+        }
+    }
+}
+
 /// What a message wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -348,6 +468,12 @@ pub enum MessageKind {
     ChildEnded = 2,
     /// The execution is to be cancelled.
     Cancel = 3,
+    /// The execution is to be terminated; the payload says why.
+    Terminate = 4,
+    /// The execution is to be kept from going on; the payload says why.
+    Pause = 5,
+    /// A child waits for a `resume`; `name` is its id, the payload says where.
+    ChildPaused = 6,
 }
 
 impl MessageKind {
@@ -362,8 +488,16 @@ impl MessageKind {
             1 => Some(Self::Signal),
             2 => Some(Self::ChildEnded),
             3 => Some(Self::Cancel),
+            4 => Some(Self::Terminate),
+            5 => Some(Self::Pause),
+            6 => Some(Self::ChildPaused),
             _ => None,
         }
+    }
+
+    /// Whether it is to end the execution, so that it reaches also one that is on hold.
+    pub const fn ends(self) -> bool {
+        matches!(self, Self::Cancel | Self::Terminate)
     }
 }
 
@@ -376,6 +510,14 @@ pub struct Filter {
     pub workflow: Option<Arc<str>>,
     /// Only the children of this execution.
     pub parent: Option<ExecutionId>,
+    /// Only those of this queue.
+    pub queue: Option<Arc<str>>,
+    /// Only those that this schedule started.
+    pub schedule: Option<Arc<str>>,
+    /// Only those with this tag.
+    pub tag: Option<Arc<str>>,
+    /// Only those created at this moment or later.
+    pub since: Option<Timestamp>,
     /// Only executions created before this one: the next page.
     pub before: Option<ExecutionKey>,
     /// At most this many.
@@ -388,6 +530,10 @@ impl Default for Filter {
             statuses: Vec::new(),
             workflow: None,
             parent: None,
+            queue: None,
+            schedule: None,
+            tag: None,
+            since: None,
             before: None,
             limit: 50,
         }
@@ -419,6 +565,12 @@ pub enum CommitError {
     /// An execution of this id exists. Nothing was written.
     #[error("an execution of this id exists")]
     Exists,
+    /// The gate of a new execution is full. Nothing was written.
+    #[error("execution `{}` runs, and no more may run beside it", .0.holder)]
+    Full(InTheWay),
+    /// An unfinished execution has the dedup key of a new one. Nothing was written.
+    #[error("execution `{}` has the same dedup key", .0.holder)]
+    Duplicate(InTheWay),
     /// The store could not. Nothing was written.
     #[error(transparent)]
     Failed(StoreError),

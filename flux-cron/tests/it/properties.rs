@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use flux_cron::{Cron, Zone};
+use flux_cron::{Cron, Spec, Zone};
 use jiff::civil::DateTime;
 use jiff::tz::{TimeZone, TimeZoneDatabase};
 use jiff::{Timestamp, ToSpan};
@@ -185,6 +185,14 @@ proptest! {
     }
 
     #[test]
+    fn the_last_of_a_span_is_the_last_of_all((_, cron) in firing(), (name, change) in change(), days in 0..3_i64) {
+        let zone = zone(name);
+        let (from, to) = (change - DAY, change + days * DAY);
+        let last = all_between(&cron, &zone, from, to).last().copied();
+        prop_assert_eq!(Spec::Cron(cron, zone).last_within(from, to), last);
+    }
+
+    #[test]
     fn what_fires_stands_on_the_wall((fields, cron) in firing(), (name, change) in change()) {
         let rules = TimeZoneDatabase::bundled().get(name).unwrap();
         let next = cron.next_after(change + 2 * DAY, &zone(name)).unwrap();
@@ -201,8 +209,8 @@ proptest! {
 
     #[test]
     fn no_text_brings_it_down(text in "\\PC*", almost in "[0-9*/,@A-Z -]{0,30}") {
-        let _ = flux_cron::Spec::parse(&text);
-        let _ = flux_cron::Spec::parse(&almost);
+        let _ = Spec::parse(&text);
+        let _ = Spec::parse(&almost);
     }
 }
 

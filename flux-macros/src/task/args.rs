@@ -30,11 +30,12 @@ const KEYS: Keys = Keys {
         ("timeout", "timeout = \"30s\""),
         ("deadline", "deadline = \"5m\""),
         ("fallback", "fallback = path"),
+        ("rollback", "rollback = path"),
         ("at_most_once", "at_most_once"),
         ("blocking", "blocking"),
         ("crate", "crate = flux"),
     ],
-    later: &["cache", "secrets", "sensitive", "rollback"],
+    later: &["cache", "secrets", "sensitive"],
     others: &[
         ("retry", "max_attempts"),
         ("attempts", "max_attempts"),
@@ -46,6 +47,7 @@ const KEYS: Keys = Keys {
         ("compensate", "rollback"),
         ("spawn_blocking", "blocking"),
     ],
+    repeated: &[],
 };
 
 /// The options, as far as they can be read.
@@ -58,6 +60,7 @@ pub(crate) struct Args {
     pub(crate) timeout: Option<Duration>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) fallback: Option<Path>,
+    pub(crate) rollback: Option<Path>,
     pub(crate) at_most_once: bool,
     pub(crate) blocking: Option<Ident>,
     renamed: Option<Path>,
@@ -104,6 +107,7 @@ impl Args {
             "timeout" => self.timeout = KEYS.limit(entry, diag),
             "deadline" => self.deadline = KEYS.limit(entry, diag),
             "fallback" => self.fallback = KEYS.path(entry, diag),
+            "rollback" => self.rollback = KEYS.path(entry, diag),
             "at_most_once" => self.at_most_once = entry.is_flag(diag),
             "blocking" => self.blocking = entry.is_flag(diag).then(|| entry.key.clone()),
             _ => self.renamed = KEYS.path(entry, diag),

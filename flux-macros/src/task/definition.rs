@@ -23,6 +23,7 @@ pub(super) fn definition(task: &Task, private: &TokenStream) -> TokenStream {
         .injected()
         .map(|Param { ty, .. }| quote_spanned!(ty.span() => <#ty as #private::Injected>::NEED));
     let fallback = fallback(task, private);
+    let rollback = rollback(task, private);
     quote! {
         static __TASK: #private::TaskDef = #private::TaskDef {
             name: #name,
@@ -31,6 +32,7 @@ pub(super) fn definition(task: &Task, private: &TokenStream) -> TokenStream {
             states: &[#(#needs),*],
             start: |recorded, states| #private::start_recorded(recorded, states, __start),
             fallback: #fallback,
+            rollback: #rollback,
             reencode: #private::reencode::<__Recorded>,
         };
         #private::inventory::submit! { #private::TaskEntry(&__TASK) }
@@ -110,6 +112,46 @@ fn fallback(task: &Task, private: &TokenStream) -> TokenStream {
                     #private::Result::Err(#describe)
                 }
             }))
+        })
+    }
+}
+
+/// The function that makes the call of the rollback from recorded arguments and, if it is known, recorded output.
+fn rollback(task: &Task, private: &TokenStream) -> TokenStream {
+    let Some((path, name)) = task
+        .args
+        .rollback
+        .as_ref()
+        .and_then(|path| Some((path, path.segments.last()?.ident.unraw().to_string())))
+    else {
+        return quote!(#private::Option::None);
+    };
+    let span = path.span();
+    let unpack = unpack(task, private);
+    let names = task
+        .arguments()
+        .map(|param| Ident::new(&param.local.to_string(), span));
+    let output = Ident::new("__output", span);
+    let describe = tokens::describe(private, &quote!(true));
+    let call = quote_spanned! { span =>
+        #private::Undo(move || #path(#(#names,)* #output)).into_call(#name, |given| {
+            match #private::Undone(given).split() {
+                #private::Result::Ok(()) => #private::success(&()),
+                #private::Result::Err(error) => {
+                    let error = &error;
+                    #private::Result::Err(#describe)
+                }
+            }
+        })
+    };
+    quote! {
+        #private::Option::Some(|recorded, output| {
+            #[allow(unused_imports)]
+            use #private::{UndoByFunction as _, UndoneAlways as _};
+            let recorded = #private::decode_args::<__Recorded>(recorded)?;
+            #unpack
+            let #output = #private::restore_output::<__Ok, __OUTPUT>(output)?;
+            #private::Result::Ok(#call)
         })
     }
 }

@@ -7,11 +7,12 @@ use proc_macro2::TokenStream;
 use quote::ToTokens;
 use syn::{Expr, ExprLit, ExprRange, Lit, Path, RangeLimits};
 
+use super::admission::{self, Admission};
 use crate::attr::{self, Entry, Keys};
 use crate::diag::Diagnostics;
 use crate::path::Facade;
 
-const KEYS: Keys = Keys {
+pub(super) const KEYS: Keys = Keys {
     attribute: "workflow",
     known: &[
         ("name", "name = \"..\""),
@@ -24,22 +25,27 @@ const KEYS: Keys = Keys {
             "max_attempts = 2` or `max_attempts = \"unlimited\"",
         ),
         ("retry", "retry = \"restart\"` or `retry = \"keep\""),
+        (
+            "schedule",
+            "schedule = \"0 12 * * *\"` or `schedule(\"0 12 * * *\", \"@every 5m\")",
+        ),
+        ("queue", "queue = \"orders\""),
+        ("concurrency", "concurrency = 1"),
+        ("on_conflict", "on_conflict = \"queue\""),
+        ("lock", "lock = \"user:{id}\""),
+        ("tags", "tags(\"billing\", \"eu\")"),
         ("crate", "crate = flux"),
     ],
-    later: &[
-        "concurrency",
-        "on_conflict",
-        "queue",
-        "schedule",
-        "secrets",
-        "tags",
-    ],
+    later: &["secrets"],
     others: &[
         ("retries", "max_attempts"),
         ("attempts", "max_attempts"),
         ("max_retries", "max_attempts"),
         ("cron", "schedule"),
+        ("schedules", "schedule"),
+        ("tag", "tags"),
     ],
+    repeated: &["schedule"],
 };
 
 /// The options, as far as they can be read.
@@ -51,6 +57,7 @@ pub(crate) struct Args {
     pub(crate) deadline: Option<Duration>,
     pub(crate) max_attempts: Option<u32>,
     pub(crate) restart: bool,
+    pub(crate) admission: Admission,
     renamed: Option<Path>,
 }
 
@@ -64,6 +71,7 @@ impl Args {
             deadline: None,
             max_attempts: None,
             restart: false,
+            admission: Admission::default(),
             renamed: None,
         };
         let entries = KEYS.read(tokens, diag);
@@ -71,6 +79,7 @@ impl Args {
             args.set(entry, diag);
         }
         args.accepts_its_own_version(&entries, diag);
+        admission::check(&entries, diag);
         args
     }
 
@@ -87,7 +96,8 @@ impl Args {
             "deadline" => self.deadline = KEYS.limit(entry, diag),
             "max_attempts" => self.max_attempts = KEYS.attempts(entry, diag),
             "retry" => self.restart = KEYS.parsed(entry, diag, restart).unwrap_or(false),
-            _ => self.renamed = KEYS.path(entry, diag),
+            "crate" => self.renamed = KEYS.path(entry, diag),
+            _ => self.admission.set(entry, diag),
         }
     }
 

@@ -72,6 +72,10 @@ fn probes(workflow: &Workflow, private: &TokenStream) -> TokenStream {
     let err_type = quote!(<__Returned as #private::Returns<__RESULT>>::Err);
     let is_input = probe(&quote!(__Input), private, "INPUT");
     let output = probe(&quote!(__Ok), private, "RECORDABLE");
+    let default = workflow.args.admission.is_scheduled().then(|| {
+        let default = probe(&quote!(__Input), private, "DEFAULT");
+        quote!(const __DEFAULT: bool = #default;)
+    });
     quote! {
         type __Context = #context;
         const __CONTEXT: bool = #is_context;
@@ -82,6 +86,7 @@ fn probes(workflow: &Workflow, private: &TokenStream) -> TokenStream {
         type __Err = #err_type;
         const __INPUT: bool = #is_input;
         const __OUTPUT: bool = #output;
+        #default
     }
 }
 
@@ -94,6 +99,11 @@ fn assertions(workflow: &Workflow, private: &TokenStream) -> TokenStream {
     let display = probe(&quote!(__Err), private, "DISPLAY");
     let context =
         quote_spanned!(context.span() => #private::assert_context::<__Context, __CONTEXT>(););
+    let default = workflow.args.admission.is_scheduled().then(|| {
+        quote_spanned! { input.span() =>
+            #private::assert_scheduled::<__Input, { __DEFAULT || !__INPUT || !__CONTEXT }>();
+        }
+    });
     let input = quote_spanned! { input.span() =>
         #private::assert_input::<__Input, { __INPUT || !__CONTEXT }>();
     };
@@ -103,6 +113,7 @@ fn assertions(workflow: &Workflow, private: &TokenStream) -> TokenStream {
         const _: fn() = || {
             #context
             #input
+            #default
             #output
             #error
         };
@@ -153,6 +164,12 @@ fn definition(workflow: &Workflow, private: &TokenStream) -> TokenStream {
     let restart = args
         .restart
         .then(|| quote!(restart: true,).to_token_stream());
+    let admission = args.admission.fields(private);
+    let default_input = if args.admission.is_scheduled() {
+        quote!(#private::Option::Some(<__Input as #private::DefaultInput<__DEFAULT>>::default_input))
+    } else {
+        quote!(#private::Option::None)
+    };
     quote! {
         static __WORKFLOW: #private::WorkflowDef = #private::WorkflowDef {
             name: #name,
@@ -164,10 +181,12 @@ fn definition(workflow: &Workflow, private: &TokenStream) -> TokenStream {
                 #deadline
                 #max_attempts
                 #restart
+                #admission
                 ..#private::WorkflowOptions::DEFAULT
             },
             run: __run,
             reencode: <__Input as #private::Input<__INPUT>>::reencode,
+            default_input: #default_input,
         };
         #private::inventory::submit! { #private::WorkflowEntry(&__WORKFLOW) }
     }

@@ -7,6 +7,7 @@ use crate::diag::Diagnostics;
 use crate::function::Function;
 use crate::{fallback, select};
 
+mod admission;
 mod args;
 mod check;
 mod expand;

@@ -12,9 +12,9 @@ inventory::submit! {
 }
 
 async fn open(location: StoreLocation) -> Result<Arc<dyn Store>, StoreError> {
-    let store = SqliteOptions::new(location.place)
-        .durability(location.durability)
-        .open()
-        .await?;
-    Ok(Arc::new(store))
+    let mut options = SqliteOptions::new(location.place).durability(location.durability);
+    if let Some(span) = location.stall_after {
+        options = options.stall_after(span);
+    }
+    Ok(Arc::new(options.open().await?))
 }

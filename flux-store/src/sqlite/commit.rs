@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::connection::Lane;
 use super::group::{Fault, Member, Outcome, run};
-use super::{execution, history, inbox, published};
+use super::{execution, gate, history, inbox, published};
 
 /// A user's statements hold up everybody else; longer than this is worth a warning.
 const SLOW: Duration = Duration::from_secs(1);
@@ -51,7 +51,10 @@ impl CommitMember {
             Target::New(new) if execution::exists(connection, &new.id)? => {
                 return Ok(Err(CommitError::Exists));
             }
-            Target::New(_) => None,
+            Target::New(new) => match gate::refusal(connection, new)? {
+                Some(refusal) => return Ok(Err(refusal)),
+                None => None,
+            },
             Target::Existing { key, epoch } => match execution::standing(connection, *key)? {
                 Some(standing) if standing.epoch == *epoch => standing.last,
                 _ => return Ok(Err(CommitError::Fenced)),
@@ -67,10 +70,10 @@ impl CommitMember {
             Target::Existing { key, .. } => *key,
         };
         history::append(connection, key, &commit.events)?;
+        inbox::consume(connection, key, &commit.consumed)?;
         if let Some(change) = &commit.change {
             execution::change(connection, key, change)?;
         }
-        inbox::consume(connection, key, &commit.consumed)?;
         published::replace(connection, key, &commit.published)?;
         for (to, message) in &commit.outbox {
             // Those that do not exist or have finished are passed over.

@@ -143,7 +143,7 @@ pub(super) fn open_reader(file: &Path) -> rusqlite::Result<Connection> {
 pub(super) fn open(file: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
     let mut connection =
         Connection::open_with_flags(file, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.set_prepared_statement_cache_capacity(64);
+    connection.set_prepared_statement_cache_capacity(160);
     connection.busy_handler(Some(wait_for_others()))?;
     Ok(connection)
 }

@@ -1,15 +1,16 @@
-//! Execution rows: created, changed, claimed, listed.
+//! Execution rows: created, changed, claimed, released.
 
 use flux_core::clock::Timestamp;
 use flux_core::event::FORMAT;
 use flux_core::execution::Status;
 use flux_core::id::{Epoch, EventSeq, ExecutionId, ExecutionKey, WorkerId};
 use flux_core::payload::Payload;
-use flux_core::store::{Change, ExecutionRecord, Filter, NewExecution};
-use rusqlite::{Connection, OptionalExtension as _, Params, ToSql, named_params};
+use flux_core::store::{Change, ExecutionRecord, NewExecution, Placement, Release};
+use rusqlite::{Connection, OptionalExtension as _, ToSql, named_params};
 
-use super::history;
+use super::line::{self, Place};
 use super::row::{self, EXECUTION, event_key};
+use super::{gate, history, inbox};
 
 /// What a commit has to agree with.
 pub(super) struct Standing {
@@ -43,14 +44,17 @@ pub(super) fn exists(connection: &Connection, id: &ExecutionId) -> rusqlite::Res
         .exists([id.as_str()])
 }
 
-/// Creates a row and returns its key.
+/// Creates a row and returns its key. What is bound to nothing is written as if there were nothing to be bound to.
 pub(super) fn create(
     connection: &Connection,
     new: &NewExecution,
 ) -> rusqlite::Result<ExecutionKey> {
     const CREATE: &str = "INSERT INTO flux_executions \
-         (id, workflow, version, format, status, attempt, created_at, parent, base, owner, epoch) \
-         VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, ?7, 1, ?8, 1)";
+         (id, workflow, version, format, status, attempt, created_at, parent, base, owner, epoch, started_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, 1, ?6, ?7, 1, ?8, 1, ?6)";
+    let Some(owner) = new.owner.filter(|_| new.placement == Placement::default()) else {
+        return create_placed(connection, new);
+    };
     connection.prepare_cached(CREATE)?.execute((
         new.id.as_str(),
         &*new.workflow,
@@ -59,9 +63,93 @@ pub(super) fn create(
         Status::Running.code(),
         new.created_at.as_micros(),
         new.parent.as_ref().map(ExecutionId::as_str),
-        new.owner.0,
+        owner.0,
     ))?;
     Ok(ExecutionKey(connection.last_insert_rowid()))
+}
+
+fn create_placed(connection: &Connection, new: &NewExecution) -> rusqlite::Result<ExecutionKey> {
+    const CREATE: &str = "INSERT INTO flux_executions \
+         (id, workflow, version, format, status, attempt, created_at, parent, base, owner, epoch, started_at, \
+         queue, partition, priority, due, gate, gate_limit, gate_refuses, dedup, schedule, scheduled_at, tags, \
+         delayed_to, rank, gate_state) \
+         VALUES (:id, :workflow, :version, :format, :status, 1, :created_at, :parent, 1, :owner, 1, :started_at, \
+         :queue, :partition, :priority, :due, :gate, :gate_limit, :gate_refuses, :dedup, :schedule, \
+         :scheduled_at, :tags, :delayed_to, :rank, :gate_state)";
+    let Placement {
+        queue,
+        partition,
+        priority,
+        due,
+        gate,
+        dedup,
+        schedule,
+        scheduled_at,
+        tags,
+    } = &new.placement;
+    let Place {
+        delayed_to,
+        rank,
+        gate_state,
+    } = line::place_of_new(connection, new)?;
+    let status = match new.owner {
+        Some(_) => Status::Running,
+        None => Status::Pending,
+    };
+    let created_at = new.created_at.as_micros();
+    connection.prepare_cached(CREATE)?.execute(named_params! {
+        ":id": new.id.as_str(), ":workflow": new.workflow, ":version": new.version, ":format": FORMAT,
+        ":status": status.code(), ":created_at": created_at,
+        ":parent": new.parent.as_ref().map(ExecutionId::as_str),
+        ":owner": new.owner.map(|owner| owner.0),
+        ":started_at": new.owner.map(|_| created_at),
+        ":queue": queue, ":partition": partition, ":priority": priority,
+        ":due": due.map(Timestamp::as_micros),
+        ":gate": gate.as_ref().map(|gate| &gate.key),
+        ":gate_limit": gate.as_ref().map(|gate| gate.limit),
+        ":gate_refuses": gate.as_ref().map(|gate| gate.refuses),
+        ":dedup": dedup, ":schedule": schedule,
+        ":scheduled_at": scheduled_at.map(Timestamp::as_micros),
+        ":tags": row::tags_as_json(tags),
+        ":delayed_to": delayed_to, ":rank": rank, ":gate_state": gate_state,
+    })?;
+    let key = ExecutionKey(connection.last_insert_rowid());
+    for tag in tags {
+        connection
+            .prepare_cached("INSERT OR IGNORE INTO flux_tags (tag, eid) VALUES (?1, ?2)")?
+            .execute((tag, key.0))?;
+    }
+    Ok(key)
+}
+
+/// What a change has to know of the row before it.
+struct Before {
+    status: Status,
+    wake_at: Option<i64>,
+    ready_at: Option<i64>,
+    is_held: bool,
+    has_dedup: bool,
+    gate: Option<String>,
+    gate_state: Option<i64>,
+}
+
+impl Before {
+    fn read(connection: &Connection, key: ExecutionKey) -> rusqlite::Result<Self> {
+        const READ: &str = "SELECT status, wake_at, ready_at, hold IS NOT NULL, dedup IS NOT NULL, gate, \
+             gate_state FROM flux_executions WHERE eid = ?1";
+        let mut before = connection.prepare_cached(READ)?;
+        before.query_row([key.0], |row| {
+            Ok(Self {
+                status: row::status(row, 0, key)?,
+                wake_at: row.get(1)?,
+                ready_at: row.get(2)?,
+                is_held: row.get(3)?,
+                has_dedup: row.get(4)?,
+                gate: row.get(5)?,
+                gate_state: row.get(6)?,
+            })
+        })
+    }
 }
 
 /// Changes a row. Indexed columns that stay as they are are left out, and so are their indexes.
@@ -70,38 +158,85 @@ pub(super) fn change(
     key: ExecutionKey,
     change: &Change,
 ) -> rusqlite::Result<()> {
-    let mut before =
-        connection.prepare_cached("SELECT status, wake_at FROM flux_executions WHERE eid = ?1")?;
-    let (status, wake_at): (i64, Option<i64>) =
-        before.query_row([key.0], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    let wanted = change.wake_at.map(Timestamp::as_micros);
+    let before = Before::read(connection, key)?;
+    let is_finished = change.status.is_finished();
     let mut update = String::from(
         "UPDATE flux_executions SET attempt = :attempt, finished_at = :finished_at, waiting = :waiting, \
          base = :base, rewound = :rewound",
     );
-    let mut values: Vec<(&str, &dyn ToSql)> = Vec::with_capacity(8);
+    let mut values: Vec<(&str, &dyn ToSql)> = Vec::with_capacity(12);
     let finished_at = change.finished_at.map(Timestamp::as_micros);
     let waiting = change.waiting.as_ref().map(Payload::as_str);
     let (base, rewound) = (change.base.get(), change.rewound.map(EventSeq::get));
-    let code = change.status.code();
     values.extend_from_slice(named_params! {
         ":eid": key.0, ":attempt": change.attempt, ":finished_at": finished_at, ":waiting": waiting,
         ":base": base, ":rewound": rewound,
     });
-    if code != status {
+    let status = change.status.code();
+    if change.status != before.status {
         update.push_str(", status = :status");
-        values.push((":status", &code));
+        values.push((":status", &status));
     }
-    if wanted != wake_at {
+    let wake_at = change.wake_at.map(Timestamp::as_micros);
+    if wake_at != before.wake_at {
         update.push_str(", wake_at = :wake_at");
-        values.push((":wake_at", &wanted));
+        values.push((":wake_at", &wake_at));
     }
-    if change.release {
+    let ready_at = ready_after(connection, key, change, &before)?;
+    if ready_at != before.ready_at {
+        update.push_str(", ready_at = :ready_at");
+        values.push((":ready_at", &ready_at));
+    }
+    let hold = change.hold.as_ref().filter(|_| !is_finished);
+    if hold.is_some() || before.is_held {
+        update.push_str(", hold = :hold");
+        values.push((":hold", &hold));
+    }
+    if is_finished && before.has_dedup {
+        update.push_str(", dedup = NULL");
+    }
+    if before.status == Status::Pending && change.status != Status::Pending {
+        update.push_str(", delayed_to = NULL, rank = NULL");
+    }
+    let gate_state = match change.status {
+        Status::Pending => before.gate_state,
+        Status::Running | Status::Paused => before.gate.as_ref().map(|_| gate::INSIDE),
+        _ => None,
+    };
+    if gate_state != before.gate_state {
+        update.push_str(", gate_state = :gate_state");
+        values.push((":gate_state", &gate_state));
+    }
+    if change.release.is_some() {
         update.push_str(", owner = NULL");
     }
     update.push_str(" WHERE eid = :eid");
     connection.prepare_cached(&update)?.execute(&*values)?;
-    Ok(())
+    if change.release.is_some() && change.status == Status::Pending {
+        line::enter_again(connection, key)?;
+    }
+    match &before.gate {
+        Some(gate) if gate_state != before.gate_state => gate::settle(connection, gate),
+        _ => Ok(()),
+    }
+}
+
+/// When a worker is to take it up after a change.
+fn ready_after(
+    connection: &Connection,
+    key: ExecutionKey,
+    change: &Change,
+    before: &Before,
+) -> rusqlite::Result<Option<i64>> {
+    let (Status::Running | Status::Paused) = change.status else {
+        return Ok(None);
+    };
+    let Some(Release { ready_at, seen }) = change.release else {
+        return Ok(before.ready_at);
+    };
+    let unseen = inbox::first_after(connection, key, seen, change.hold.is_some())?;
+    let ready_at = ready_at.into_iter().chain(unseen).min();
+    Ok(ready_at.map(Timestamp::as_micros))
 }
 
 /// Reads one row.
@@ -115,18 +250,27 @@ pub(super) fn find(
     select.query_row([id.as_str()], row::execution).optional()
 }
 
-/// Makes `worker` the owner under a new epoch.
-pub(super) fn take(
+/// Makes `worker` the owner under a new epoch, whatever the status, and takes the execution off hold.
+pub(super) fn claim(
     connection: &Connection,
     record: &mut ExecutionRecord,
     worker: WorkerId,
 ) -> rusqlite::Result<()> {
-    const TAKE: &str = "UPDATE flux_executions SET owner = ?2, epoch = ?3 WHERE eid = ?1";
+    const CLAIM: &str = "UPDATE flux_executions SET owner = ?2, epoch = ?3, hold = NULL, takeovers = NULL, \
+         takeover_last = NULL WHERE eid = ?1";
+    const WAKE: &str =
+        "UPDATE flux_executions SET ready_at = NULL WHERE eid = ?1 AND ready_at IS NOT NULL";
     record.owner = Some(worker);
     record.epoch = Epoch(record.epoch.0 + 1);
-    connection
-        .prepare_cached(TAKE)?
-        .execute((record.key.0, worker.0, record.epoch.0))?;
+    record.hold = None;
+    let mut claim = connection.prepare_cached(CLAIM)?;
+    claim.execute((record.key.0, worker.0, record.epoch.0))?;
+    if record.status == Status::Pending {
+        return line::step_out(connection, record.key);
+    }
+    if record.ready_at.take().is_some() {
+        connection.prepare_cached(WAKE)?.execute([record.key.0])?;
+    }
     Ok(())
 }
 
@@ -135,170 +279,16 @@ pub(super) fn release(
     connection: &Connection,
     key: ExecutionKey,
     epoch: Epoch,
+    ready_at: Option<Timestamp>,
 ) -> rusqlite::Result<()> {
-    const RELEASE: &str = "UPDATE flux_executions SET owner = NULL \
-         WHERE eid = ?1 AND epoch = ?2 AND owner IS NOT NULL";
-    connection
-        .prepare_cached(RELEASE)?
-        .execute((key.0, epoch.0))?;
-    Ok(())
-}
-
-/// Lists executions, newest first.
-///
-/// Several statuses are several ranges of one index: each is read by itself, and the newest of all
-/// are kept.
-pub(super) fn list(
-    connection: &Connection,
-    filter: &Filter,
-) -> rusqlite::Result<Vec<ExecutionRecord>> {
-    let before = filter.before.map_or(i64::MAX, |key| key.0);
-    let limit = i64::try_from(filter.limit).unwrap_or(i64::MAX);
-    let page = Page {
-        connection,
-        before,
-        limit,
-    };
-    if let Some(parent) = &filter.parent {
-        return page.of_parent(parent, filter);
+    const RELEASE: &str = "UPDATE flux_executions SET owner = NULL, \
+         ready_at = CASE WHEN status IN (2, 3) THEN ?3 END \
+         WHERE eid = ?1 AND epoch = ?2 AND owner IS NOT NULL RETURNING status";
+    let mut release = connection.prepare_cached(RELEASE)?;
+    let values = (key.0, epoch.0, ready_at.map(Timestamp::as_micros));
+    let status = release.query_row(values, |row| row::status(row, 0, key));
+    match status.optional()? {
+        Some(Status::Pending) => line::enter_again(connection, key),
+        _ => Ok(()),
     }
-    let mut found = Vec::new();
-    match (&filter.workflow, filter.statuses.is_empty()) {
-        (None, true) => page.read("", named_params! {}, &mut found)?,
-        (None, false) => {
-            for status in distinct(&filter.statuses) {
-                page.read(
-                    "status = :status AND",
-                    named_params! { ":status": status.code() },
-                    &mut found,
-                )?;
-            }
-        }
-        (Some(workflow), any) => {
-            let statuses = if any {
-                Status::ALL.to_vec()
-            } else {
-                distinct(&filter.statuses)
-            };
-            for status in statuses {
-                let values = named_params! { ":workflow": &**workflow, ":status": status.code() };
-                page.read(
-                    "workflow = :workflow AND status = :status AND",
-                    values,
-                    &mut found,
-                )?;
-            }
-        }
-    }
-    found.sort_unstable_by_key(|record| std::cmp::Reverse(record.key));
-    found.truncate(filter.limit);
-    Ok(found)
-}
-
-/// Lists running executions whose owner is gone, oldest first.
-pub(super) fn orphans(
-    connection: &Connection,
-    limit: usize,
-    is_alive: impl Fn(WorkerId) -> bool,
-) -> rusqlite::Result<Vec<ExecutionRecord>> {
-    let select = format!(
-        "SELECT {EXECUTION} FROM flux_executions WHERE status = 2 AND owner IS ?1 ORDER BY eid LIMIT ?2"
-    );
-    let most = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut found = read(connection, &select, (None::<i64>, most))?;
-    for owner in owners(connection)? {
-        if !is_alive(owner) {
-            found.extend(read(connection, &select, (Some(owner.0), most))?);
-        }
-    }
-    found.sort_unstable_by_key(|record| record.key);
-    found.truncate(limit);
-    Ok(found)
-}
-
-/// Who owns running executions: one seek each, however many they own.
-fn owners(connection: &Connection) -> rusqlite::Result<Vec<WorkerId>> {
-    const NEXT: &str = "SELECT min(owner) FROM flux_executions INDEXED BY flux_executions_by_owner \
-         WHERE status = 2 AND owner > ?1";
-    let mut next = connection.prepare_cached(NEXT)?;
-    let mut owners = Vec::new();
-    let mut last = i64::MIN;
-    while let Some(owner) = next.query_row([last], |row| row.get::<_, Option<i64>>(0))? {
-        owners.push(WorkerId(owner));
-        last = owner;
-    }
-    Ok(owners)
-}
-
-struct Page<'a> {
-    connection: &'a Connection,
-    before: i64,
-    limit: i64,
-}
-
-impl Page<'_> {
-    /// Reads one range of an index.
-    fn read(
-        &self,
-        condition: &'static str,
-        values: &[(&str, &dyn ToSql)],
-        found: &mut Vec<ExecutionRecord>,
-    ) -> rusqlite::Result<()> {
-        let select = format!(
-            "SELECT {EXECUTION} FROM flux_executions WHERE {condition} eid < :before ORDER BY eid DESC LIMIT :limit"
-        );
-        let values = [
-            values,
-            named_params! { ":before": self.before, ":limit": self.limit },
-        ]
-        .concat();
-        found.extend(read(self.connection, &select, &*values)?);
-        Ok(())
-    }
-
-    /// Children are few beside all executions: the other conditions are checked on each.
-    fn of_parent(
-        &self,
-        parent: &ExecutionId,
-        filter: &Filter,
-    ) -> rusqlite::Result<Vec<ExecutionRecord>> {
-        const CHILDREN: &str = "WHERE parent = ?1 AND eid < ?2 ORDER BY eid DESC";
-        let select = format!("SELECT {EXECUTION} FROM flux_executions {CHILDREN}");
-        let mut statement = self.connection.prepare_cached(&select)?;
-        let mut rows = statement.query((parent.as_str(), self.before))?;
-        let mut found = Vec::new();
-        while found.len() < filter.limit
-            && let Some(row) = rows.next()?
-        {
-            let record = row::execution(row)?;
-            let right_status =
-                filter.statuses.is_empty() || filter.statuses.contains(&record.status);
-            let right_workflow = filter
-                .workflow
-                .as_ref()
-                .is_none_or(|workflow| *workflow == record.workflow);
-            if right_status && right_workflow {
-                found.push(record);
-            }
-        }
-        Ok(found)
-    }
-}
-
-fn read(
-    connection: &Connection,
-    select: &str,
-    values: impl Params,
-) -> rusqlite::Result<Vec<ExecutionRecord>> {
-    connection
-        .prepare_cached(select)?
-        .query_map(values, row::execution)?
-        .collect()
-}
-
-fn distinct(statuses: &[Status]) -> Vec<Status> {
-    Status::ALL
-        .into_iter()
-        .filter(|status| statuses.contains(status))
-        .collect()
 }

@@ -65,6 +65,18 @@ pub(super) fn last(
         .optional()
 }
 
+/// The number of the last event.
+pub(super) fn last_seq(
+    connection: &Connection,
+    execution: ExecutionKey,
+) -> rusqlite::Result<Option<EventSeq>> {
+    const LAST: &str = "SELECT max(key) FROM flux_events WHERE key BETWEEN ?1 AND ?2";
+    let mut last = connection.prepare_cached(LAST)?;
+    let bounds = (event_key(execution, 0), end_of(execution));
+    let last: Option<i64> = last.query_row(bounds, |row| row.get(0))?;
+    Ok(last.map(row::seq_of))
+}
+
 /// The largest key that the history can have.
 pub(super) fn end_of(execution: ExecutionKey) -> i64 {
     event_key(execution, EventSeq::MAX.get())

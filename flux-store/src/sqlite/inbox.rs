@@ -1,8 +1,9 @@
 //! Inboxes: messages wait here for the driver of their execution.
 
+use flux_core::clock::Timestamp;
 use flux_core::execution::Status;
 use flux_core::id::{ExecutionId, ExecutionKey};
-use flux_core::store::{Message, MessageId, NewMessage};
+use flux_core::store::{Message, MessageId, MessageKind, NewMessage};
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::row;
@@ -23,17 +24,22 @@ pub(super) fn post(
     to: &ExecutionId,
     message: &NewMessage,
 ) -> rusqlite::Result<Posted> {
-    const FIND: &str = "SELECT eid, status FROM flux_executions WHERE id = ?1";
+    const FIND: &str = "SELECT eid, status, owner IS NULL AND status IN (2, 3) AND (hold IS NULL OR ?2), \
+         ready_at FROM flux_executions WHERE id = ?1";
     const REMEMBER: &str = "INSERT OR IGNORE INTO flux_dedup (eid, name, key) VALUES (?1, ?2, ?3)";
     const INSERT: &str =
         "INSERT INTO flux_inbox (eid, kind, name, payload, at) VALUES (?1, ?2, ?3, ?4, ?5)";
     let found = connection
         .prepare_cached(FIND)?
-        .query_row([to.as_str()], |row| {
-            Ok((row.get::<_, i64>(0)?, row.get::<_, i64>(1)?))
-        })
+        .query_row((to.as_str(), message.kind.ends()), receiver)
         .optional()?;
-    let Some((eid, status)) = found else {
+    let Some(Receiver {
+        eid,
+        status,
+        sleeps,
+        ready_at,
+    }) = found
+    else {
         return Ok(Posted::NotFound);
     };
     if let Some(status) = Status::from_code(status).filter(|status| status.is_finished()) {
@@ -55,7 +61,30 @@ pub(super) fn post(
         message.payload.as_str(),
         at,
     ))?;
+    if sleeps && ready_at.is_none_or(|ready| ready > at) {
+        connection
+            .prepare_cached("UPDATE flux_executions SET ready_at = ?2 WHERE eid = ?1")?
+            .execute((eid, at))?;
+    }
     Ok(Posted::Accepted)
+}
+
+/// Whom a message is for.
+struct Receiver {
+    eid: i64,
+    status: i64,
+    /// It has started, has no owner, and the message wakes it.
+    sleeps: bool,
+    ready_at: Option<i64>,
+}
+
+fn receiver(row: &Row<'_>) -> rusqlite::Result<Receiver> {
+    Ok(Receiver {
+        eid: row.get(0)?,
+        status: row.get(1)?,
+        sleeps: row.get(2)?,
+        ready_at: row.get(3)?,
+    })
 }
 
 /// Reads an inbox, oldest first.
@@ -68,20 +97,44 @@ pub(super) fn list(connection: &Connection, key: ExecutionKey) -> rusqlite::Resu
         .collect()
 }
 
-/// Lists the executions whose inbox is not empty, each with its newest message.
-pub(super) fn list_all(connection: &Connection) -> rusqlite::Result<Vec<(ExecutionId, MessageId)>> {
-    const LIST: &str = "SELECT x.id, max(m.id) FROM flux_inbox AS m JOIN flux_executions AS x ON x.eid = m.eid \
-         GROUP BY m.eid ORDER BY m.eid";
-    let pair = |row: &Row<'_>| {
-        Ok((
-            ExecutionId::from(row.get::<_, String>(0)?),
-            MessageId(row.get(1)?),
-        ))
+/// When the first message after `seen` was posted; of one on hold, the first that ends it.
+pub(super) fn first_after(
+    connection: &Connection,
+    key: ExecutionKey,
+    seen: Option<MessageId>,
+    is_held: bool,
+) -> rusqlite::Result<Option<Timestamp>> {
+    const KINDS: &str = "SELECT kind, at FROM flux_inbox WHERE eid = ?1 AND id > ?2 ORDER BY id";
+    let mut unseen = connection.prepare_cached(KINDS)?;
+    let mut rows = unseen.query((key.0, seen.map_or(i64::MIN, |seen| seen.0)))?;
+    while let Some(row) = rows.next()? {
+        let ends = MessageKind::from_code(row.get(0)?).is_some_and(MessageKind::ends);
+        if ends || !is_held {
+            return row::moment(row, 1);
+        }
+    }
+    Ok(None)
+}
+
+/// Lists the messages after `after`, oldest first, and whom they are for; without one, the newest alone.
+pub(super) fn posted(
+    connection: &Connection,
+    after: Option<MessageId>,
+) -> rusqlite::Result<Vec<(MessageId, ExecutionId)>> {
+    const AFTER: &str = "SELECT m.id, x.id FROM flux_inbox AS m \
+         CROSS JOIN flux_executions AS x ON x.eid = m.eid WHERE m.id > ?1 ORDER BY m.id";
+    const NEWEST: &str = "SELECT m.id, x.id FROM flux_inbox AS m \
+         CROSS JOIN flux_executions AS x ON x.eid = m.eid WHERE m.id > ?1 ORDER BY m.id DESC LIMIT 1";
+    let (select, after) = match after {
+        Some(after) => (AFTER, after.0),
+        None => (NEWEST, i64::MIN),
     };
-    connection
-        .prepare_cached(LIST)?
-        .query_map([], pair)?
-        .collect()
+    let pair = |row: &Row<'_>| {
+        let to = ExecutionId::from(row.get::<_, String>(1)?);
+        Ok((MessageId(row.get(0)?), to))
+    };
+    let mut select = connection.prepare_cached(select)?;
+    select.query_map([after], pair)?.collect()
 }
 
 /// Removes messages that were delivered.

@@ -5,13 +5,16 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::inspect::schema_version;
 
 /// The version this program knows.
-pub(super) const VERSION: i64 = 1;
+pub(super) const VERSION: i64 = 2;
 
 const META: &str =
     "CREATE TABLE flux_meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID";
 
 /// What leads from each version to the next.
-const STEPS: [&str; 1] = [include_str!("../../migrations/sqlite/0001_init.sql")];
+const STEPS: [&str; 2] = [
+    include_str!("../../migrations/sqlite/0001_init.sql"),
+    include_str!("../../migrations/sqlite/0002_living.sql"),
+];
 
 /// Applies what is missing. Of several processes that open a new file, the first creates the
 /// tables; the others wait for its transaction and find nothing left to do.

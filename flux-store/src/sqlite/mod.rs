@@ -3,31 +3,48 @@
 //! ```text
 //! commit, claim, post ──> writer ──> group ──> flux_* tables     one connection, one transaction
 //! reads ────────────────> reader ────────────> flux_* tables     a few read-only connections
+//! claim_ready ──────────> reader: peek ──> writer: give          work, takeover, ready, pending; lane by lane
 //! changed ──────────────> watch ───> writer                      asks every 50 ms while someone waits
-//! join, claim, orphans ─> worker ───────────── <file>-workers/   a locked file per owner
+//! join, claim, orphans ─> life ─┬ worker ───── <file>-workers/   a locked file per owner
+//!                               └ beat ──────> flux_workers      a number that goes up while it runs
 //! ```
 
 mod backend;
+mod beat;
 mod call;
 mod commit;
 mod connection;
 mod error;
 mod execution;
+mod gate;
 mod group;
 mod history;
 mod inbox;
+mod inner;
 mod inspect;
+mod lane;
+mod life;
+mod line;
+mod list;
 mod migrate;
 mod open;
+mod orphan;
 mod path;
+mod pending;
 mod place;
 mod published;
+mod queue;
 mod reader;
+mod ready;
 mod row;
+mod schedule;
 mod store;
+mod takeover;
 mod transaction;
 mod watch;
+mod work;
 mod worker;
+mod write;
 mod writer;
 
 pub use call::transaction;

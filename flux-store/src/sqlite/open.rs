@@ -9,6 +9,7 @@ use flux_core::store::StoreError;
 use tokio::sync::oneshot;
 
 use super::Durability;
+use super::beat::STALL_AFTER;
 use super::connection::{Lane, PATIENCE};
 use super::error::{Blame, is_busy};
 use super::inspect::{Foreign, Found, inspect, schema_version};
@@ -35,8 +36,15 @@ const OPEN: &str = "open the file";
 #[must_use = "nothing is opened before `open` is called"]
 pub struct SqliteOptions {
     path: PathBuf,
-    durability: Durability,
+    settings: Settings,
     foreign: Foreign,
+}
+
+/// What a store is told besides its file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Settings {
+    pub(super) durability: Durability,
+    pub(super) stall_after: Duration,
 }
 
 impl SqliteOptions {
@@ -44,14 +52,28 @@ impl SqliteOptions {
     pub fn new(path: impl AsRef<Path>) -> Self {
         Self {
             path: path.as_ref().to_owned(),
-            durability: Durability::Full,
+            settings: Settings {
+                durability: Durability::Full,
+                stall_after: STALL_AFTER,
+            },
             foreign: Foreign::Refuse,
         }
     }
 
     /// Sets what a commit survives; [`Durability::Full`] unless said.
     pub fn durability(mut self, durability: Durability) -> Self {
-        self.durability = durability;
+        self.settings.durability = durability;
+        self
+    }
+
+    /// Sets how long a worker may live without showing that it runs, before others take over what it drives: its
+    /// process was stopped, or its machine does nothing but swap. The default is 60 s. A process that has died is
+    /// noticed at once, without this.
+    ///
+    /// A quarter of it, at most 5 s, is how often this process shows it itself. What a stalled worker writes when
+    /// it goes on is refused.
+    pub fn stall_after(mut self, span: Duration) -> Self {
+        self.settings.stall_after = span;
         self
     }
 
@@ -91,7 +113,7 @@ impl SqliteOptions {
         let deadline = Instant::now() + PATIENCE;
         loop {
             match self.attempt(&at, &blame) {
-                Ok(lane) => return Ok(SqliteStore::start(at, self.durability, lane?, blame)),
+                Ok(lane) => return Ok(SqliteStore::start(at, self.settings, lane?, blame)),
                 // Another process is creating or closing the same file. SQLite does not wait by
                 // itself when a change of the journal mode is in the way.
                 Err(error) if is_busy(&error) && Instant::now() < deadline => {
@@ -114,7 +136,7 @@ impl SqliteOptions {
             )));
         }
         let mut lane = Lane::open(&at.file)?;
-        if let Err(reason) = lane.configure(self.durability)? {
+        if let Err(reason) = lane.configure(self.settings.durability)? {
             return Ok(Err(blame.plain(OPEN, reason)));
         }
         migrate::migrate(&mut lane.connection)?;

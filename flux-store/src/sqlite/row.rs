@@ -8,7 +8,9 @@ use flux_core::event::{Event, EventKind};
 use flux_core::execution::Status;
 use flux_core::id::{Epoch, EventSeq, ExecutionId, ExecutionKey, WorkerId};
 use flux_core::payload::Payload;
-use flux_core::store::{ExecutionRecord, Message, MessageId, MessageKind};
+use flux_core::store::{
+    ExecutionRecord, Gate, Message, MessageId, MessageKind, Placement, ScheduleRecord,
+};
 use rusqlite::Row;
 use rusqlite::types::{FromSqlError, Type};
 
@@ -17,7 +19,8 @@ const SEQ_BITS: u32 = 24;
 
 /// The columns that [`execution`] reads, in its order.
 pub(super) const EXECUTION: &str = "eid, id, workflow, version, format, status, attempt, created_at, \
-     finished_at, wake_at, waiting, parent, base, rewound, owner, epoch";
+     finished_at, wake_at, waiting, parent, base, rewound, owner, epoch, started_at, ready_at, hold, \
+     queue, partition, priority, due, gate, gate_limit, gate_refuses, dedup, schedule, scheduled_at, tags";
 
 /// The key of an event in `flux_events`.
 pub(super) fn event_key(execution: ExecutionKey, seq: u32) -> i64 {
@@ -33,14 +36,13 @@ pub(super) fn seq_of(key: i64) -> EventSeq {
 /// Reads a row of [`EXECUTION`] columns.
 pub(super) fn execution(row: &Row<'_>) -> rusqlite::Result<ExecutionRecord> {
     let key: i64 = row.get(0)?;
-    let status: i64 = row.get(5)?;
-    let unknown = || {
-        unreadable(
-            5,
-            "flux_executions",
-            key,
-            format!("an unknown status, {status}"),
-        )
+    let status = status(row, 5, ExecutionKey(key))?;
+    let created_at = Timestamp::from_micros(row.get(7)?);
+    let placement = placement(row, key)?;
+    // One that waits its turn is ready from a moment that never changes; the column serves those that have started.
+    let ready_at = match status {
+        Status::Pending => Some(placement.due.unwrap_or(created_at)),
+        _ => moment(row, 17)?,
     };
     Ok(ExecutionRecord {
         key: ExecutionKey(key),
@@ -48,18 +50,97 @@ pub(super) fn execution(row: &Row<'_>) -> rusqlite::Result<ExecutionRecord> {
         workflow: text(row, 2)?.into(),
         version: row.get(3)?,
         format: row.get(4)?,
-        status: Status::from_code(status).ok_or_else(unknown)?,
+        status,
         attempt: row.get(6)?,
-        created_at: Timestamp::from_micros(row.get(7)?),
-        finished_at: row.get::<_, Option<i64>>(8)?.map(Timestamp::from_micros),
-        wake_at: row.get::<_, Option<i64>>(9)?.map(Timestamp::from_micros),
+        created_at,
+        finished_at: moment(row, 8)?,
+        wake_at: moment(row, 9)?,
         waiting: maybe_text(row, 10)?.map(Payload::from_json),
         parent: maybe_text(row, 11)?.map(ExecutionId::from),
         base: EventSeq::new(row.get(12)?),
         rewound: row.get::<_, Option<u32>>(13)?.map(EventSeq::new),
         owner: row.get::<_, Option<i64>>(14)?.map(WorkerId),
         epoch: Epoch(row.get(15)?),
+        started_at: moment(row, 16)?,
+        ready_at,
+        hold: shared(row, 18)?,
+        placement,
     })
+}
+
+/// Reads a status.
+pub(super) fn status(row: &Row<'_>, column: usize, key: ExecutionKey) -> rusqlite::Result<Status> {
+    let code: i64 = row.get(column)?;
+    Status::from_code(code).ok_or_else(|| {
+        let holds = format!("an unknown status, {code}");
+        unreadable(column, "flux_executions", key.0, holds)
+    })
+}
+
+/// Tags as [`execution`] reads them.
+pub(super) fn tags_as_json(tags: &[Arc<str>]) -> Option<String> {
+    let json = || serde_json::to_string(tags).expect("texts are JSON");
+    (!tags.is_empty()).then(json)
+}
+
+/// Reads the part of [`EXECUTION`] that says where an execution belongs; most belong nowhere.
+fn placement(row: &Row<'_>, key: i64) -> rusqlite::Result<Placement> {
+    let tags = match maybe_text(row, 29)? {
+        Some(text) => serde_json::from_str(text).map_err(|error| {
+            let holds = format!("tags that cannot be read: {error}");
+            unreadable(29, "flux_executions", key, holds)
+        })?,
+        None => Vec::new(),
+    };
+    Ok(Placement {
+        queue: shared(row, 19)?,
+        partition: shared(row, 20)?,
+        priority: row.get::<_, Option<i32>>(21)?.unwrap_or(0),
+        due: moment(row, 22)?,
+        gate: match shared(row, 23)? {
+            Some(key) => Some(Gate {
+                key,
+                limit: row.get(24)?,
+                refuses: row.get(25)?,
+            }),
+            None => None,
+        },
+        dedup: shared(row, 26)?,
+        schedule: shared(row, 27)?,
+        scheduled_at: moment(row, 28)?,
+        tags,
+    })
+}
+
+/// Reads `id, workflow, input, spec, is_paused, next_at, last_at, created_at`.
+pub(super) fn schedule(row: &Row<'_>) -> rusqlite::Result<ScheduleRecord> {
+    Ok(ScheduleRecord {
+        id: text(row, 0)?.into(),
+        workflow: text(row, 1)?.into(),
+        input: Payload::from_json(text(row, 2)?),
+        spec: Payload::from_json(text(row, 3)?),
+        is_paused: row.get(4)?,
+        next_at: moment(row, 5)?,
+        last_at: moment(row, 6)?,
+        created_at: Timestamp::from_micros(row.get(7)?),
+    })
+}
+
+/// Reads a moment, or none.
+pub(super) fn moment(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Timestamp>> {
+    Ok(row
+        .get::<_, Option<i64>>(column)?
+        .map(Timestamp::from_micros))
+}
+
+/// Reads a number of rows.
+pub(super) fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    Ok(row.get::<_, i64>(column)?.unsigned_abs())
+}
+
+/// Reads a text to be kept, or none.
+pub(super) fn shared(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Arc<str>>> {
+    Ok(maybe_text(row, column)?.map(Arc::from))
 }
 
 /// Reads `key, kind, at, ref, name, payload, meta`.

@@ -4,30 +4,25 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use flux_core::clock::Timestamp;
 use flux_core::event::Event;
 use flux_core::id::{Epoch, EventSeq, ExecutionId, ExecutionKey, WorkerId};
 use flux_core::payload::Payload;
 use flux_core::store::{
-    ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Message, MessageId,
-    NewMessage, PostError, Store, StoreError, WorkerGuard, in_transaction,
+    ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Fire, Fired, Message,
+    MessageId, NewMessage, PostError, QueueChange, QueueRecord, QueueSettings, ScheduleChange,
+    ScheduleRecord, Store, StoreError, Work, WorkRequest, WorkerGuard, WorkerRecord,
 };
 use futures::future::{BoxFuture, FutureExt as _};
 use rusqlite::Connection;
-use tokio::sync::oneshot;
 
 use super::Durability;
-use super::commit::{APPEND, CommitMember};
 use super::connection::Lane;
 use super::error::Blame;
-use super::group::{Fault, Member, Outcome};
-use super::inbox::Posted;
-use super::open::SqliteOptions;
+use super::inner::Inner;
+use super::open::{Settings, SqliteOptions};
 use super::path::Location;
-use super::reader::Readers;
-use super::watch::{self, Watch};
-use super::worker::Workers;
-use super::writer::Writer;
-use super::{execution, history, inbox, published};
+use super::{execution, history, inbox, list, orphan, published, queue, schedule};
 
 /// Keeps executions in one SQLite file.
 ///
@@ -39,16 +34,6 @@ use super::{execution, history, inbox, published};
 #[derive(Clone)]
 pub struct SqliteStore {
     inner: Arc<Inner>,
-}
-
-struct Inner {
-    at: Location,
-    durability: Durability,
-    blame: Blame,
-    workers: Workers,
-    readers: Readers,
-    watch: Watch,
-    writer: Writer,
 }
 
 impl SqliteStore {
@@ -72,153 +57,10 @@ impl SqliteStore {
         self.inner.durability
     }
 
-    pub(super) fn start(at: Location, durability: Durability, lane: Lane, blame: Blame) -> Self {
-        let version = watch::version(&lane);
-        let writer = Writer::new(at.file.clone(), durability, lane, blame.clone());
+    pub(super) fn start(at: Location, settings: Settings, lane: Lane, blame: Blame) -> Self {
         Self {
-            inner: Arc::new(Inner {
-                workers: Workers::new(at.workers.clone()),
-                readers: Readers::new(at.file.clone()),
-                watch: Watch::new(writer.observer(), version),
-                at,
-                durability,
-                blame,
-                writer,
-            }),
+            inner: Arc::new(Inner::new(at, settings, lane, blame)),
         }
-    }
-}
-
-impl Drop for Inner {
-    fn drop(&mut self) {
-        self.watch.close();
-        self.writer.close();
-        self.workers.leave();
-    }
-}
-
-impl Inner {
-    fn read<T>(
-        &self,
-        action: &str,
-        rows: usize,
-        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-    ) -> Result<T, StoreError> {
-        self.readers
-            .read(rows, read)
-            .map_err(|error| self.blame.sqlite(action, error))
-    }
-
-    /// Runs `write` in the next group; it may run again after a rollback.
-    async fn write<T: Send + 'static>(
-        &self,
-        action: &'static str,
-        write: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
-    ) -> Result<T, StoreError> {
-        self.refuse_inside_transaction(action)?;
-        let (reply, answer) = oneshot::channel();
-        self.writer.submit(Box::new(Write {
-            action,
-            body: write,
-            found: None,
-            reply,
-        }));
-        answer.await.unwrap_or_else(|_| {
-            Err(self
-                .blame
-                .plain(action, "the writer gave no answer: read back"))
-        })
-    }
-
-    /// A user's statements that waited for a commit would wait for ever: they hold the connection.
-    fn refuse_inside_transaction(&self, action: &str) -> Result<(), StoreError> {
-        if in_transaction() {
-            let reason = "this was asked inside a `transaction`, which holds the only connection \
-                          that writes: ask before or after it";
-            return Err(self.blame.plain(action, reason));
-        }
-        Ok(())
-    }
-
-    async fn join(&self) -> Result<WorkerGuard, StoreError> {
-        const ACTION: &str = "register a worker";
-        // Spoilt numbers take a sweep by another process at the very moment: once is rare.
-        for _ in 0..100 {
-            let workers = self.workers.clone();
-            let worker = self
-                .write(ACTION, move |connection| workers.register(connection))
-                .await?;
-            match self.workers.lock(worker, self.watch.bell()) {
-                Ok(Some(alive)) => return Ok(WorkerGuard::new(worker, alive)),
-                Ok(None) => {}
-                Err(error) => {
-                    let reason = format!("no lock file in `{}`", self.at.workers.display());
-                    return Err(self.blame.io(ACTION, reason, error));
-                }
-            }
-        }
-        Err(self
-            .blame
-            .plain(ACTION, "other processes keep removing its lock file"))
-    }
-
-    async fn claim(
-        &self,
-        id: &ExecutionId,
-        worker: WorkerId,
-    ) -> Result<ExecutionRecord, ClaimError> {
-        let (id, workers) = (id.clone(), self.workers.clone());
-        let claimed = self.write("claim an execution", move |connection| {
-            let Some(mut record) = execution::find(connection, &id)? else {
-                return Ok(Err(ClaimError::NotFound));
-            };
-            if let Some(owner) = record
-                .owner
-                .filter(|owner| *owner != worker && workers.is_alive(*owner))
-            {
-                return Ok(Err(ClaimError::Held {
-                    by: Workers::describe(connection, owner)?,
-                }));
-            }
-            execution::take(connection, &mut record, worker)?;
-            Ok(Ok(record))
-        });
-        claimed.await.map_err(ClaimError::Failed)?
-    }
-
-    async fn post(&self, to: &ExecutionId, message: NewMessage) -> Result<(), PostError> {
-        let to = to.clone();
-        let posted = self.write("post a message", move |connection| {
-            inbox::post(connection, &to, &message)
-        });
-        match posted.await.map_err(PostError::Failed)? {
-            Posted::Accepted => {
-                self.watch.notify();
-                Ok(())
-            }
-            Posted::NotFound => Err(PostError::NotFound),
-            Posted::Finished(status) => Err(PostError::Finished(status)),
-        }
-    }
-
-    async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {
-        self.refuse_inside_transaction(APPEND)
-            .map_err(CommitError::Failed)?;
-        let posts = !commit.outbox.is_empty();
-        let (reply, answer) = oneshot::channel();
-        self.writer.submit(Box::new(CommitMember::new(
-            commit,
-            self.blame.store().to_owned(),
-            reply,
-        )));
-        let committed = answer.await.unwrap_or_else(|_| {
-            let error = self.blame.plain(APPEND, "the writer gave no answer");
-            Err(CommitError::Unknown(error))
-        })?;
-        if posts {
-            self.watch.notify();
-        }
-        Ok(committed)
     }
 }
 
@@ -265,21 +107,29 @@ impl Store for SqliteStore {
                 .read("list executions", filter.limit, |connection| {
                     // One view for all ranges: an execution that changes its status is listed once.
                     let view = connection.unchecked_transaction()?;
-                    execution::list(&view, &filter)
+                    list::list(&view, &filter)
                 })
         }
         .boxed()
     }
 
-    fn orphans(&self, limit: usize) -> BoxFuture<'_, Result<Vec<ExecutionRecord>, StoreError>> {
+    fn orphans(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<ExecutionRecord>, StoreError>> {
         async move {
             self.inner
                 .read("list executions without an owner", limit, |connection| {
                     let view = connection.unchecked_transaction()?;
-                    execution::orphans(&view, limit, |worker| self.inner.workers.is_alive(worker))
+                    orphan::list(&view, &self.inner.life, now, limit)
                 })
         }
         .boxed()
+    }
+
+    fn claim_ready(&self, request: WorkRequest) -> BoxFuture<'_, Result<Work, StoreError>> {
+        self.inner.claim_ready(request).boxed()
     }
 
     fn events(
@@ -313,9 +163,17 @@ impl Store for SqliteStore {
         self.inner.claim(id, worker).boxed()
     }
 
-    fn release(&self, key: ExecutionKey, epoch: Epoch) -> BoxFuture<'_, Result<(), StoreError>> {
-        let release = move |connection: &Connection| execution::release(connection, key, epoch);
-        self.inner.write("release an execution", release).boxed()
+    fn release(
+        &self,
+        key: ExecutionKey,
+        epoch: Epoch,
+        ready_at: Option<Timestamp>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        let release =
+            move |connection: &Connection| execution::release(connection, key, epoch, ready_at);
+        self.inner
+            .write_news("release an execution", release)
+            .boxed()
     }
 
     fn post<'a>(
@@ -335,8 +193,16 @@ impl Store for SqliteStore {
         .boxed()
     }
 
-    fn inboxes(&self) -> BoxFuture<'_, Result<Vec<(ExecutionId, MessageId)>, StoreError>> {
-        async move { self.inner.read("list inboxes", usize::MAX, inbox::list_all) }.boxed()
+    fn posted(
+        &self,
+        after: Option<MessageId>,
+    ) -> BoxFuture<'_, Result<Vec<(MessageId, ExecutionId)>, StoreError>> {
+        async move {
+            self.inner.read("list messages", 1, |connection| {
+                inbox::posted(connection, after)
+            })
+        }
+        .boxed()
     }
 
     fn published<'a>(
@@ -352,45 +218,86 @@ impl Store for SqliteStore {
         .boxed()
     }
 
+    fn queue<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<QueueSettings, StoreError>> {
+        async move {
+            self.inner.read("read a queue", 1, |connection| {
+                Ok(queue::read(connection, name)?.settings)
+            })
+        }
+        .boxed()
+    }
+
+    fn queues(&self) -> BoxFuture<'_, Result<Vec<QueueRecord>, StoreError>> {
+        async move {
+            self.inner.read("list queues", usize::MAX, |connection| {
+                let view = connection.unchecked_transaction()?;
+                queue::list(&view)
+            })
+        }
+        .boxed()
+    }
+
+    fn set_queue<'a>(
+        &'a self,
+        name: &'a str,
+        change: QueueChange,
+    ) -> BoxFuture<'a, Result<QueueSettings, StoreError>> {
+        let name = name.to_owned();
+        let set = move |connection: &Connection| queue::set(connection, &name, change.clone());
+        self.inner.write_news("change a queue", set).boxed()
+    }
+
+    fn schedules(
+        &self,
+        due_by: Option<Timestamp>,
+    ) -> BoxFuture<'_, Result<Vec<ScheduleRecord>, StoreError>> {
+        async move {
+            self.inner.read("list schedules", 1, |connection| {
+                schedule::list(connection, due_by)
+            })
+        }
+        .boxed()
+    }
+
+    fn next_fire(&self) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
+        async move { self.inner.read("read schedules", 1, schedule::next_fire) }.boxed()
+    }
+
+    fn put_schedule(&self, schedule: ScheduleRecord) -> BoxFuture<'_, Result<(), StoreError>> {
+        let put = move |connection: &Connection| schedule::put(connection, &schedule);
+        self.inner.write_news("write a schedule", put).boxed()
+    }
+
+    fn change_schedule<'a>(
+        &'a self,
+        id: &'a str,
+        change: ScheduleChange,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        let id = id.to_owned();
+        let change = move |connection: &Connection| schedule::change(connection, &id, &change);
+        self.inner.write_news("change a schedule", change).boxed()
+    }
+
+    fn delete_schedule<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, StoreError>> {
+        let id = id.to_owned();
+        let delete = move |connection: &Connection| schedule::delete(connection, &id);
+        self.inner.write_news("delete a schedule", delete).boxed()
+    }
+
+    fn fire(&self, fire: Fire) -> BoxFuture<'_, Result<Fired, StoreError>> {
+        let fire = move |connection: &Connection| schedule::fire(connection, &fire);
+        self.inner.write_news("fire a schedule", fire).boxed()
+    }
+
+    fn workers(&self) -> BoxFuture<'_, Result<Vec<WorkerRecord>, StoreError>> {
+        async move {
+            let list = |connection: &Connection| self.inner.life.workers.list(connection);
+            self.inner.read("list workers", usize::MAX, list)
+        }
+        .boxed()
+    }
+
     fn changed(&self) -> BoxFuture<'_, ()> {
         self.inner.watch.changed().boxed()
-    }
-}
-
-/// A write that is no commit: a claim, a message, a registration.
-struct Write<T, F> {
-    action: &'static str,
-    body: F,
-    found: Option<T>,
-    reply: oneshot::Sender<Result<T, StoreError>>,
-}
-
-impl<T, F> Member for Write<T, F>
-where
-    T: Send,
-    F: FnMut(&Connection) -> rusqlite::Result<T> + Send,
-{
-    fn run(&mut self, lane: &Lane) -> Result<(), Fault> {
-        self.found = Some((self.body)(&lane.connection)?);
-        Ok(())
-    }
-
-    fn answer(self: Box<Self>, outcome: Outcome) {
-        let Self {
-            action,
-            found,
-            reply,
-            ..
-        } = *self;
-        let answer = match (outcome, found) {
-            (Outcome::Done, Some(found)) => Ok(found),
-            (Outcome::Failed(error) | Outcome::Unknown(error), _) => Err(StoreError {
-                action: action.to_owned(),
-                ..error
-            }),
-            // A group that is done has run its members.
-            (Outcome::Done, None) => return,
-        };
-        let _ = reply.send(answer);
     }
 }

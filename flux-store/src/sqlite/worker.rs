@@ -8,12 +8,15 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use flux_core::clock::Timestamp;
 use flux_core::id::WorkerId;
+use flux_core::store::WorkerRecord;
 use rusqlite::{Connection, OptionalExtension as _};
 use tokio::sync::Notify;
+
+use super::row;
 
 /// The workers of one file.
 #[derive(Clone)]
@@ -38,16 +41,44 @@ impl Workers {
         }
     }
 
-    /// Writes down a new worker and forgets the dead ones.
-    pub(super) fn register(&self, connection: &Connection) -> rusqlite::Result<WorkerId> {
-        const REGISTER: &str =
-            "INSERT INTO flux_workers (pid, host, started_at) VALUES (?1, ?2, ?3)";
+    /// Writes down a new worker, which will beat this often, and forgets the dead ones.
+    pub(super) fn register(
+        &self,
+        connection: &Connection,
+        every: Duration,
+    ) -> rusqlite::Result<WorkerId> {
+        const REGISTER: &str = "INSERT INTO flux_workers (pid, host, started_at, beat, beats_every) \
+             VALUES (?1, ?2, ?3, 0, ?4)";
         self.sweep(connection)?;
         let now = Timestamp::from(SystemTime::now()).as_micros();
-        connection
-            .prepare_cached(REGISTER)?
-            .execute((std::process::id(), host(), now))?;
+        connection.prepare_cached(REGISTER)?.execute((
+            std::process::id(),
+            host(),
+            now,
+            as_micros(every),
+        ))?;
         Ok(WorkerId(connection.last_insert_rowid()))
+    }
+
+    /// Lists who is registered.
+    pub(super) fn list(&self, connection: &Connection) -> rusqlite::Result<Vec<WorkerRecord>> {
+        const LIST: &str = "SELECT id, pid, host, started_at, (SELECT count(*) FROM flux_executions \
+             INDEXED BY flux_executions_by_owner \
+             WHERE owner = flux_workers.id AND owner IS NOT NULL AND status < 4) \
+             FROM flux_workers ORDER BY id";
+        let mut list = connection.prepare_cached(LIST)?;
+        let workers = list.query_map([], |row| {
+            let id = WorkerId(row.get(0)?);
+            Ok(WorkerRecord {
+                id,
+                pid: row.get(1)?,
+                host: row.get(2)?,
+                started_at: Timestamp::from_micros(row.get(3)?),
+                is_alive: self.is_alive(id),
+                owns: row::count(row, 4)?,
+            })
+        })?;
+        workers.collect()
     }
 
     /// Locks the file of a registered worker. `None` when a sweep by another process took the new
@@ -148,6 +179,10 @@ impl Drop for Alive {
         let _ = fs::remove_file(&self.path);
         self.gone.notify_waiters();
     }
+}
+
+fn as_micros(span: Duration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
 }
 
 fn host() -> String {

@@ -4,7 +4,7 @@ use std::fs;
 use std::sync::Arc;
 
 use flux_core::id::Epoch;
-use flux_core::store::contract::given::{append, create, event, extend, history, json};
+use flux_core::store::contract::given::{append, at, create, event, extend, history, json};
 use flux_core::store::{Commit, CommitError};
 
 use super::given::{Tmpfs, open, runtime};
@@ -55,7 +55,10 @@ fn a_full_disk_fails_commits_and_loses_none() {
     });
     drop(store);
     let store = open(disk.path().join("flux.db"));
-    assert_eq!(runtime().block_on(store.orphans(1)).unwrap().len(), 1);
+    assert_eq!(
+        runtime().block_on(store.orphans(at(0), 1)).unwrap().len(),
+        1
+    );
 }
 
 fn assert_full(error: &CommitError) {

@@ -1,7 +1,7 @@
 //! Several processes on one file.
 
 use flux_core::id::{Epoch, ExecutionId};
-use flux_core::store::contract::given::{create, events, extend, history, record};
+use flux_core::store::contract::given::{at, create, events, extend, history, record};
 use flux_core::store::{ClaimError, CommitError, Filter};
 use flux_store::SqliteStore;
 
@@ -74,9 +74,9 @@ fn a_killed_owner_is_replaced_at_once() {
             }
             claimed => panic!("not held: {claimed:?}"),
         }
-        assert!(store.orphans(10).await.unwrap().is_empty());
+        assert!(store.orphans(at(0), 10).await.unwrap().is_empty());
         owner.kill();
-        assert_eq!(store.orphans(10).await.unwrap().len(), 1);
+        assert_eq!(store.orphans(at(0), 10).await.unwrap().len(), 1);
         let row = store.claim(&id, heir.id()).await.unwrap();
         assert_eq!(row.epoch, Epoch(2));
         let stale = extend(&store, row.key, Epoch(1), 2, 2).await;

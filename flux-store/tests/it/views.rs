@@ -90,8 +90,9 @@ fn every_query_is_served_by_an_index() {
         "SELECT * FROM flux_executions WHERE status = 2 AND eid < 9 ORDER BY eid DESC LIMIT 5",
         "SELECT * FROM flux_executions WHERE workflow = 'w' AND status = 2 AND eid < 9 ORDER BY eid DESC LIMIT 5",
         "SELECT * FROM flux_executions WHERE parent = 'p' AND eid < 9 ORDER BY eid DESC",
-        "SELECT * FROM flux_executions WHERE status = 2 AND owner IS ?1 ORDER BY eid LIMIT 5",
-        "SELECT min(owner) FROM flux_executions INDEXED BY flux_executions_by_owner WHERE status = 2 AND owner > 5",
+        "SELECT * FROM flux_executions WHERE owner = ?1 AND owner IS NOT NULL AND status < 4 ORDER BY eid LIMIT 5",
+        "SELECT min(owner) FROM flux_executions INDEXED BY flux_executions_by_owner \
+         WHERE owner IS NOT NULL AND status < 4 AND owner > 5",
         "SELECT * FROM flux_executions WHERE id = 'a'",
         "SELECT * FROM flux_inbox WHERE eid = 5 ORDER BY id",
         "SELECT * FROM events_view WHERE execution = 'a' ORDER BY seq",

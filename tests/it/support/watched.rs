@@ -5,10 +5,13 @@ use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use flux::clock::Timestamp;
 use flux::store::{
-    ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Message, MessageId,
-    NewMessage, PostError, Store, StoreError, WorkerGuard,
+    ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Fire, Fired, Message,
+    MessageId, NewMessage, PostError, QueueChange, QueueRecord, QueueSettings, ScheduleChange,
+    ScheduleRecord, Store, StoreError, Work, WorkRequest, WorkerGuard, WorkerRecord,
 };
+
 use flux::{Epoch, Event, EventSeq, ExecutionId, ExecutionKey, Payload, WorkerId};
 use futures::future::BoxFuture;
 use tokio::sync::watch;
@@ -135,7 +138,10 @@ impl Store for Watched {
                 let _ = self.inner.commit(commit).await;
             }
             self.stopped.send_replace(true);
-            std::future::pending().await
+            // A driver that goes on by itself dies when the next process begins.
+            let mut stopped = self.stopped.subscribe();
+            stopped.wait_for(|stopped| !stopped).await.unwrap();
+            Err(CommitError::Fenced)
         })
     }
 
@@ -153,8 +159,67 @@ impl Store for Watched {
         self.inner.executions(filter)
     }
 
-    fn orphans(&self, limit: usize) -> BoxFuture<'_, Result<Vec<ExecutionRecord>, StoreError>> {
-        self.inner.orphans(limit)
+    fn orphans(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<ExecutionRecord>, StoreError>> {
+        self.inner.orphans(now, limit)
+    }
+
+    fn claim_ready(&self, request: WorkRequest) -> BoxFuture<'_, Result<Work, StoreError>> {
+        self.inner.claim_ready(request)
+    }
+
+    fn queue<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<QueueSettings, StoreError>> {
+        self.inner.queue(name)
+    }
+
+    fn queues(&self) -> BoxFuture<'_, Result<Vec<QueueRecord>, StoreError>> {
+        self.inner.queues()
+    }
+
+    fn set_queue<'a>(
+        &'a self,
+        name: &'a str,
+        change: QueueChange,
+    ) -> BoxFuture<'a, Result<QueueSettings, StoreError>> {
+        self.inner.set_queue(name, change)
+    }
+
+    fn schedules(
+        &self,
+        due_by: Option<Timestamp>,
+    ) -> BoxFuture<'_, Result<Vec<ScheduleRecord>, StoreError>> {
+        self.inner.schedules(due_by)
+    }
+
+    fn next_fire(&self) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
+        self.inner.next_fire()
+    }
+
+    fn put_schedule(&self, schedule: ScheduleRecord) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.inner.put_schedule(schedule)
+    }
+
+    fn change_schedule<'a>(
+        &'a self,
+        id: &'a str,
+        change: ScheduleChange,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.inner.change_schedule(id, change)
+    }
+
+    fn delete_schedule<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.inner.delete_schedule(id)
+    }
+
+    fn fire(&self, fire: Fire) -> BoxFuture<'_, Result<Fired, StoreError>> {
+        self.inner.fire(fire)
+    }
+
+    fn workers(&self) -> BoxFuture<'_, Result<Vec<WorkerRecord>, StoreError>> {
+        self.inner.workers()
     }
 
     fn events(
@@ -178,8 +243,13 @@ impl Store for Watched {
         self.inner.claim(id, worker)
     }
 
-    fn release(&self, key: ExecutionKey, epoch: Epoch) -> BoxFuture<'_, Result<(), StoreError>> {
-        self.inner.release(key, epoch)
+    fn release(
+        &self,
+        key: ExecutionKey,
+        epoch: Epoch,
+        ready_at: Option<Timestamp>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.inner.release(key, epoch, ready_at)
     }
 
     fn post<'a>(
@@ -194,8 +264,11 @@ impl Store for Watched {
         self.inner.inbox(key)
     }
 
-    fn inboxes(&self) -> BoxFuture<'_, Result<Vec<(ExecutionId, MessageId)>, StoreError>> {
-        self.inner.inboxes()
+    fn posted(
+        &self,
+        after: Option<MessageId>,
+    ) -> BoxFuture<'_, Result<Vec<(MessageId, ExecutionId)>, StoreError>> {
+        self.inner.posted(after)
     }
 
     fn published<'a>(

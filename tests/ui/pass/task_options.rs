@@ -55,6 +55,33 @@ async fn measure(text: String) -> usize {
     text.len()
 }
 
+#[task(rollback = unreserve)]
+async fn reserve(seat: u32) -> Result<String, String> {
+    Ok(format!("seat {seat}"))
+}
+
+#[task(max_attempts = 9)]
+async fn unreserve(_seat: u32, _reserved: Option<String>) -> u32 {
+    1
+}
+
+#[task(rollback = self::close::close, blocking)]
+fn open() {}
+
+// A rollback may be no task; it is `async` then.
+mod close {
+    pub async fn close(_opened: Option<()>) -> Result<(), std::io::Error> {
+        Ok(())
+    }
+}
+
+#[task(rollback = undo_injected)]
+async fn injected(_limits: State<u32>, _at: (u8, u8)) -> bool {
+    true
+}
+
+async fn undo_injected(_at: (u8, u8), _was: Option<bool>) {}
+
 // A fallback may be plain and may be infallible.
 fn estimate(_text: String) -> usize {
     1
@@ -71,6 +98,7 @@ fn options(name: &str) -> TaskOptions {
 
 fn main() {
     let _ = (bare(), empty(), patient(), measure(String::new()));
+    let _ = (reserve(1), open(), injected((1, 2)));
     let call = format!("{:?}", charge("eu".to_owned(), 1));
     assert!(call.contains("charge-eu-{card}"), "{call}");
 

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
-use super::Driver;
+use super::{Cancellation, Driver};
 use crate::clock::Timestamp;
 use crate::context::request::Request;
 use crate::event::{AttemptMeta, Event, EventKind};
@@ -24,9 +24,19 @@ pub(super) enum Arrival {
     Open(Event),
     /// An event that is recorded and not delivered.
     Note(Box<Note>),
+    /// A request to cancel the execution.
+    Cancel(Cancellation),
 }
 
 impl Arrival {
+    pub(super) fn is_stop(&self) -> bool {
+        matches!(self, Self::Outcome(outcome) if outcome.kind == EventKind::WorkflowStopping)
+    }
+
+    pub(super) fn is_cancellation(&self) -> bool {
+        matches!(self, Self::Cancel(_))
+    }
+
     /// Whether it says no more than that something foreign woke the code.
     pub(super) fn is_wake_up(&self) -> bool {
         matches!(self, Self::Outcome(outcome) if outcome.kind == EventKind::Woken)
@@ -44,6 +54,8 @@ pub(super) struct NewOutcome {
     pub(super) value: Option<Box<dyn Any + Send>>,
     /// No earlier than this: a timer never fires before it is due.
     pub(super) not_before: Option<Timestamp>,
+    /// When it counts as having happened, where that is not now.
+    pub(super) exactly_at: Option<Timestamp>,
     pub(super) consumed: Option<MessageId>,
 }
 
@@ -65,6 +77,7 @@ impl NewOutcome {
             meta: None,
             value: None,
             not_before: None,
+            exactly_at: None,
             consumed: None,
         }
     }
@@ -89,6 +102,8 @@ pub(super) enum Ended {
         status: Status,
         output: Option<Payload>,
         failure: Option<Box<crate::error::FailureData>>,
+        /// Why it was terminated.
+        termination: Option<String>,
     },
     /// The code begins again, from the events now recorded.
     Again,
@@ -130,12 +145,16 @@ impl Driver {
                 self.append_note(*note, activation);
                 return Ok(None);
             }
+            Arrival::Cancel(cancellation) => {
+                return Ok(self.begin_cancelling(cancellation, activation));
+            }
             Arrival::Open(event) => (event, None, true),
             Arrival::Outcome(outcome) => match self.number(*outcome, activation) {
                 Some((event, value)) => (event, value, false),
                 None => return Ok(None),
             },
         };
+        self.machine.shared.state().exit_rule = self.exit_rule();
         let delivered = self.machine.deliver(&event, value)?;
         self.settle_call(&event);
         let is_idle = delivered.events.is_empty() && delivered.end.is_none();
@@ -163,9 +182,8 @@ impl Driver {
             return None;
         }
         activation.consumed.extend(outcome.consumed);
-        let at = outcome
-            .not_before
-            .map_or_else(|| self.now(), |due| self.now().max(due));
+        let now = outcome.exactly_at.unwrap_or_else(|| self.now());
+        let at = outcome.not_before.map_or(now, |due| now.max(due));
         let mut event = self.machine.arrival(outcome.kind, at, outcome.call);
         event.name = outcome.name;
         event.payload = outcome.payload;
@@ -291,6 +309,11 @@ impl Driver {
             }
             Some(Request::Signal { .. }) => {
                 self.signal_waits.entry(name).or_default().insert(seq);
+                false
+            }
+            Some(Request::Cancelled) => {
+                drop(state);
+                self.await_cancellation(seq);
                 false
             }
             Some(Request::Pause { wants }) => {

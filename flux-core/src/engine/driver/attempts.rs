@@ -34,6 +34,8 @@ pub(super) struct Progress {
     pub(super) recoveries: u32,
     /// When the next attempt is due.
     pub(super) due: Option<Timestamp>,
+    /// It is known that the attempt that comes next was not begun.
+    pub(super) is_deferred: bool,
     /// The attempts are spent; the fallback is at work. What the task itself failed with.
     pub(super) fallback_after: Option<TaskFailure>,
 }
@@ -51,6 +53,7 @@ impl Progress {
         meta: &AttemptMeta,
         payload: Option<&Payload>,
     ) {
+        self.is_deferred = false;
         match kind {
             EventKind::TaskAttemptFailed => {
                 self.failed += 1;
@@ -150,7 +153,7 @@ impl Driver {
         let Some(ended) = task.running.take_if(is_this) else {
             return;
         };
-        if let Some(missing) = ended.context.missing_state.get() {
+        if let Some(missing) = ended.ended().missing_state.get() {
             self.lost = Some(Error::MissingState {
                 task: missing.task.to_string(),
                 state: missing.state.to_owned(),
@@ -238,7 +241,8 @@ impl Driver {
         mut progress: Progress,
         was_cut_off: bool,
     ) -> Result<(), crate::error::Error> {
-        if !was_cut_off {
+        if !was_cut_off || progress.is_deferred {
+            progress.is_deferred = false;
             self.park(call, progress);
             return Ok(());
         }

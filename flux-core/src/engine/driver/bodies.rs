@@ -16,7 +16,7 @@ use super::{Driver, Input};
 use crate::clock::{Clock, Timestamp};
 use crate::context::current::{self, Current};
 use crate::context::request::Body;
-use crate::context::{BodyContext, InBody};
+use crate::context::{BodyContext, InBody, StopToken};
 use crate::error::{Error, ErrorRecord, TaskErrorKind};
 use crate::id::EventSeq;
 use crate::replay::panic_message;
@@ -29,6 +29,23 @@ pub(super) struct Running {
     pub(super) context: Arc<BodyContext>,
     /// `None` while its driver holds it.
     abort: Option<AbortOnDrop>,
+    has_ended: bool,
+}
+
+impl Running {
+    /// It has returned: whatever it left behind may go on.
+    pub(super) fn ended(mut self) -> Arc<BodyContext> {
+        self.has_ended = true;
+        Arc::clone(&self.context)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.context.stop.set();
+        }
+    }
 }
 
 /// Aborts a tokio task when it is let go.
@@ -51,6 +68,10 @@ pub(super) struct Unspawned {
 impl Driver {
     /// Starts the next attempt of a task, or its fallback.
     pub(super) fn launch(&mut self, call: EventSeq) -> Result<(), Error> {
+        if self.starts_nothing() && self.tasks.contains_key(&call) {
+            self.deferred.push(call);
+            return Ok(());
+        }
         let Some(started) = self.start_body(call)? else {
             return Ok(());
         };
@@ -67,6 +88,7 @@ impl Driver {
             attempt,
             env: Arc::clone(&self.engine.env),
             missing_state: OnceLock::new(),
+            stop: StopToken::default(),
         });
         let limit = Limit::of(
             task.request.policy.timeout,
@@ -79,6 +101,7 @@ impl Driver {
             run,
             context: Arc::clone(&context),
             abort: None,
+            has_ended: false,
         });
         let span = tracing::info_span!(
             "task",
@@ -114,7 +137,7 @@ impl Driver {
             && self.children.is_empty()
             && self.signal_waits.is_empty()
             && self.arrivals.is_empty()
-            && self.next_limit().is_none()
+            && self.next_stop().is_none()
     }
 
     /// Polls a body that is all the execution waits for once in place, which saves many a short one two trips
@@ -287,7 +310,8 @@ impl Attempt {
         match futures::future::select(&mut thread, self.clock.sleep_until(limit.until)).await {
             Either::Left((joined, _)) => flatten(joined),
             Either::Right(((), _)) => {
-                // A thread cannot be stopped: wait it out, or a retry would run beside it.
+                // A thread can only be asked to stop: wait it out, or a retry would run beside it.
+                self.context.stop.set();
                 let _ = thread.await;
                 Err(limit.error())
             }

@@ -8,6 +8,7 @@ use tokio::sync::mpsc;
 
 use super::activation::{Activation, Arrival, NewOutcome};
 use super::attempts::Progress;
+use super::cancel::Cancelling;
 use super::due::Due;
 use super::end::RewindPlan;
 use super::limits::ActiveTime;
@@ -19,7 +20,7 @@ use crate::engine::Inner;
 use crate::engine::history::{History, Item};
 use crate::engine::pool::Pool;
 use crate::error::{Error, FailureData, NonDeterminism};
-use crate::event::{AttemptMeta, Event, EventKind, FORMAT};
+use crate::event::{AttemptMeta, EndedMeta, Event, EventKind, FORMAT};
 use crate::execution::Snapshot;
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::Payload;
@@ -42,9 +43,10 @@ pub(super) fn fresh_machine(
     def: &'static WorkflowDef,
     id: &ExecutionId,
     sender: &mpsc::UnboundedSender<Input>,
+    scheduled_at: Option<Timestamp>,
     next: EventSeq,
 ) -> Machine {
-    let shared = Shared::new(id.clone(), def, Arc::clone(&engine.env));
+    let shared = Shared::new(id.clone(), def, Arc::clone(&engine.env), scheduled_at);
     let sender = sender.clone();
     let on_foreign = move || {
         let _ = sender.send(Input::Woken);
@@ -58,6 +60,7 @@ impl Driver {
         let meta = crate::event::StartedMeta {
             version: self.def.version,
             parent: parent.as_ref().map(|parent| parent.as_str().into()),
+            ..crate::event::StartedMeta::default()
         };
         self.parent = parent;
         self.input = Some(input.clone());
@@ -68,6 +71,18 @@ impl Driver {
         outcome.payload = Some(input);
         outcome.meta = Payload::encode(&meta).ok();
         outcome.not_before = Some(self.created_at);
+        self.outcome(outcome);
+    }
+
+    /// The start of an execution that has waited for its turn, unless an earlier process saw to it.
+    fn begin_queued(&mut self) {
+        if self.machine.has_begun() || !self.arrivals.is_empty() || self.opening.is_some() {
+            return;
+        }
+        let mut outcome = NewOutcome::new(EventKind::WorkflowStarted, EventSeq::FIRST);
+        outcome.call = None;
+        outcome.name = Some(self.def.name.into());
+        outcome.exactly_at = Some(self.created_at);
         self.outcome(outcome);
     }
 
@@ -89,7 +104,8 @@ impl Driver {
         self.base = record.base;
         self.rewound = record.rewound;
         self.attempt = record.attempt;
-        self.created_at = record.created_at;
+        self.created_at = record.started_at.unwrap_or(record.created_at);
+        self.placement = record.placement.clone();
         self.record = Some(record);
         let is_retry = matches!(intent, Intent::Retry | Intent::Reopen);
         match intent {
@@ -98,6 +114,7 @@ impl Driver {
             Intent::Recover | Intent::Answer(_) => {}
         }
         let progress = self.load().await?;
+        self.begin_queued();
         let was_cut_off = !is_retry;
         self.take_up_calls(progress, was_cut_off).await?;
         self.has_stale_inbox = true;
@@ -147,6 +164,7 @@ impl Driver {
         self.arrivals.clear();
         self.signal_waits.clear();
         self.pauses.clear();
+        self.cancel_waits.clear();
         let progress = self.load().await?;
         self.take_up_calls(progress, false).await
     }
@@ -168,7 +186,7 @@ impl Driver {
         self.input = recorded_input(&self.engine, &record).await?;
         self.attempt = record.attempt;
         self.machine.skip_to(last.seq);
-        if decided_by_itself(&failure) {
+        if decided_by_itself(&failure) && !failure.rolled_back {
             self.tentative = Some(Box::new(snapshot));
         }
         let attempt = record.attempt + 1;
@@ -178,7 +196,7 @@ impl Driver {
         Ok(())
     }
 
-    /// Plans the rewind of a cancelled execution: only its end is taken back.
+    /// Plans the rewind of a cancelled or terminated execution: only its end is taken back, and what led to it.
     async fn plan_reopen(&mut self) -> Result<(), Halt> {
         let Some(record) = self.record.clone() else {
             return Ok(());
@@ -191,10 +209,12 @@ impl Driver {
         self.rewind = rewind;
         self.input = recorded_input(&self.engine, &record).await?;
         self.machine.skip_to(last.seq);
+        let ended = last.meta::<EndedMeta>();
         let plan = RewindPlan {
-            to: last.seq,
+            to: ended.since.unwrap_or(last.seq),
             retry: Vec::new(),
             restart: false,
+            anew: ended.rolled_back,
             attempt: record.attempt,
             budget_from: self.budget_from,
         };
@@ -227,13 +247,21 @@ impl Driver {
         let Some(record) = self.record.clone() else {
             return Ok(BTreeMap::new());
         };
-        self.machine = fresh_machine(&self.engine, self.def, &self.id, &self.sender, self.base);
+        self.machine = fresh_machine(
+            &self.engine,
+            self.def,
+            &self.id,
+            &self.sender,
+            self.placement.scheduled_at,
+            self.base,
+        );
         self.machine.choose(choice);
         self.active = ActiveTime::default();
         let mut replay = ReplayRun {
             progress: BTreeMap::new(),
             budget_from: 1,
             resumed_at: None,
+            cancelling: None,
             input: None,
         };
         let planned = self.opening.clone();
@@ -263,6 +291,7 @@ impl Driver {
         }
         self.budget_from = replay.budget_from;
         self.resumed_at = replay.resumed_at;
+        self.cancelling = replay.cancelling;
         if self.input.is_none() {
             self.input = replay.input;
         }
@@ -281,6 +310,7 @@ impl Driver {
         replay.see(&event);
         self.active.restart(event.at);
         if event.payload.is_some() {
+            self.machine.skip_to(event.seq);
             self.arrivals.push_back(Arrival::Open(event));
         } else {
             self.machine.replay_note(&event);
@@ -495,7 +525,14 @@ impl Driver {
         let (mut history, _) = History::open(&self.engine.store, &record).await?;
         let at = self.machine.next_seq();
         self.machine.evict();
-        let mut machine = fresh_machine(&self.engine, self.def, &self.id, &self.sender, self.base);
+        let mut machine = fresh_machine(
+            &self.engine,
+            self.def,
+            &self.id,
+            &self.sender,
+            self.placement.scheduled_at,
+            self.base,
+        );
         let first_open = match self.arrivals.front() {
             Some(Arrival::Open(event)) => Some(event.seq),
             _ => None,
@@ -533,11 +570,13 @@ struct ReplayRun {
     progress: BTreeMap<EventSeq, Progress>,
     budget_from: u32,
     resumed_at: Option<Timestamp>,
+    cancelling: Option<Cancelling>,
     input: Option<Payload>,
 }
 
 impl ReplayRun {
     fn see(&mut self, event: &Event) {
+        Cancelling::observe(&mut self.cancelling, event);
         match event.kind {
             EventKind::TaskStarted => {
                 let progress = Progress {
@@ -552,6 +591,11 @@ impl ReplayRun {
             | EventKind::CallCancelled => {
                 event.refers.map(|call| self.progress.remove(&call));
             }
+            EventKind::TaskDeferred => {
+                if let Some(progress) = event.refers.and_then(|call| self.progress.get_mut(&call)) {
+                    progress.is_deferred = true;
+                }
+            }
             EventKind::TaskAttemptFailed | EventKind::TaskInterrupted => {
                 if let Some(progress) = event.refers.and_then(|call| self.progress.get_mut(&call)) {
                     progress.observe(
@@ -561,7 +605,9 @@ impl ReplayRun {
                     );
                 }
             }
-            EventKind::WorkflowStarted | EventKind::ContinuedAsNew => {
+            // A start from a queue has its input in the event that put it there.
+            EventKind::WorkflowStarted if event.payload.is_none() => {}
+            EventKind::WorkflowQueued | EventKind::WorkflowStarted | EventKind::ContinuedAsNew => {
                 self.input.clone_from(&event.payload);
             }
             EventKind::Rewound => self.see_rewound(event),

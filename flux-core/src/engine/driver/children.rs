@@ -8,12 +8,17 @@ use super::activation::{Activation, NewOutcome};
 use super::{Answer, Begin, ChildReport, Driver, Halt, Input, Intent};
 use crate::context::request::Request;
 use crate::engine::active::{DriverGuard, OnSettled};
+use crate::engine::begin::queued_start;
+use crate::engine::place::{Wishes, place};
 use crate::error::{Error, ErrorRecord, FailureData, FailureKind, TaskErrorKind, TaskFailure};
-use crate::event::EventKind;
+use crate::event::{EndedMeta, EventKind};
 use crate::execution::{PausePoint, Status, Waiting};
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::Payload;
-use crate::store::{ClaimError, ExecutionRecord, Message, MessageId, MessageKind, NewMessage};
+use crate::store::{
+    ClaimError, Commit, CommitError, ExecutionRecord, Message, MessageId, MessageKind, NewMessage,
+    Placement, Target,
+};
 use crate::workflow::WorkflowDef;
 
 /// A child that has not ended, or whose end has not been delivered.
@@ -30,13 +35,15 @@ enum ChildState {
     Running(Option<DriverGuard>),
     /// It waits for a `resume`.
     Paused(Vec<PausePoint>),
+    /// It sleeps, and a worker wakes it: its last word will come into the inbox.
+    Asleep,
     /// It has ended, and its outcome is about to be delivered.
     Ended,
 }
 
 /// The name of a cancellation that a parent sends. A child that is cancelled so may be needed again: a parent
 /// that failed may be resumed.
-const BY_PARENT: &str = "by-parent";
+pub(crate) const BY_PARENT: &str = "by-parent";
 
 /// A request to cancel the execution.
 #[derive(Debug, Clone, Copy)]
@@ -57,14 +64,31 @@ impl Cancellation {
 /// What a child tells its parent when it has finished.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub(super) enum ChildOutcome {
+pub(crate) enum ChildOutcome {
     Completed(Payload),
     Failed(FailureData),
     Cancelled,
     CancelledByParent,
+    Terminated { reason: String },
+    TerminatedByParent,
+}
+
+impl ChildOutcome {
+    pub(crate) fn terminated(reason: String, by_parent: bool) -> Self {
+        if by_parent {
+            Self::TerminatedByParent
+        } else {
+            Self::Terminated { reason }
+        }
+    }
 }
 
 impl Child {
+    /// Whether this process drives it for its parent, or its end is about to be delivered.
+    pub(super) fn is_driven_here(&self) -> bool {
+        matches!(self.state, ChildState::Running(Some(_)) | ChildState::Ended)
+    }
+
     pub(super) fn is_paused(&self) -> bool {
         matches!(self.state, ChildState::Paused(_))
     }
@@ -72,7 +96,7 @@ impl Child {
     pub(super) fn pause_points(&self) -> Vec<PausePoint> {
         match &self.state {
             ChildState::Paused(points) => points.clone(),
-            ChildState::Running(_) | ChildState::Ended => Vec::new(),
+            ChildState::Running(_) | ChildState::Asleep | ChildState::Ended => Vec::new(),
         }
     }
 }
@@ -109,14 +133,7 @@ impl Driver {
             active.gone().await;
         }
         match self.engine.store.execution(&wanted.id).await? {
-            None => {
-                let begin = Begin::New {
-                    input: wanted.input,
-                    parent: Some(self.id.clone()),
-                };
-                self.drive_child(call, wanted.def, wanted.id, begin, false)
-                    .await
-            }
+            None => self.begin_child(call, wanted).await,
             Some(record) if record.parent.as_ref() == Some(&self.id) => {
                 self.take_up(call, wanted, record).await
             }
@@ -136,6 +153,83 @@ impl Driver {
                 Ok(())
             }
         }
+    }
+
+    async fn begin_child(&mut self, call: EventSeq, wanted: Wanted) -> Result<(), Halt> {
+        let engine = Arc::clone(&self.engine);
+        let placed = place(&engine, wanted.def, &wanted.input, Wishes::default()).await;
+        let placement = match placed {
+            Ok(placement) => placement,
+            Err(Error::Store(error)) => return Err(error.into()),
+            Err(error) => {
+                self.child_refused(call, &wanted, error.to_string());
+                return Ok(());
+            }
+        };
+        if placement.queue.is_some() || placement.gate.is_some() {
+            return self.queue_child(call, wanted, placement).await;
+        }
+        let begin = Begin::New {
+            input: wanted.input,
+            parent: Some(self.id.clone()),
+            placement,
+        };
+        self.drive_child(call, wanted.def, wanted.id, begin, false)
+            .await
+    }
+
+    /// A child that has to wait for its turn, as any other execution of its workflow.
+    async fn queue_child(
+        &mut self,
+        call: EventSeq,
+        wanted: Wanted,
+        placement: Placement,
+    ) -> Result<(), Halt> {
+        let needs_worker = placement.queue.is_some();
+        let parent = Some(self.id.clone());
+        let (new, event) = queued_start(
+            wanted.def,
+            wanted.id.clone(),
+            wanted.input.clone(),
+            placement,
+            parent,
+            self.now(),
+        );
+        let commit = Commit {
+            target: Target::New(Box::new(new)),
+            events: vec![event],
+            change: None,
+            consumed: Vec::new(),
+            published: Vec::new(),
+            outbox: Vec::new(),
+            transaction: None,
+        };
+        match self.engine.store.commit(commit).await {
+            // Also where an earlier run of this execution has put it there.
+            Ok(_) | Err(CommitError::Exists) => {
+                self.engine.workers.call();
+                if !needs_worker && !self.engine.has_worker() {
+                    Arc::clone(&self.engine).begin_in_turn(wanted.id.clone());
+                }
+                self.watch_child(call, wanted);
+                Ok(())
+            }
+            Err(CommitError::Full(other) | CommitError::Duplicate(other)) => {
+                let message = format!(
+                    "execution `{}` runs, and no more may run beside it",
+                    other.holder
+                );
+                self.child_refused(call, &wanted, message);
+                Ok(())
+            }
+            Err(CommitError::Failed(error) | CommitError::Unknown(error)) => Err(error.into()),
+            Err(CommitError::Fenced) => Err(Error::TakenOver { id: wanted.id }.into()),
+        }
+    }
+
+    fn child_refused(&mut self, call: EventSeq, wanted: &Wanted, message: String) {
+        let error = ErrorRecord::message(message);
+        self.child_failed(call, wanted.def.name, TaskErrorKind::Failed, 0, error, None);
     }
 
     /// Goes on with a child that exists.
@@ -169,6 +263,29 @@ impl Driver {
             }
             Status::Failed if is_retried || self.pool.has_failed(call) => Intent::Retry,
             Status::Cancelled if self.rewind.is_some() => Intent::Reopen,
+            // It has its turn when it has it.
+            Status::Pending => {
+                if record.placement.queue.is_none() && !self.engine.has_worker() {
+                    Arc::clone(&self.engine).begin_in_turn(wanted.id.clone());
+                }
+                self.watch_child(call, wanted);
+                return Ok(());
+            }
+            // A worker wakes it.
+            Status::Running if record.owner.is_none() && self.engine.has_worker() => {
+                let state = ChildState::Asleep;
+                self.children.insert(
+                    call,
+                    Child {
+                        id: wanted.id,
+                        workflow: wanted.def.name,
+                        state,
+                    },
+                );
+                self.has_stale_inbox = true;
+                return Ok(());
+            }
+            Status::Terminated if self.was_ended_by_parent(&record).await? => Intent::Reopen,
             status if status.is_finished() => {
                 let snapshot = self.engine.snapshot(record).await?;
                 self.ended_children.push((call, Box::new(snapshot)));
@@ -187,6 +304,15 @@ impl Driver {
             _ => Intent::Recover,
         };
         self.claim_child(call, wanted, intent).await
+    }
+
+    /// Whether this execution terminated the child, before it was resumed itself.
+    async fn was_ended_by_parent(&mut self, record: &ExecutionRecord) -> Result<bool, Halt> {
+        if self.rewind.is_none() {
+            return Ok(false);
+        }
+        let last = self.engine.store.last_event(record.key).await?;
+        Ok(last.is_some_and(|last| last.meta::<EndedMeta>().by_parent))
     }
 
     /// Whether a parent's cancellation lies in its inbox.
@@ -270,6 +396,7 @@ impl Driver {
                             .collect(),
                     )
                 }
+                Ok(snapshot) if !snapshot.record.status.is_finished() => ChildReport::Asleep,
                 Ok(snapshot) => ChildReport::Ended(Box::new(snapshot.clone())),
                 Err(error) => ChildReport::Lost(error.clone()),
             };
@@ -279,11 +406,14 @@ impl Driver {
             .engine
             .drive(def, id.clone(), begin, Some(on_settled))?;
         if wait {
-            driving.started().await.map_err(Halt::Error)?;
+            let started = driving.started().await.map_err(Halt::Error)?;
+            debug_assert!(started.is_ok(), "one that exists is not refused");
         } else {
             self.starting.push(driving.begun());
         }
-        let state = ChildState::Running(Some(driving.into_guard()));
+        let guard = driving.into_guard();
+        guard.is_childs();
+        let state = ChildState::Running(Some(guard));
         self.children.insert(
             call,
             Child {
@@ -302,11 +432,60 @@ impl Driver {
         futures::future::join_all(starting).await;
     }
 
+    pub(super) fn child_sleeps(&mut self, call: EventSeq) {
+        if let Some(child) = self.children.get_mut(&call)
+            && matches!(child.state, ChildState::Running(_))
+        {
+            child.state = ChildState::Asleep;
+        }
+    }
+
     pub(super) fn child_paused(&mut self, call: EventSeq, points: &[PausePoint]) {
         if let Some(child) = self.children.get_mut(&call)
             && !matches!(child.state, ChildState::Ended)
         {
             child.state = ChildState::Paused(points.to_vec());
+        }
+    }
+
+    /// A parent that is not driven beside this execution sees its pause by a message.
+    pub(super) fn tell_of_pause(&self, activation: &mut Activation) {
+        let Some(parent) = &self.parent else { return };
+        if self
+            .has_parent_here
+            .load(std::sync::atomic::Ordering::Relaxed)
+        {
+            return;
+        }
+        let points = self.pause_points();
+        let seen = points
+            .iter()
+            .map(|point| point.seen_from_parent(self.def.name));
+        let Ok(payload) = Payload::encode(&seen.collect::<Vec<_>>()) else {
+            return;
+        };
+        let message = NewMessage {
+            kind: MessageKind::ChildPaused,
+            name: self.id.as_str().into(),
+            payload,
+            dedup: None,
+            at: self.now(),
+        };
+        activation.outbox.push((parent.clone(), message));
+    }
+
+    /// A child that somebody else drives waits for a `resume`.
+    pub(super) fn hear_of_pause(&mut self, message: &Message) {
+        self.stale_messages.push(message.id);
+        let call = self
+            .children
+            .iter()
+            .find(|(_, child)| child.id == *message.name);
+        let Some(call) = call.map(|(call, _)| *call) else {
+            return;
+        };
+        if let Ok(points) = message.payload.decode::<Vec<PausePoint>>() {
+            self.child_paused(call, &points);
         }
     }
 
@@ -330,16 +509,18 @@ impl Driver {
     /// Children that ended without a last word: a resume that came out as before writes nothing.
     pub(super) fn hear_ended_children(&mut self) {
         for (call, snapshot) in std::mem::take(&mut self.ended_children) {
-            let is_open = self
-                .children
-                .get(&call)
-                .is_some_and(|child| matches!(child.state, ChildState::Running(_)));
+            let is_open = self.children.get(&call).is_some_and(|child| {
+                matches!(child.state, ChildState::Running(_) | ChildState::Asleep)
+            });
             if !is_open {
                 continue;
             }
             let outcome = match (snapshot.record.status, snapshot.output, snapshot.failure) {
                 (Status::Completed, Some(output), _) => ChildOutcome::Completed(output),
                 (Status::Failed, _, Some(failure)) => ChildOutcome::Failed(failure),
+                (Status::Terminated, ..) => ChildOutcome::Terminated {
+                    reason: snapshot.termination.unwrap_or_default(),
+                },
                 _ => ChildOutcome::Cancelled,
             };
             self.take_child_outcome(call, outcome, None);
@@ -385,8 +566,13 @@ impl Driver {
                 let error = ErrorRecord::message("the child execution was cancelled");
                 self.child_failed(call, workflow, TaskErrorKind::Cancelled, 1, error, consumed);
             }
-            // The call still waits, so this execution has failed and been resumed since it sent the cancellation.
-            ChildOutcome::CancelledByParent => {
+            ChildOutcome::Terminated { reason } => {
+                let message = format!("the child execution was terminated: {reason}");
+                let error = ErrorRecord::message(message);
+                self.child_failed(call, workflow, TaskErrorKind::Cancelled, 1, error, consumed);
+            }
+            // The call still waits, so this execution has failed and been resumed since it ended the child.
+            ChildOutcome::CancelledByParent | ChildOutcome::TerminatedByParent => {
                 self.stale_messages.extend(consumed);
                 self.children.remove(&call);
                 self.reopened.push(call);
@@ -462,13 +648,7 @@ impl Driver {
 
     /// Cancels a child whose call was dropped.
     pub(super) fn cancel_child(&self, child: Child, activation: &mut Activation) {
-        let message = NewMessage {
-            kind: MessageKind::Cancel,
-            name: BY_PARENT.into(),
-            payload: Payload::null(),
-            dedup: None,
-            at: self.now(),
-        };
+        let message = NewMessage::cancel_by_parent(self.now());
         activation.outbox.push((child.id, message));
         // The child's driver is let run on: it is the one that records the cancellation.
         if let ChildState::Running(Some(guard)) = child.state {

@@ -5,13 +5,14 @@ use std::sync::Arc;
 use super::activation::{Activation, Arrival, Ended};
 use super::due::Due;
 use super::{Driver, Halt, Step};
+use crate::engine::active::Refusal;
 use crate::error::Error;
 use crate::event::{Event, EventKind, FORMAT};
 use crate::execution::{Snapshot, Status};
 use crate::id::{Epoch, EventSeq, ExecutionKey};
 use crate::payload::Payload;
 use crate::store::{
-    Change, Commit, CommitError, ExecutionRecord, NewExecution, Target, Transaction,
+    Change, Commit, CommitError, ExecutionRecord, NewExecution, Release, Target, Transaction,
     TransactionBody,
 };
 
@@ -26,7 +27,7 @@ impl Driver {
             && let Some(before) = self.tentative.take()
         {
             self.machine.evict();
-            self.release().await;
+            self.release(None).await;
             return Ok(Step::Settled(before));
         }
         self.tentative = None;
@@ -36,10 +37,14 @@ impl Driver {
         self.after_commit().await;
         match ended {
             Some(Ended::Finished {
-                output, failure, ..
+                output,
+                failure,
+                termination,
+                ..
             }) => {
                 self.stop_work();
-                Ok(self.settled(output, failure))
+                self.leave_room();
+                Ok(self.settled(output, failure, termination))
             }
             Some(Ended::Again) => {
                 self.begin_again().await?;
@@ -60,7 +65,7 @@ impl Driver {
             return Err(error.into());
         }
         if self.is_paused() {
-            return Ok(self.settled(None, None));
+            return Ok(self.settled(None, None, None));
         }
         Ok(Step::Went)
     }
@@ -69,11 +74,6 @@ impl Driver {
     pub(super) async fn commit_standing(&mut self) -> Result<Step, Halt> {
         if let Some(error) = self.lost.take() {
             return Err(error.into());
-        }
-        if let Some(cancellation) = self.cancel.take() {
-            self.machine.evict();
-            let cancelled = self.end_cancelled(cancellation);
-            return self.commit_and_act(cancelled).await;
         }
         let mut activation = Activation::default();
         self.append_rewind(&mut activation);
@@ -85,9 +85,9 @@ impl Driver {
                 return Ok(Step::Went);
             }
             if self.is_paused() {
-                // Somebody else paused it in the meantime: there is nothing to do for whoever claimed it.
-                self.release().await;
-                return Ok(self.settled(None, None));
+                // There was nothing to do for whoever claimed it.
+                self.write(Activation::default(), Some(standing)).await?;
+                return Ok(self.settled(None, None, None));
             }
             return Ok(Step::Idle);
         }
@@ -107,6 +107,7 @@ impl Driver {
         &mut self,
         output: Option<Payload>,
         failure: Option<Box<crate::error::FailureData>>,
+        termination: Option<String>,
     ) -> Step {
         self.machine.evict();
         let Some(record) = self.record.clone() else {
@@ -116,6 +117,7 @@ impl Driver {
             record,
             output,
             failure: failure.map(|failure| *failure),
+            termination,
         }))
     }
 
@@ -131,16 +133,23 @@ impl Driver {
         let limit = self
             .next_limit()
             .filter(|_| self.def.options.deadline.is_some())
-            .map(|(at, _)| at);
+            .map(|(at, _)| at)
+            .into_iter()
+            .chain(self.window_ends());
+        let wake_at = next.into_iter().chain(limit).min().filter(|_| waits);
         Change {
             status,
             attempt: self.attempt,
             finished_at,
-            wake_at: next.into_iter().chain(limit).min().filter(|_| waits),
+            wake_at,
             waiting: self.waiting().filter(|_| waits),
             base: self.base,
             rewound: self.rewound,
-            release: status != Status::Running,
+            hold: None,
+            release: (status != Status::Running).then_some(Release {
+                ready_at: wake_at,
+                seen: self.last_message,
+            }),
         }
     }
 
@@ -151,6 +160,7 @@ impl Driver {
             || !self.transactions.is_empty()
             || !self.held_starts.is_empty()
             || !self.arrivals.is_empty()
+            || self.cancelling.is_some()
             || self.children.values().any(|child| !child.is_paused());
         !is_at_work && (!self.pauses.is_empty() || !self.children.is_empty())
     }
@@ -168,6 +178,7 @@ impl Driver {
                     && record.waiting == standing.waiting
                     && record.base == standing.base
                     && record.rewound == standing.rewound
+                    && record.hold == standing.hold
             },
         );
         (!same).then(|| standing.clone())
@@ -178,8 +189,23 @@ impl Driver {
         mut activation: Activation,
         standing: Change,
     ) -> Result<(), Halt> {
-        self.check_length()?;
         let change = self.changes(&standing);
+        if change
+            .as_ref()
+            .is_some_and(|change| change.status == Status::Paused)
+        {
+            self.tell_of_pause(&mut activation);
+        }
+        self.write(activation, change).await
+    }
+
+    /// Writes an activation with this change of the row.
+    pub(super) async fn write(
+        &mut self,
+        mut activation: Activation,
+        change: Option<Change>,
+    ) -> Result<(), Halt> {
+        self.check_length()?;
         activation.consumed.append(&mut self.stale_messages);
         let last = activation.events.last().map(|event| event.seq);
         self.unwritten = Self::keep_results(&activation.events);
@@ -219,7 +245,8 @@ impl Driver {
                 version: self.def.version,
                 created_at: self.created_at,
                 parent: self.parent.clone(),
-                owner: self.engine.worker.id(),
+                owner: Some(self.engine.worker.id()),
+                placement: self.placement.clone(),
             })),
         }
     }
@@ -237,8 +264,10 @@ impl Driver {
             record.waiting = change.waiting;
             record.base = change.base;
             record.rewound = change.rewound;
-            if change.release {
+            record.hold = change.hold;
+            if let Some(release) = change.release {
                 record.owner = None;
+                record.ready_at = release.ready_at;
             }
         }
     }
@@ -261,6 +290,10 @@ impl Driver {
             rewound: None,
             owner: Some(self.engine.worker.id()),
             epoch: Epoch(1),
+            started_at: Some(self.created_at),
+            ready_at: None,
+            hold: None,
+            placement: self.placement.clone(),
         }
     }
 
@@ -271,7 +304,9 @@ impl Driver {
         last: Option<EventSeq>,
     ) -> Result<ExecutionKey, Halt> {
         match error {
-            CommitError::Exists => Err(Halt::Exists),
+            CommitError::Exists => Err(Halt::Refused(Refusal::Exists)),
+            CommitError::Full(other) => Err(Halt::Refused(Refusal::Full(other.holder))),
+            CommitError::Duplicate(other) => Err(Halt::Refused(Refusal::Duplicate(other.holder))),
             CommitError::Fenced => Err(Error::TakenOver {
                 id: self.id.clone(),
             }
@@ -423,6 +458,7 @@ impl Driver {
                     },
                 )?;
             }
+            Kind::Child if self.starts_nothing() => self.deferred.push(call),
             Kind::Child => self.start_child(call).await?,
             Kind::Transaction(body) => self.transactions.push_back((call, body)),
         }
@@ -433,7 +469,8 @@ impl Driver {
     pub(super) fn forget_call(&mut self, call: EventSeq) {
         self.tasks.remove(&call);
         self.children.remove(&call);
-        if !self.pauses.is_empty() || !self.signal_waits.is_empty() {
+        if !self.pauses.is_empty() || !self.signal_waits.is_empty() || !self.cancel_waits.is_empty()
+        {
             self.drop_waits(call);
         }
     }
@@ -447,8 +484,15 @@ impl Driver {
         self.due.disarm(call);
     }
 
+    /// Others may start now that this one has finished.
+    fn leave_room(&self) {
+        if self.placement.gate.is_some() || self.placement.queue.is_some() {
+            self.engine.workers.call();
+        }
+    }
+
     /// Aborts everything that is at work.
-    fn stop_work(&mut self) {
+    pub(super) fn stop_work(&mut self) {
         self.tasks.clear();
         self.alone = None;
         self.due = Due::default();

@@ -4,15 +4,17 @@ use std::sync::Arc;
 
 use super::Driver;
 use super::activation::{Activation, Ended};
-use super::children::{Cancellation, ChildOutcome};
+use super::children::ChildOutcome;
+use super::limits::out_of_time;
 use crate::engine::history::Rewind;
-use crate::error::{ErrorRecord, EscapedCall, FailureData, FailureKind};
-use crate::event::{Event, EventKind, RewoundMeta};
+use crate::error::{FailureData, FailureKind};
+use crate::event::{EndedMeta, Event, EventKind, RewoundMeta};
 use crate::execution::Status;
 use crate::id::EventSeq;
 use crate::payload::Payload;
-use crate::replay::End;
+use crate::replay::{End, FailedEnd};
 use crate::store::{MessageKind, NewMessage};
+use crate::workflow::StopReason;
 
 impl Driver {
     /// Records how the code ended.
@@ -25,26 +27,24 @@ impl Driver {
                 } else {
                     FailureKind::Error
                 };
-                self.end_failed(activation, kind, failed.error, failed.escaped);
+                self.end_failed(activation, kind, failed);
             }
+            End::Stopped(stopped) => match stopped.why {
+                StopReason::Cancelled => self.end_cancelled(activation),
+                StopReason::OutOfTime(kind) => {
+                    let delivery = self.machine.shared.state().delivery;
+                    let failed = FailedEnd {
+                        stopped: stopped.delivery,
+                        ..FailedEnd::new(out_of_time(kind), stopped.delivery.unwrap_or(delivery))
+                    };
+                    self.end_failed(activation, kind, failed);
+                }
+            },
             End::ContinuedAsNew(input) => self.end_continued(activation, input),
         }
     }
 
     fn end_completed(&mut self, activation: &mut Activation, output: Payload) {
-        let (size, limit) = (output.size(), self.engine.env.payload_limit);
-        if size > limit {
-            let message = format!(
-                "the workflow's output takes {size} bytes, and the payload limit is {limit}"
-            );
-            self.end_failed(
-                activation,
-                FailureKind::Error,
-                ErrorRecord::message(message),
-                Vec::new(),
-            );
-            return;
-        }
         self.cancel_children(activation);
         let mut event = self.event_at(EventKind::WorkflowCompleted, None);
         event.payload = Some(output.clone());
@@ -54,24 +54,20 @@ impl Driver {
             status: Status::Completed,
             output: Some(output),
             failure: None,
+            termination: None,
         });
     }
 
     /// Records a failure, and with attempts left, the next attempt.
-    pub(super) fn end_failed(
-        &mut self,
-        activation: &mut Activation,
-        kind: FailureKind,
-        error: ErrorRecord,
-        escaped: Vec<EscapedCall>,
-    ) {
-        let delivery = self.machine.shared.state().delivery;
+    fn end_failed(&mut self, activation: &mut Activation, kind: FailureKind, failed: FailedEnd) {
         let failure = FailureData {
             kind,
             attempt: self.attempt,
-            error: error.within(self.engine.env.payload_limit),
-            delivery,
-            escaped,
+            error: failed.error.within(self.engine.env.payload_limit),
+            delivery: failed.delivery,
+            escaped: failed.escaped,
+            stopped: failed.stopped,
+            rolled_back: self.machine.shared.state().rollbacks.have_begun(),
         };
         if self.fails_as_before(&failure) {
             activation.ended = Some(Ended::Unchanged);
@@ -97,17 +93,19 @@ impl Driver {
             status: Status::Failed,
             output: None,
             failure: Some(Box::new(failure)),
+            termination: None,
         });
     }
 
-    fn has_attempts_left(&self, kind: FailureKind) -> bool {
+    /// Whether the workflow is tried again if it fails now. What was left to be done at the end is done once.
+    pub(super) fn has_attempts_left(&self, kind: FailureKind) -> bool {
         let max = self
             .def
             .options
             .max_attempts
             .unwrap_or(self.engine.workflow_max_attempts);
         let made = self.attempt - self.budget_from + 1;
-        made < max && !matches!(kind, FailureKind::Deadline { .. })
+        made < max && !matches!(kind, FailureKind::Deadline { .. }) && !self.is_exiting()
     }
 
     /// Whether a resumed workflow that had decided to fail decided so again.
@@ -131,29 +129,36 @@ impl Driver {
         activation.ended = Some(Ended::Again);
     }
 
-    /// Cancels the execution where it stands.
-    pub(super) fn end_cancelled(&mut self, cancellation: Cancellation) -> Activation {
-        let mut activation = Activation::default();
-        activation.consumed.push(cancellation.message);
-        self.cancel_children(&mut activation);
-        let event = self.event_at(EventKind::WorkflowCancelled, None);
+    /// Records the end of an execution that somebody cancelled.
+    fn end_cancelled(&mut self, activation: &mut Activation) {
+        let by_parent = self
+            .cancelling
+            .is_some_and(|cancelling| cancelling.by_parent);
+        self.cancel_children(activation);
+        let mut event = self.event_at(EventKind::WorkflowCancelled, None);
+        event.meta = Payload::encode(&EndedMeta {
+            since: self.cancelling.map(|cancelling| cancelling.noted),
+            by_parent,
+            rolled_back: self.machine.shared.state().rollbacks.have_begun(),
+        })
+        .ok();
         activation.events.push(event);
-        let outcome = if cancellation.is_by_parent {
+        let outcome = if by_parent {
             ChildOutcome::CancelledByParent
         } else {
             ChildOutcome::Cancelled
         };
-        self.tell_parent(&mut activation, &outcome);
+        self.tell_parent(activation, &outcome);
         activation.ended = Some(Ended::Finished {
             status: Status::Cancelled,
             output: None,
             failure: None,
+            termination: None,
         });
-        activation
     }
 
     /// The last word of a child goes into its parent's inbox, in the commit that records it.
-    fn tell_parent(&self, activation: &mut Activation, outcome: &ChildOutcome) {
+    pub(super) fn tell_parent(&self, activation: &mut Activation, outcome: &ChildOutcome) {
         let Some(parent) = &self.parent else { return };
         let Ok(payload) = Payload::encode(outcome) else {
             return;
@@ -170,26 +175,34 @@ impl Driver {
 
     /// Takes back the end of the history. The event is to be committed before anything runs again.
     pub(super) fn rewind(&mut self, plan: RewindPlan) -> Event {
-        let kept = Rewind::kept_until(self.rewind.as_ref(), self.base, plan.to);
-        let restart = plan.restart || kept.is_empty();
+        let kept = if plan.anew {
+            Vec::new()
+        } else {
+            Rewind::kept_until(self.rewind.as_ref(), self.base, plan.to)
+        };
+        let begins = plan.restart || kept.is_empty();
+        // With nothing kept and nothing to take up again, the events before are of no use.
+        let restart = plan.restart || (begins && !plan.anew);
         let mut event = self.event_at(EventKind::Rewound, None);
         self.attempt = plan.attempt;
         self.budget_from = plan.budget_from;
         let meta = RewoundMeta {
-            to: if restart {
+            to: if begins {
                 self.base.get()
             } else {
                 plan.to.get()
             },
-            kept: if restart { Vec::new() } else { kept },
-            retry: if restart { Vec::new() } else { plan.retry },
+            kept: if begins { Vec::new() } else { kept },
+            retry: if begins { Vec::new() } else { plan.retry },
             attempt: plan.attempt,
             budget_from: plan.budget_from,
         };
         event.meta = Payload::encode(&meta).ok();
-        if restart {
+        if begins {
             event.payload.clone_from(&self.input);
             event.name = Some(Arc::from(self.def.name));
+        }
+        if restart {
             self.base = event.seq;
             self.rewound = None;
             self.rewind = None;
@@ -212,6 +225,8 @@ pub(super) struct RewindPlan {
     pub(super) retry: Vec<EventSeq>,
     /// Nothing is kept but the input.
     pub(super) restart: bool,
+    /// The code begins from its input, because what it did was undone; it takes up again what was not.
+    pub(super) anew: bool,
     /// The attempt of the workflow that begins.
     pub(super) attempt: u32,
     /// The attempt that opened its budget.
@@ -233,13 +248,14 @@ impl RewindPlan {
         );
         let to = match failure.escaped.iter().map(|call| call.failed).min() {
             Some(first) => first,
-            None if timed_out => failed_at,
+            None if timed_out => failure.stopped.unwrap_or(failed_at),
             None => failure.delivery,
         };
         Self {
             to,
             retry: failure.escaped.iter().map(|call| call.call).collect(),
             restart: false,
+            anew: failure.rolled_back,
             attempt,
             budget_from,
         }

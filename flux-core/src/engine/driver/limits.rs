@@ -9,6 +9,7 @@ use crate::clock::Timestamp;
 use crate::error::{ErrorRecord, FailureKind};
 use crate::event::{Event, EventKind};
 use crate::id::EventSeq;
+use crate::workflow::StopReason;
 
 /// The time during which at least one task was at work. Waiting for a signal, a pause or a timer does not
 /// count, and neither does the time in which no process drove the execution.
@@ -75,6 +76,10 @@ impl ActiveTime {
 impl Driver {
     /// When the next limit of the workflow is reached.
     pub(super) fn next_limit(&self) -> Option<(Timestamp, FailureKind)> {
+        let options = &self.def.options;
+        if (options.timeout.is_none() && options.deadline.is_none()) || self.is_exiting() {
+            return None;
+        }
         let active = self.def.options.timeout.and_then(|limit| {
             let children_wait =
                 self.tasks.is_empty() && self.children.values().all(super::Child::is_paused);
@@ -88,6 +93,12 @@ impl Driver {
             .into_iter()
             .flatten()
             .min_by_key(|(at, _)| *at)
+    }
+
+    /// When its code is stopped next, if it has not ended by then.
+    pub(super) fn next_stop(&self) -> Option<Timestamp> {
+        let limit = self.next_limit().map(|(at, _)| at);
+        limit.into_iter().chain(self.window_ends()).min()
     }
 
     /// The end of an execution whose wall-clock time is up, whatever has arrived since.
@@ -105,26 +116,21 @@ impl Driver {
         if self.now() < at {
             return None;
         }
-        let message = match kind {
-            FailureKind::Timeout { limit } => format!(
-                "the workflow was active for longer than its timeout of {}",
-                humantime::format_duration(limit)
-            ),
-            FailureKind::Deadline { limit } => {
-                format!(
-                    "the execution was not done by its deadline of {}",
-                    humantime::format_duration(limit)
-                )
-            }
-            _ => return None,
-        };
-        let mut activation = Activation::default();
-        self.end_failed(
-            &mut activation,
-            kind,
-            ErrorRecord::message(message),
-            Vec::new(),
-        );
-        Some(activation)
+        self.stop(StopReason::OutOfTime(kind))
     }
+}
+
+/// What is recorded of an execution that ran out of time.
+pub(super) fn out_of_time(kind: FailureKind) -> ErrorRecord {
+    ErrorRecord::message(match kind {
+        FailureKind::Timeout { limit } => format!(
+            "the workflow was active for longer than its timeout of {}",
+            humantime::format_duration(limit)
+        ),
+        FailureKind::Deadline { limit } => format!(
+            "the execution was not done by its deadline of {}",
+            humantime::format_duration(limit)
+        ),
+        FailureKind::Error | FailureKind::Panicked => "the workflow ran out of time".to_owned(),
+    })
 }

@@ -13,11 +13,13 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 
 use super::Inner;
+use super::active::Refusal;
 use super::history::Rewind;
 use super::pool::Pool;
 use crate::clock::Timestamp;
@@ -27,7 +29,7 @@ use crate::execution::{PausePoint, Snapshot, Status};
 use crate::id::{Epoch, EventSeq, ExecutionId};
 use crate::payload::Payload;
 use crate::replay::Machine;
-use crate::store::{ExecutionRecord, Message, MessageId, TransactionBody};
+use crate::store::{ExecutionRecord, Message, MessageId, Placement, TransactionBody};
 use crate::task::BodyResult;
 use crate::workflow::WorkflowDef;
 
@@ -35,20 +37,25 @@ mod activation;
 mod attempts;
 mod bodies;
 mod boot;
-mod children;
+mod cancel;
+pub(crate) mod children;
 mod commit;
 mod due;
 mod end;
 mod limits;
+mod rest;
+mod stop;
 mod wait;
 mod waits;
 
 use activation::Arrival;
 use attempts::Task;
 use bodies::Unspawned;
+use cancel::Cancelling;
 use children::{Cancellation, Child};
 use due::Due;
 use limits::ActiveTime;
+use stop::Termination;
 pub(crate) use waits::choose_pause;
 
 /// How a driver gets hold of its execution.
@@ -60,6 +67,8 @@ pub(crate) enum Begin {
         input: Payload,
         /// The execution that called it.
         parent: Option<ExecutionId>,
+        /// What it is bound to.
+        placement: Placement,
     },
     /// By having claimed it.
     Claimed {
@@ -79,7 +88,7 @@ pub(crate) enum Intent {
     Answer(Answer),
     /// Try again what failed.
     Retry,
-    /// Go on with a child that was cancelled because its parent failed, now that the parent goes on.
+    /// Go on with a child that was cancelled or terminated because its parent failed, now that the parent goes on.
     Reopen,
 }
 
@@ -109,6 +118,10 @@ pub(crate) enum Input {
     Inbox,
     /// Something that is not durable woke the code.
     Woken,
+    /// Others need the room: if it only waits, it is to sleep.
+    Rest,
+    /// It is to start no more bodies, and to give its execution up when those that run have ended.
+    Retire,
 }
 
 /// How a child's driver ended.
@@ -116,6 +129,8 @@ pub(crate) enum Input {
 pub(crate) enum ChildReport {
     /// It waits for a `resume`.
     Paused(Vec<PausePoint>),
+    /// It waits for something else and has left memory.
+    Asleep,
     /// It has finished, and mostly said so in its parent's inbox.
     Ended(Box<Snapshot>),
     /// It could not be driven.
@@ -134,6 +149,7 @@ pub(crate) struct Driver {
     /// The row as it was last committed; `None` before the first commit.
     record: Option<ExecutionRecord>,
     parent: Option<ExecutionId>,
+    placement: Placement,
     machine: Machine,
     input: Option<Payload>,
     created_at: Timestamp,
@@ -178,8 +194,12 @@ pub(crate) struct Driver {
     stale_messages: Vec<MessageId>,
     /// The executions that the commit under way sends something.
     outbox_told: Vec<ExecutionId>,
-    /// A request to cancel the execution.
-    cancel: Option<Cancellation>,
+    /// A request to cancel the execution that has been noted.
+    cancelling: Option<Cancelling>,
+    /// Calls that want to know of one.
+    cancel_waits: BTreeSet<EventSeq>,
+    /// A request to terminate the execution.
+    termination: Option<Termination>,
     /// What bodies have returned, while the commit that records it is under way.
     unwritten: Vec<(EventSeq, Payload)>,
     /// Why a child, and so its parent, cannot go on.
@@ -197,6 +217,18 @@ pub(crate) struct Driver {
     is_watched: bool,
     has_stale_inbox: bool,
     next_run: u64,
+    /// Whether somebody waits for this driver in person.
+    is_attended: Arc<AtomicBool>,
+    /// Whether its parent is driven beside it, and is told by it.
+    has_parent_here: Arc<AtomicBool>,
+    /// Whether it is to sleep as soon as it only waits.
+    is_to_rest: bool,
+    /// Whether its process is about to end.
+    is_retiring: bool,
+    /// Why it is to be kept from going on.
+    hold: Option<Arc<str>>,
+    /// Calls whose bodies were not begun because of that.
+    deferred: Vec<EventSeq>,
 
     inputs: mpsc::UnboundedReceiver<Input>,
     sender: mpsc::UnboundedSender<Input>,
@@ -205,8 +237,8 @@ pub(crate) struct Driver {
 /// Why a driver stops without having settled its execution.
 #[derive(Debug)]
 pub(crate) enum Halt {
-    /// An execution of this id exists already; nothing was written.
-    Exists,
+    /// It is not to start; nothing was written.
+    Refused(Refusal),
     /// Flux could not go on; the execution is resumable.
     Error(Error),
 }
@@ -232,13 +264,14 @@ impl Driver {
         sender: mpsc::UnboundedSender<Input>,
         inputs: mpsc::UnboundedReceiver<Input>,
     ) -> Self {
-        let machine = boot::fresh_machine(engine, def, &id, &sender, EventSeq::FIRST);
+        let machine = boot::fresh_machine(engine, def, &id, &sender, None, EventSeq::FIRST);
         Self {
             engine: Arc::clone(engine),
             def,
             id,
             record: None,
             parent: None,
+            placement: Placement::default(),
             machine,
             input: None,
             created_at: engine.clock.now(),
@@ -269,7 +302,9 @@ impl Driver {
             pool: Pool::default(),
             stale_messages: Vec::new(),
             outbox_told: Vec::new(),
-            cancel: None,
+            cancelling: None,
+            cancel_waits: BTreeSet::new(),
+            termination: None,
             unwritten: Vec::new(),
             lost: None,
             answer_is_named: false,
@@ -280,20 +315,43 @@ impl Driver {
             is_watched: false,
             has_stale_inbox: false,
             next_run: 0,
+            is_attended: Arc::new(AtomicBool::new(true)),
+            has_parent_here: Arc::default(),
+            is_to_rest: false,
+            is_retiring: false,
+            hold: None,
+            deferred: Vec::new(),
             inputs,
             sender,
         }
     }
 
-    /// Drives until the execution settles: finished or paused. `started` is called once the start is
-    /// committed.
+    /// Whether its parent is driven beside it.
+    pub(crate) fn has_parent_here(&self) -> &Arc<AtomicBool> {
+        &self.has_parent_here
+    }
+
+    /// Whether somebody waits for it in person.
+    pub(crate) fn is_attended(&self) -> &Arc<AtomicBool> {
+        &self.is_attended
+    }
+
+    /// Drives until the execution settles: finished or paused; or until it sleeps, which leaves it as it stands
+    /// without an owner. `started` is called once the start is committed.
     pub(crate) async fn run(
         mut self,
         begin: Begin,
         mut started: impl FnMut(),
     ) -> Result<Snapshot, Halt> {
         match begin {
-            Begin::New { input, parent } => self.begin_new(input, parent),
+            Begin::New {
+                input,
+                parent,
+                placement,
+            } => {
+                self.placement = placement;
+                self.begin_new(input, parent);
+            }
             Begin::Claimed { record, intent } => {
                 let Some(intent) = self.fit(&record, intent).await? else {
                     return Ok(self.engine.snapshot(*record).await?);
@@ -309,7 +367,11 @@ impl Driver {
             match self.turn().await {
                 Ok(Step::Settled(snapshot)) => return Ok(*snapshot),
                 Ok(Step::Went) => {}
-                Ok(Step::Idle) => self.wait().await,
+                Ok(Step::Idle) => match self.rest().await {
+                    Ok(Some(asleep)) => return Ok(asleep),
+                    Ok(None) => self.wait().await,
+                    Err(error) => return Err(self.give_up(error).await),
+                },
                 Err(error) => return Err(self.give_up(error).await),
             }
             if !is_started && self.record.is_some() {
@@ -327,7 +389,7 @@ impl Driver {
     ) -> Result<Option<Intent>, Halt> {
         let is_wanted = match intent {
             Intent::Retry => record.status == Status::Failed,
-            Intent::Reopen => record.status == Status::Cancelled,
+            Intent::Reopen => matches!(record.status, Status::Cancelled | Status::Terminated),
             Intent::Recover | Intent::Answer(_) => !record.status.is_finished(),
         };
         if is_wanted {
@@ -336,7 +398,8 @@ impl Driver {
         if !record.status.is_finished() {
             return Ok(Some(Intent::Recover));
         }
-        self.engine.store.release(record.key, record.epoch).await?;
+        let store = &self.engine.store;
+        store.release(record.key, record.epoch, None).await?;
         Ok(None)
     }
 
@@ -354,7 +417,13 @@ impl Driver {
 
     /// One activation and its commit, if there is anything to do.
     async fn step(&mut self) -> Result<Step, Halt> {
+        if let Some(termination) = self.termination.take() {
+            return self.terminate(termination).await;
+        }
         if let Some(end) = self.deadline_is_up() {
+            return self.commit_and_act(end).await;
+        }
+        if let Some(end) = self.window_is_over() {
             return self.commit_and_act(end).await;
         }
         if !self.arrivals.is_empty() {
@@ -374,6 +443,9 @@ impl Driver {
         }
         if let Some(end) = self.time_is_up() {
             return self.commit_and_act(end).await;
+        }
+        if !self.arrivals.is_empty() {
+            return Ok(Step::Went);
         }
         self.commit_standing().await
     }
@@ -398,14 +470,16 @@ impl Driver {
         if matches!(error, Halt::Error(Error::Store(_))) {
             self.salvage();
         }
-        self.release().await;
+        // At once: a worker that has other code, or a store that works, may go on with it.
+        let now = self.engine.clock.now();
+        self.release(Some(now)).await;
         error
     }
 
     /// Gives the execution up as it is, so that somebody else may try.
-    async fn release(&mut self) {
+    async fn release(&mut self, ready_at: Option<Timestamp>) {
         if let Some((key, epoch)) = self.epoch()
-            && let Err(error) = self.engine.store.release(key, epoch).await
+            && let Err(error) = self.engine.store.release(key, epoch, ready_at).await
         {
             tracing::warn!(execution_id = %self.id, %error, "could not give the execution up");
         }

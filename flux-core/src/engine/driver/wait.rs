@@ -29,6 +29,8 @@ impl Driver {
             Input::Child { call, report } => self.child_reported(call, report),
             Input::Inbox => self.has_stale_inbox = true,
             Input::Woken => self.woken(),
+            Input::Rest => self.is_to_rest = true,
+            Input::Retire => self.retire(),
         }
     }
 
@@ -53,7 +55,7 @@ impl Driver {
     /// Waits until there may be something to do.
     pub(super) async fn wait(&mut self) {
         let due = self.due.first();
-        let limit = self.next_limit().map(|(at, _)| at);
+        let limit = self.next_stop();
         let start = self.now();
         let next = due
             .into_iter()
@@ -78,10 +80,18 @@ impl Driver {
                 tokio::time::sleep(BRIEF).await;
             }
         };
+        let idle_limit = self.idle_limit().filter(|_| self.is_watched);
+        let drowsy = async move {
+            match idle_limit {
+                Some(limit) => tokio::time::sleep(limit).await,
+                _ => std::future::pending().await,
+            }
+        };
         tokio::select! {
             biased;
             input = self.inputs.recv() => if let Some(input) = input { self.take(input) },
             () = timer => self.woken_for = next.unwrap_or(self.woken_for),
+            () = drowsy => self.is_to_rest = true,
             () = brief => {
                 self.is_watched = true;
                 watch::ensure(&self.engine);
@@ -96,6 +106,7 @@ impl Driver {
                 self.has_stale_inbox = true;
                 self.ended_children.push((call, snapshot));
             }
+            ChildReport::Asleep => self.child_sleeps(call),
             ChildReport::Paused(points) => self.child_paused(call, &points),
             ChildReport::Lost(error) => self.lost = Some(error),
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::activation::{Arrival, NewOutcome};
-use super::{Answer, Driver};
+use super::{Answer, Driver, Termination};
 use crate::context::request::Request;
 use crate::error::Error;
 use crate::event::EventKind;
@@ -51,9 +51,14 @@ impl Driver {
     fn receive(&mut self, message: Message) {
         match message.kind {
             MessageKind::Signal => self.inbox.push_back(message),
+            MessageKind::Pause => self.take_hold(&message),
+            MessageKind::ChildPaused => self.hear_of_pause(&message),
             MessageKind::ChildEnded => self.child_ended(&message),
             MessageKind::Cancel => {
-                self.cancel = Some(super::Cancellation::of(&message));
+                self.receive_cancellation(super::Cancellation::of(&message));
+            }
+            MessageKind::Terminate => {
+                self.termination.get_or_insert(Termination::of(message));
             }
         }
     }
@@ -257,6 +262,7 @@ impl Driver {
     /// Disarms what a call waits for.
     pub(super) fn drop_waits(&mut self, call: EventSeq) {
         self.pauses.remove(&call);
+        self.cancel_waits.remove(&call);
         self.signal_waits
             .retain(|_, calls: &mut BTreeSet<EventSeq>| {
                 calls.remove(&call);

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use futures::future::join_all;
 
-use super::given::{change, commit, create, create_ownerless, extend, record, set};
+use super::given::{at, change, commit, create, create_ownerless, extend, record, set};
 use crate::execution::Status;
 use crate::id::{Epoch, ExecutionId};
-use crate::store::{Change, ClaimError, Commit, CommitError, Store, Target};
+use crate::store::{Change, ClaimError, Commit, CommitError, Release, Store, Target};
 
 /// While the owner lives nobody else gets the execution, and the refusal says who has it.
 pub async fn a_living_owner_is_not_robbed(store: Arc<dyn Store>) {
@@ -55,7 +55,7 @@ pub async fn an_owner_may_claim_again(store: Arc<dyn Store>) {
 pub async fn a_released_execution_is_free(store: Arc<dyn Store>) {
     let (owner, heir) = (store.join().await.unwrap(), store.join().await.unwrap());
     let key = create(&store, "a", owner.id()).await;
-    store.release(key, Epoch(1)).await.unwrap();
+    store.release(key, Epoch(1), None).await.unwrap();
     assert_eq!(record(&store, "a").await.owner, None);
     assert_eq!(
         store
@@ -77,7 +77,7 @@ pub async fn a_commit_may_release(store: Arc<dyn Store>) {
             &store,
             key,
             Change {
-                release: true,
+                release: Some(Release::default()),
                 ..change(status)
             },
         )
@@ -99,11 +99,11 @@ pub async fn a_late_release_changes_nothing(store: Arc<dyn Store>) {
         .claim(&ExecutionId::from("a"), heir.id())
         .await
         .unwrap();
-    store.release(key, Epoch(1)).await.unwrap();
+    store.release(key, Epoch(1), None).await.unwrap();
     assert_eq!(record(&store, "a").await, row);
     let late = Commit {
         change: Some(Change {
-            release: true,
+            release: Some(Release::default()),
             ..change(Status::Running)
         }),
         ..commit(Target::Existing {
@@ -145,15 +145,20 @@ pub async fn an_orphan_is_running_and_has_no_living_owner(store: Arc<dyn Store>)
     create_ownerless(&store, "orphan").await;
     create(&store, "driven", alive.id()).await;
     let paused = create_ownerless(&store, "paused").await;
-    set(&store, paused, change(Status::Paused)).await;
+    let release = Some(Release::default());
+    let asleep = Change {
+        release,
+        ..change(Status::Paused)
+    };
+    set(&store, paused, asleep).await;
     let ended = create_ownerless(&store, "ended").await;
     set(&store, ended, change(Status::Failed)).await;
     let released = create(&store, "released", alive.id()).await;
-    store.release(released, Epoch(1)).await.unwrap();
+    store.release(released, Epoch(1), None).await.unwrap();
     create_ownerless(&store, "younger").await;
 
     let names = async |limit| {
-        let orphans = store.orphans(limit).await.unwrap();
+        let orphans = store.orphans(at(0), limit).await.unwrap();
         orphans
             .iter()
             .map(|orphan| orphan.id.to_string())

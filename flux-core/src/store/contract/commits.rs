@@ -87,7 +87,8 @@ pub async fn a_change_is_what_the_row_says_after(store: Arc<dyn Store>) {
         waiting: Some(json("[1]")),
         base: EventSeq::new(5),
         rewound: Some(EventSeq::new(6)),
-        release: false,
+        hold: None,
+        release: None,
     };
     for wanted in [all.clone(), change(Status::Running), all] {
         set(&store, key, wanted.clone()).await;

@@ -9,7 +9,7 @@ use crate::id::{Epoch, EventSeq, ExecutionId, ExecutionKey, WorkerId};
 use crate::payload::Payload;
 use crate::store::{
     Change, Commit, CommitError, Committed, ExecutionRecord, MessageKind, NewExecution, NewMessage,
-    Store, Target,
+    Placement, Store, Target,
 };
 
 /// A moment, `micros` microseconds after a fixed one.
@@ -30,7 +30,8 @@ pub fn new(id: &str, owner: WorkerId) -> NewExecution {
         version: 1,
         created_at: at(0),
         parent: None,
-        owner,
+        owner: Some(owner),
+        placement: Placement::default(),
     }
 }
 
@@ -95,7 +96,8 @@ pub fn change(status: Status) -> Change {
         waiting: None,
         base: EventSeq::FIRST,
         rewound: None,
-        release: false,
+        hold: None,
+        release: None,
     }
 }
 

@@ -29,6 +29,7 @@ pub async fn messages_come_in_order(store: Arc<dyn Store>) {
         MessageKind::Signal,
         MessageKind::ChildEnded,
         MessageKind::Cancel,
+        MessageKind::Terminate,
     ];
     for (i, kind) in (0..9).zip(kinds.into_iter().cycle()) {
         let message = NewMessage {
@@ -162,31 +163,28 @@ pub async fn nobody_is_home(store: Arc<dyn Store>) {
     }
 }
 
-/// Whoever has mail is listed, with the newest message.
-pub async fn filled_inboxes_are_listed(store: Arc<dyn Store>) {
+/// Messages are listed by number, with whom they are for; without a number, the newest alone.
+pub async fn messages_are_listed_from_the_one_last_seen(store: Arc<dyn Store>) {
     let guard = store.join().await.unwrap();
-    assert_eq!(store.inboxes().await.unwrap(), []);
+    assert_eq!(store.posted(None).await.unwrap(), []);
+    assert_eq!(store.posted(Some(MessageId(0))).await.unwrap(), []);
+    let mut wanted = Vec::new();
     for id in ["a", "b", "c"] {
         create(&store, id, guard.id()).await;
     }
     for id in ["c", "a", "c"] {
-        store
-            .post(&ExecutionId::from(id), signal("x", "1"))
-            .await
-            .unwrap();
-    }
-    let mut listed = store.inboxes().await.unwrap();
-    listed.sort();
-    let mut wanted = Vec::new();
-    for id in ["a", "c"] {
+        let to = ExecutionId::from(id);
+        store.post(&to, signal("x", "1")).await.unwrap();
         let key = super::given::record(&store, id).await.key;
-        wanted.push((
-            ExecutionId::from(id),
-            store.inbox(key).await.unwrap().last().unwrap().id,
-        ));
+        let newest = store.inbox(key).await.unwrap().last().unwrap().id;
+        wanted.push((newest, to));
     }
-    assert_eq!(listed, wanted);
+    let after = async |seen| store.posted(Some(MessageId(seen))).await.unwrap();
+    assert_eq!(after(0).await, wanted);
+    assert_eq!(after(wanted[0].0.0).await, wanted[1..]);
+    assert_eq!(after(wanted[2].0.0).await, []);
+    assert_eq!(store.posted(None).await.unwrap(), wanted[2..]);
     let emptied = super::given::record(&store, "a").await.key;
-    consume(&store, emptied, vec![wanted[0].1]).await;
-    assert_eq!(store.inboxes().await.unwrap(), wanted[1..]);
+    consume(&store, emptied, vec![wanted[1].0]).await;
+    assert_eq!(after(0).await, [wanted[0].clone(), wanted[2].clone()]);
 }

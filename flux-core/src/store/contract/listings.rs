@@ -121,8 +121,8 @@ fn combinations() -> Vec<Filter> {
                     statuses: statuses.clone(),
                     workflow: workflow.map(Into::into),
                     parent: parent.map(Into::into),
-                    before: None,
                     limit: 5,
+                    ..Filter::default()
                 });
             }
         }

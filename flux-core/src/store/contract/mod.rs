@@ -144,7 +144,7 @@ macro_rules! store_contract {
                 a_commit_consumes_only_its_own_messages,
                 a_repeat_is_dropped_also_after_consumption,
                 nobody_is_home,
-                filled_inboxes_are_listed;
+                messages_are_listed_from_the_one_last_seen;
             outboxes:
                 messages_are_sent_with_the_commit,
                 missing_and_finished_receivers_are_passed_over,

@@ -8,7 +8,7 @@ use crate::execution::Status;
 use crate::id::{Epoch, EventSeq, ExecutionId, ExecutionKey, WorkerId};
 use crate::store::{
     Change, ClaimError, Commit, CommitError, ExecutionRecord, Filter, MemoryStore, NewExecution,
-    PostError, Store, Target, WorkerGuard,
+    PostError, Release, Store, Target, WorkerGuard,
 };
 
 /// Set this to a printed seed to see a failure again.
@@ -169,15 +169,15 @@ impl Pair {
         }
         // Mostly something that goes on, or soon everything has ended.
         let status = if random.u8(..5) == 0 {
-            Status::ALL[random.usize(..7)]
+            Status::ALL[random.usize(1..7)]
         } else {
-            Status::ALL[random.usize(..3)]
+            Status::ALL[random.usize(1..3)]
         };
         Some(Change {
             wake_at: random.bool().then(|| at(random.i64(..1000))),
             waiting: random.bool().then(|| json("{}")),
             rewound: random.bool().then(|| EventSeq::new(random.u32(1..5))),
-            release: random.u8(..4) == 0,
+            release: (random.u8(..4) == 0).then(Release::default),
             ..change(status)
         })
     }
@@ -196,8 +196,8 @@ impl Pair {
                 .collect(),
             workflow: random.bool().then(|| "order".into()),
             parent: (random.u8(..3) == 0).then(|| name(0).into()),
-            before: None,
             limit: random.usize(..IDS),
+            ..Filter::default()
         }
     }
 
@@ -273,7 +273,7 @@ impl Side {
             }
             Op::Release { id, epoch } => {
                 self.store
-                    .release(self.key(*id), Epoch(*epoch))
+                    .release(self.key(*id), Epoch(*epoch), None)
                     .await
                     .unwrap();
                 "released".to_owned()
@@ -382,7 +382,7 @@ impl Side {
 
     async fn orphans(&self) -> Vec<ExecutionId> {
         self.store
-            .orphans(IDS)
+            .orphans(at(0), IDS)
             .await
             .unwrap()
             .into_iter()

@@ -7,15 +7,24 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::{
-    Change, ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Message,
-    MessageId, NewExecution, NewMessage, PostError, Store, StoreError, Target, WorkerGuard,
+    Change, ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Fire, Fired,
+    Message, MessageId, NewExecution, NewMessage, PostError, QueueChange, QueueRecord,
+    QueueSettings, ScheduleChange, ScheduleRecord, Store, StoreError, Target, Work, WorkRequest,
+    WorkerGuard, WorkerRecord,
 };
+use crate::clock::Timestamp;
 use crate::event::{Event, FORMAT};
 use crate::execution::Status;
 use crate::id::{Epoch, EventSeq, ExecutionId, ExecutionKey, WorkerId};
 use crate::payload::Payload;
+
+mod gates;
+mod queues;
+mod schedules;
+mod work;
 
 /// Keeps everything in memory; for tests and for work that need not survive the process.
 ///
@@ -40,6 +49,10 @@ struct State {
     alive: BTreeSet<WorkerId>,
     workers: i64,
     messages: i64,
+    queues: BTreeMap<Arc<str>, queues::Queue>,
+    /// The queue that work was given from last: they take turns.
+    last_queue: Option<Arc<str>>,
+    schedules: BTreeMap<Arc<str>, ScheduleRecord>,
 }
 
 struct Entry {
@@ -49,6 +62,9 @@ struct Entry {
     /// The (name, dedup key) pairs ever posted.
     seen: BTreeSet<(Arc<str>, Arc<str>)>,
     published: BTreeMap<Arc<str>, Payload>,
+    /// It is pending, and no worker has found it due.
+    is_delayed: bool,
+    takeovers: work::Takeovers,
 }
 
 impl MemoryStore {
@@ -142,13 +158,26 @@ impl Store for MemoryStore {
         .boxed()
     }
 
-    fn orphans(&self, limit: usize) -> BoxFuture<'_, Result<Vec<ExecutionRecord>, StoreError>> {
+    fn orphans(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> BoxFuture<'_, Result<Vec<ExecutionRecord>, StoreError>> {
+        async move { Ok(self.state().orphans(now, limit)) }.boxed()
+    }
+
+    fn claim_ready(&self, request: WorkRequest) -> BoxFuture<'_, Result<Work, StoreError>> {
+        let asked = Instant::now();
         async move {
-            let state = self.state();
-            let records = state.executions.iter().map(|entry| &entry.record);
-            let orphans = records
-                .filter(|record| record.status == Status::Running && !state.is_driven(record));
-            Ok(orphans.take(limit).cloned().collect())
+            let work = {
+                let mut state = self.state();
+                let now = request.now.after(asked.elapsed());
+                state.claim_ready(&request, now)
+            };
+            if !work.claimed.is_empty() || !work.held.is_empty() {
+                self.shared.changed.notify_waiters();
+            }
+            Ok(work)
         }
         .boxed()
     }
@@ -190,15 +219,26 @@ impl Store for MemoryStore {
         async move { self.state().claim(id, worker) }.boxed()
     }
 
-    fn release(&self, key: ExecutionKey, epoch: Epoch) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn release(
+        &self,
+        key: ExecutionKey,
+        epoch: Epoch,
+        ready_at: Option<Timestamp>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
         async move {
             if let Some(entry) = self
                 .state()
                 .entry_mut(key)
-                .filter(|entry| entry.record.epoch == epoch)
+                .filter(|entry| entry.record.epoch == epoch && entry.record.owner.is_some())
             {
                 entry.record.owner = None;
+                match entry.record.status {
+                    Status::Pending => {}
+                    Status::Running | Status::Paused => entry.record.ready_at = ready_at,
+                    _ => entry.record.ready_at = None,
+                }
             }
+            self.shared.changed.notify_waiters();
             Ok(())
         }
         .boxed()
@@ -228,13 +268,87 @@ impl Store for MemoryStore {
         .boxed()
     }
 
-    fn inboxes(&self) -> BoxFuture<'_, Result<Vec<(ExecutionId, MessageId)>, StoreError>> {
+    fn posted(
+        &self,
+        after: Option<MessageId>,
+    ) -> BoxFuture<'_, Result<Vec<(MessageId, ExecutionId)>, StoreError>> {
+        async move { Ok(self.state().posted(after)) }.boxed()
+    }
+
+    fn queue<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<QueueSettings, StoreError>> {
+        async move { Ok(self.state().queue_settings(name)) }.boxed()
+    }
+
+    fn queues(&self) -> BoxFuture<'_, Result<Vec<QueueRecord>, StoreError>> {
+        async move { Ok(self.state().queues()) }.boxed()
+    }
+
+    fn set_queue<'a>(
+        &'a self,
+        name: &'a str,
+        change: QueueChange,
+    ) -> BoxFuture<'a, Result<QueueSettings, StoreError>> {
         async move {
-            let state = self.state();
-            let newest = |entry: &Entry| Some((entry.record.id.clone(), entry.inbox.last()?.id));
-            Ok(state.executions.iter().filter_map(newest).collect())
+            let settings = self.state().set_queue(name, change);
+            self.shared.changed.notify_waiters();
+            Ok(settings)
         }
         .boxed()
+    }
+
+    fn schedules(
+        &self,
+        due_by: Option<Timestamp>,
+    ) -> BoxFuture<'_, Result<Vec<ScheduleRecord>, StoreError>> {
+        async move { Ok(self.state().schedules(due_by)) }.boxed()
+    }
+
+    fn next_fire(&self) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
+        async move { Ok(self.state().next_fire()) }.boxed()
+    }
+
+    fn put_schedule(&self, schedule: ScheduleRecord) -> BoxFuture<'_, Result<(), StoreError>> {
+        async move {
+            self.state().put_schedule(schedule);
+            self.shared.changed.notify_waiters();
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn change_schedule<'a>(
+        &'a self,
+        id: &'a str,
+        change: ScheduleChange,
+    ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        async move {
+            let found = self.state().change_schedule(id, &change);
+            self.shared.changed.notify_waiters();
+            Ok(found)
+        }
+        .boxed()
+    }
+
+    fn delete_schedule<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, StoreError>> {
+        async move {
+            let found = self.state().schedules.remove(id).is_some();
+            self.shared.changed.notify_waiters();
+            Ok(found)
+        }
+        .boxed()
+    }
+
+    fn fire(&self, fire: Fire) -> BoxFuture<'_, Result<Fired, StoreError>> {
+        async move {
+            let fired = self.state().fire(fire);
+            self.shared.changed.notify_waiters();
+            Ok(fired)
+        }
+        .boxed()
+    }
+
+    fn workers(&self) -> BoxFuture<'_, Result<Vec<WorkerRecord>, StoreError>> {
+        async move { Ok(self.state().workers()) }.boxed()
     }
 
     fn published<'a>(
@@ -285,13 +399,13 @@ impl State {
         let entry = self.entry_mut(key).ok_or(CommitError::Fenced)?;
         entry.events.append(&mut commit.events);
         entry.events.extend(outcome.clone());
-        if let Some(change) = commit.change {
-            entry.record.apply(change);
-        }
         entry
             .inbox
             .retain(|message| !commit.consumed.contains(&message.id));
         entry.published.extend(commit.published);
+        if let Some(change) = commit.change {
+            entry.apply(change);
+        }
         for (to, message) in commit.outbox {
             // Those that do not exist or have finished are passed over.
             let _ = self.post(&to, message);
@@ -304,10 +418,10 @@ impl State {
 
     fn check(&self, commit: &Commit) -> Result<(), CommitError> {
         let last = match &commit.target {
-            Target::New(new) if self.by_id.contains_key(&new.id) => {
-                return Err(CommitError::Exists);
+            Target::New(new) => {
+                self.check_new(new)?;
+                None
             }
-            Target::New(_) => None,
             Target::Existing { key, epoch } => {
                 let entry = self
                     .entry(*key)
@@ -325,12 +439,15 @@ impl State {
     fn create(&mut self, new: NewExecution) -> ExecutionKey {
         let key = ExecutionKey(as_number(self.executions.len() + 1));
         self.by_id.insert(new.id.clone(), key);
+        let is_delayed = new.owner.is_none() && new.placement.due.is_some();
         self.executions.push(Entry {
             record: new.into_record(key, FORMAT),
             events: Vec::new(),
             inbox: Vec::new(),
             seen: BTreeSet::new(),
             published: BTreeMap::new(),
+            is_delayed,
+            takeovers: work::Takeovers::default(),
         });
         key
     }
@@ -343,10 +460,67 @@ impl State {
                 by: "another engine of this process".to_owned(),
             });
         }
-        let record = &mut self.entry_mut(key).ok_or(ClaimError::NotFound)?.record;
+        let entry = self.entry_mut(key).ok_or(ClaimError::NotFound)?;
+        entry.takeovers = work::Takeovers::default();
+        let record = &mut entry.record;
+        record.hold = None;
         record.owner = Some(worker);
         record.epoch = Epoch(record.epoch.0 + 1);
+        if record.status != Status::Pending {
+            record.ready_at = None;
+        }
         Ok(record.clone())
+    }
+
+    fn orphans(&self, now: Timestamp, limit: usize) -> Vec<ExecutionRecord> {
+        let is_orphan = |record: &&ExecutionRecord| {
+            let has_work = match record.status {
+                Status::Running => true,
+                Status::Paused => {
+                    record.owner.is_some() || record.ready_at.is_some_and(|ready| ready <= now)
+                }
+                _ => false,
+            };
+            has_work && record.hold.is_none() && !self.is_driven(record)
+        };
+        let records = self.executions.iter().map(|entry| &entry.record);
+        records.filter(is_orphan).take(limit).cloned().collect()
+    }
+
+    fn posted(&self, after: Option<MessageId>) -> Vec<(MessageId, ExecutionId)> {
+        let of = |entry: &'_ Entry| {
+            let id = entry.record.id.clone();
+            let ids = entry.inbox.iter().map(|message| message.id);
+            ids.map(move |message| (message, id.clone()))
+                .collect::<Vec<_>>()
+        };
+        let mut posted: Vec<_> = self.executions.iter().flat_map(of).collect();
+        posted.sort();
+        match after {
+            Some(after) => posted.retain(|(message, _)| *message > after),
+            None => posted = posted.pop().into_iter().collect(),
+        }
+        posted
+    }
+
+    fn workers(&self) -> Vec<WorkerRecord> {
+        let owns = |id: WorkerId| {
+            let owned = self
+                .executions
+                .iter()
+                .filter(|entry| entry.record.owner == Some(id))
+                .filter(|entry| !entry.record.status.is_finished());
+            owned.count() as u64
+        };
+        let record = |id: &WorkerId| WorkerRecord {
+            id: *id,
+            pid: std::process::id(),
+            host: String::new(),
+            started_at: Timestamp::from_micros(0),
+            is_alive: true,
+            owns: owns(*id),
+        };
+        self.alive.iter().map(record).collect()
     }
 
     fn post(&mut self, to: &ExecutionId, message: NewMessage) -> Result<(), PostError> {
@@ -365,6 +539,11 @@ impl State {
         } = message;
         if dedup.is_some_and(|dedup| !entry.seen.insert((Arc::clone(&name), dedup))) {
             return Ok(());
+        }
+        let record = &mut entry.record;
+        let is_free = record.owner.is_none() && record.status != Status::Pending;
+        if is_free && (record.hold.is_none() || kind.ends()) {
+            record.ready_at = Some(record.ready_at.map_or(at, |ready| ready.min(at)));
         }
         entry.inbox.push(Message {
             id,
@@ -394,13 +573,18 @@ impl Drop for Alive {
 impl NewExecution {
     /// The row this makes.
     pub fn into_record(self, key: ExecutionKey, format: u32) -> ExecutionRecord {
+        let is_driven = self.owner.is_some();
         ExecutionRecord {
             key,
             id: self.id,
             workflow: self.workflow,
             version: self.version,
             format,
-            status: Status::Running,
+            status: if is_driven {
+                Status::Running
+            } else {
+                Status::Pending
+            },
             attempt: 1,
             created_at: self.created_at,
             finished_at: None,
@@ -409,24 +593,59 @@ impl NewExecution {
             parent: self.parent,
             base: EventSeq::FIRST,
             rewound: None,
-            owner: Some(self.owner),
+            owner: self.owner,
             epoch: Epoch(1),
+            started_at: is_driven.then_some(self.created_at),
+            ready_at: (!is_driven).then(|| self.placement.due.unwrap_or(self.created_at)),
+            hold: None,
+            placement: self.placement,
         }
     }
 }
 
-impl ExecutionRecord {
+impl Entry {
     fn apply(&mut self, change: Change) {
-        self.status = change.status;
-        self.attempt = change.attempt;
-        self.finished_at = change.finished_at;
-        self.wake_at = change.wake_at;
-        self.waiting = change.waiting;
-        self.base = change.base;
-        self.rewound = change.rewound;
-        if change.release {
-            self.owner = None;
+        let ready_at = self.ready_after(&change);
+        let record = &mut self.record;
+        record.status = change.status;
+        record.attempt = change.attempt;
+        record.finished_at = change.finished_at;
+        record.wake_at = change.wake_at;
+        record.waiting = change.waiting;
+        record.base = change.base;
+        record.rewound = change.rewound;
+        record.hold = change.hold;
+        record.ready_at = ready_at;
+        if change.release.is_some() {
+            record.owner = None;
         }
+        if change.status.is_finished() {
+            record.hold = None;
+            record.placement.dedup = None;
+        }
+    }
+
+    /// When a worker is to take it up after a change.
+    fn ready_after(&self, change: &Change) -> Option<Timestamp> {
+        let record = &self.record;
+        match change.status {
+            Status::Pending => return Some(record.placement.due.unwrap_or(record.created_at)),
+            Status::Running | Status::Paused => {}
+            _ => return None,
+        }
+        let Some(release) = change.release else {
+            return record.ready_at;
+        };
+        let mut unseen = self
+            .inbox
+            .iter()
+            .filter(|message| Some(message.id) > release.seen);
+        let waking = unseen.find(|message| change.hold.is_none() || message.kind.ends());
+        release
+            .ready_at
+            .into_iter()
+            .chain(waking.map(|message| message.at))
+            .min()
     }
 }
 
@@ -442,6 +661,20 @@ impl Filter {
                 .as_ref()
                 .is_none_or(|parent| Some(parent) == record.parent.as_ref())
             && self.before.is_none_or(|before| record.key < before)
+            && self.since.is_none_or(|since| record.created_at >= since)
+            && self.admits_placement(&record.placement)
+    }
+
+    fn admits_placement(&self, placement: &super::Placement) -> bool {
+        let same = |wanted: &Option<Arc<str>>, found: &Option<Arc<str>>| {
+            wanted.is_none() || wanted == found
+        };
+        same(&self.queue, &placement.queue)
+            && same(&self.schedule, &placement.schedule)
+            && self
+                .tag
+                .as_ref()
+                .is_none_or(|tag| placement.tags.contains(tag))
     }
 }
 

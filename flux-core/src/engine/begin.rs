@@ -1,0 +1,459 @@
+//! The beginning of an execution: at once, in a queue, or not at all because it is there already.
+
+use serde::de::DeserializeOwned;
+
+use super::active::{Driving, Refusal};
+use super::driver::{Begin, Intent};
+use super::place::{Wishes, dedup_key, place};
+use super::run::{Description, Due};
+use super::workflow::{check_workflow, engine_for};
+use super::{Engine, invalid};
+use crate::clock::Timestamp;
+use crate::error::Error;
+use crate::event::{Event, EventKind, StartedMeta};
+use crate::execution::{Execution, Handle, Snapshot, Status};
+use crate::id::{EventSeq, ExecutionId};
+use crate::payload::Payload;
+use crate::replay::digest;
+use crate::store::{
+    ClaimError, Commit, CommitError, ExecutionRecord, NewExecution, Placement, Target,
+};
+use crate::workflow::{OnConflict, WorkflowDef};
+
+pub(super) async fn run<O: DeserializeOwned + 'static>(
+    description: Description,
+) -> Result<Execution<O>, Error> {
+    let (engine, mut request) = prepare(description, "run(..)").await?;
+    let snapshot = loop {
+        match begin(&engine, &request).await? {
+            Outcome::Settled(snapshot) => break *snapshot,
+            Outcome::Driving(driving) => match driving.settled().await? {
+                Ok(snapshot) => break snapshot,
+                Err(refusal) => refused(&engine, &mut request, refusal).await?,
+            },
+            Outcome::Refused(refusal) => refused(&engine, &mut request, refusal).await?,
+            Outcome::Again => tokio::task::yield_now().await,
+            Outcome::Elsewhere => match engine.wait_turn_and_settled(&request.id).await {
+                // Whoever was starting it has let go of it before the start was durable.
+                Err(Error::ExecutionNotFound { .. } | Error::Interrupted { .. }) => {
+                    tokio::task::yield_now().await;
+                }
+                settled => break settled?,
+            },
+        }
+    };
+    Execution::new(engine, snapshot)
+}
+
+pub(super) async fn start<O>(description: Description) -> Result<Handle<O>, Error> {
+    let (engine, mut request) = prepare(description, "start(..)").await?;
+    loop {
+        match begin(&engine, &request).await? {
+            Outcome::Driving(driving) => {
+                if let Err(refusal) = driving.started().await? {
+                    refused(&engine, &mut request, refusal).await?;
+                    continue;
+                }
+                driving.into_guard().detach();
+            }
+            Outcome::Refused(refusal) => {
+                refused(&engine, &mut request, refusal).await?;
+                continue;
+            }
+            Outcome::Again => {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            // It has to wait for others, not for a worker: nobody else may see to it.
+            Outcome::Elsewhere if request.is_queued && request.placement.queue.is_none() => {
+                if !engine.inner().has_worker() {
+                    engine.begin_in_turn(request.id.clone());
+                }
+            }
+            Outcome::Elsewhere if !is_durable(&engine, &request.id).await? => {
+                tokio::task::yield_now().await;
+                continue;
+            }
+            Outcome::Elsewhere | Outcome::Settled(_) => {}
+        }
+        return Ok(Handle::new(engine, request.id));
+    }
+}
+
+/// Whether the start that somebody else has under way is durable; waits for it while it is on its way.
+async fn is_durable(engine: &Engine, id: &ExecutionId) -> Result<bool, Error> {
+    if let Some(active) = engine.inner().active.get(id) {
+        active.begun().await;
+    }
+    Ok(engine.inner().store.execution(id).await?.is_some())
+}
+
+/// A start whose input has been checked.
+struct Request {
+    def: &'static WorkflowDef,
+    input: Payload,
+    id: ExecutionId,
+    /// Whether the caller chose the id, so that an execution of it may exist.
+    is_named: bool,
+    placement: Placement,
+    /// Whether it waits for a worker; otherwise it is driven at once.
+    is_queued: bool,
+    refuses_duplicate: bool,
+    /// Whether it stands for an execution that another start began, perhaps with another input.
+    is_other: bool,
+}
+
+/// What a start came to.
+enum Outcome {
+    /// The execution had settled already.
+    Settled(Box<Snapshot>),
+    /// This call drives it.
+    Driving(Driving),
+    /// Nothing was started.
+    Refused(Refusal),
+    /// Somebody else does.
+    Elsewhere,
+    /// Whoever did has let go of it: look again.
+    Again,
+}
+
+async fn prepare(description: Description, what: &str) -> Result<(Engine, Request), Error> {
+    let Description {
+        engine,
+        def,
+        input,
+        id,
+        queue,
+        priority,
+        due,
+        dedup,
+        refuses_duplicate,
+    } = description;
+    let what = format!("{}.{what}", def.name);
+    let cure = format!("use `{}.call(..)`, which is recorded", def.name);
+    let engine = engine_for(engine, &what, &cure).await?;
+    let what = || format!("input of workflow `{}`", def.name);
+    let input = input.map_err(|error| invalid(what(), error))?;
+    engine.inner().check_size(&input, what)?;
+    // Refused before anything is written: what does not survive its own round trip.
+    (def.reencode)(&input).map_err(|error| invalid(what(), error))?;
+    let is_named = id.is_some();
+    let id = id.unwrap_or_else(ExecutionId::mint);
+    check_id(&id)?;
+    let now = engine.now();
+    let wishes = Wishes {
+        queue: queue.map(Into::into),
+        priority,
+        due: match due {
+            Due::Now => None,
+            Due::After(delay) => Some(now.after(delay)),
+            Due::At(moment) => Some(moment),
+        },
+        dedup: dedup.map(Into::into),
+    };
+    let placement = place(engine.inner(), def, &input, wishes).await?;
+    let is_queued = placement.queue.is_some() || placement.due.is_some_and(|due| due > now);
+    let request = Request {
+        def,
+        input,
+        id,
+        is_named,
+        placement,
+        is_queued,
+        refuses_duplicate,
+        is_other: false,
+    };
+    Ok((engine, request))
+}
+
+/// Something is in the way of a start: that is an error, or the start is to be tried differently.
+async fn refused(engine: &Engine, request: &mut Request, refusal: Refusal) -> Result<(), Error> {
+    match refusal {
+        // Somebody took the id in the meantime: look again.
+        Refusal::Exists if request.is_named => Ok(()),
+        Refusal::Exists => {
+            request.id = ExecutionId::mint();
+            Ok(())
+        }
+        Refusal::Duplicate(id) if request.refuses_duplicate => Err(Error::Duplicate {
+            id,
+            key: request
+                .placement
+                .dedup
+                .as_deref()
+                .map(dedup_key)
+                .unwrap_or_default(),
+        }),
+        Refusal::Duplicate(id) => {
+            request.take_instead(id);
+            Ok(())
+        }
+        Refusal::Full(id) => match request.def.options.on_conflict {
+            OnConflict::Reject => Err(Error::AlreadyRunning {
+                id,
+                by: format!(
+                    "an earlier start, and no more of workflow `{}` may run beside it",
+                    request.def.name
+                ),
+            }),
+            OnConflict::Skip => {
+                request.take_instead(id);
+                Ok(())
+            }
+            OnConflict::Queue => {
+                request.is_queued = true;
+                Ok(())
+            }
+            OnConflict::Terminate => make_room(engine, request, id).await,
+        },
+    }
+}
+
+/// Ends the execution that is in the way.
+async fn make_room(engine: &Engine, request: &Request, id: ExecutionId) -> Result<(), Error> {
+    let reason = format!("execution `{}` takes its place", request.id);
+    match engine.terminate(id, reason).await {
+        Ok(()) | Err(Error::AlreadyFinished { .. }) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+impl Request {
+    /// The execution that is there already is what the caller gets.
+    fn take_instead(&mut self, id: ExecutionId) {
+        self.id = id;
+        self.is_named = true;
+        self.is_other = true;
+    }
+}
+
+/// Ids are typed, logged and put into paths of web pages.
+fn check_id(id: &ExecutionId) -> Result<(), Error> {
+    const LONGEST: usize = 255;
+    let text = id.as_str();
+    let message = if text.is_empty() {
+        "it is empty"
+    } else if text.len() > LONGEST {
+        "it is longer than 255 bytes"
+    } else if text.chars().any(char::is_control) {
+        "it has control characters"
+    } else {
+        return Ok(());
+    };
+    Err(Error::InvalidInput {
+        what: "execution id".to_owned(),
+        path: ".".to_owned(),
+        message: message.to_owned(),
+    })
+}
+
+async fn begin(engine: &Engine, request: &Request) -> Result<Outcome, Error> {
+    if request.is_named
+        && let Some(record) = engine.inner().store.execution(&request.id).await?
+    {
+        return attach(engine, request, record).await;
+    }
+    if request.is_queued {
+        return enqueue(engine, request).await;
+    }
+    let begin = Begin::New {
+        input: request.input.clone(),
+        parent: None,
+        placement: request.placement.clone(),
+    };
+    match engine
+        .inner()
+        .drive(request.def, request.id.clone(), begin, None)
+    {
+        Ok(driving) => Ok(Outcome::Driving(driving)),
+        // A twin of this start is under way in this process.
+        Err(Error::AlreadyRunning { .. }) if request.is_named => {
+            attach_to_active(engine, request).await
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// An execution of this id exists: the same start is harmless, another is an error.
+async fn attach(
+    engine: &Engine,
+    request: &Request,
+    record: ExecutionRecord,
+) -> Result<Outcome, Error> {
+    check_workflow(request.def, &record)?;
+    check_input(engine, request, &record).await?;
+    if record.status.is_finished() || record.status == Status::Paused {
+        return Ok(Outcome::Settled(Box::new(
+            engine.inner().snapshot(record).await?,
+        )));
+    }
+    // It has its turn when it has it, and one that sleeps is woken by a worker.
+    let sleeps = record.owner.is_none() && engine.inner().has_worker();
+    if record.status == Status::Pending || sleeps {
+        return Ok(Outcome::Elsewhere);
+    }
+    if engine.inner().is_active(&request.id) {
+        return attach_to_active(engine, request).await;
+    }
+    let def = engine
+        .inner()
+        .registry
+        .for_execution(&record, Some(request.def))?;
+    // Held until the driver is at work. Somebody else in this process is about to drive it: look again.
+    let Some(_claiming) = engine.inner().begin_claim(&request.id) else {
+        tokio::task::yield_now().await;
+        return Ok(Outcome::Again);
+    };
+    match engine
+        .inner()
+        .store
+        .claim(&request.id, engine.inner().worker.id())
+        .await
+    {
+        Ok(record) => {
+            let begin = Begin::Claimed {
+                record: Box::new(record),
+                intent: Intent::Recover,
+            };
+            Ok(Outcome::Driving(engine.inner().drive(
+                def,
+                request.id.clone(),
+                begin,
+                None,
+            )?))
+        }
+        Err(ClaimError::Held { .. }) => Ok(Outcome::Elsewhere),
+        Err(ClaimError::NotFound) => Err(engine.inner().not_found(&request.id)),
+        Err(ClaimError::Failed(error)) => Err(error.into()),
+    }
+}
+
+/// Waits until the driver in this process has an input to compare with, or is gone.
+async fn attach_to_active(engine: &Engine, request: &Request) -> Result<Outcome, Error> {
+    if let Some(active) = engine.inner().active.get(&request.id)
+        && active.is_abandoned()
+    {
+        active.gone().await;
+        return Ok(Outcome::Again);
+    }
+    if let Some(record) = engine.inner().store.execution(&request.id).await? {
+        check_workflow(request.def, &record)?;
+        check_input(engine, request, &record).await?;
+    }
+    Ok(Outcome::Elsewhere)
+}
+
+async fn check_input(
+    engine: &Engine,
+    request: &Request,
+    record: &ExecutionRecord,
+) -> Result<(), Error> {
+    if request.is_other {
+        return Ok(());
+    }
+    let first = engine
+        .inner()
+        .store
+        .events(record.key, crate::id::EventSeq::FIRST, 1)
+        .await?
+        .pop();
+    let Some(recorded) = first.and_then(|event| event.payload) else {
+        return Ok(());
+    };
+    let given = digest(request.input.as_str());
+    let evolved =
+        || (request.def.reencode)(&recorded).is_ok_and(|today| digest(today.as_str()) == given);
+    if digest(recorded.as_str()) == given || evolved() {
+        return Ok(());
+    }
+    Err(Error::InputMismatch {
+        id: request.id.clone(),
+        recorded: recorded.to_string(),
+        given: request.input.to_string(),
+    })
+}
+
+/// Creates an execution that waits for a worker.
+async fn enqueue(engine: &Engine, request: &Request) -> Result<Outcome, Error> {
+    let inner = engine.inner();
+    let (new, event) = queued(request, inner.clock.now());
+    let commit = Commit {
+        target: Target::New(Box::new(new)),
+        events: vec![event],
+        change: None,
+        consumed: Vec::new(),
+        published: Vec::new(),
+        outbox: Vec::new(),
+        transaction: None,
+    };
+    match inner.store.commit(commit).await {
+        Ok(_) => {
+            inner.workers.call();
+            Ok(Outcome::Elsewhere)
+        }
+        Err(CommitError::Exists) => Ok(Outcome::Refused(Refusal::Exists)),
+        Err(CommitError::Full(other)) => Ok(Outcome::Refused(Refusal::Full(other.holder))),
+        Err(CommitError::Duplicate(other)) => {
+            Ok(Outcome::Refused(Refusal::Duplicate(other.holder)))
+        }
+        Err(CommitError::Fenced) => Ok(Outcome::Again),
+        Err(CommitError::Failed(error)) => Err(error.into()),
+        // The id is this start's own: if it is there, it was written.
+        Err(CommitError::Unknown(error)) => match inner.store.execution(&request.id).await? {
+            Some(_) => Ok(Outcome::Elsewhere),
+            None => Err(error.into()),
+        },
+    }
+}
+
+fn queued(request: &Request, now: Timestamp) -> (NewExecution, Event) {
+    let mut placement = request.placement.clone();
+    if let Some(gate) = &mut placement.gate {
+        gate.refuses = request.def.options.on_conflict != OnConflict::Queue
+            && request.def.options.lock.is_none();
+    }
+    queued_start(
+        request.def,
+        request.id.clone(),
+        request.input.clone(),
+        placement,
+        None,
+        now,
+    )
+}
+
+/// The row and the first event of an execution that waits for a worker.
+pub(crate) fn queued_start(
+    def: &WorkflowDef,
+    id: ExecutionId,
+    input: Payload,
+    placement: Placement,
+    parent: Option<ExecutionId>,
+    now: Timestamp,
+) -> (NewExecution, Event) {
+    let meta = StartedMeta {
+        version: def.version,
+        parent: parent.as_ref().map(|parent| parent.as_str().into()),
+        queue: placement.queue.clone(),
+        due: placement.due,
+    };
+    let event = Event {
+        seq: EventSeq::FIRST,
+        at: now,
+        kind: EventKind::WorkflowQueued,
+        refers: None,
+        name: Some(def.name.into()),
+        payload: Some(input),
+        meta: Payload::encode(&meta).ok(),
+    };
+    let new = NewExecution {
+        id,
+        workflow: def.name.into(),
+        version: def.version,
+        created_at: now,
+        parent,
+        owner: None,
+        placement,
+    };
+    (new, event)
+}

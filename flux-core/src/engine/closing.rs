@@ -1,0 +1,191 @@
+//! Ends an execution that nobody drives, without its code.
+
+use std::sync::Arc;
+
+use super::Inner;
+use super::driver::children::{BY_PARENT, ChildOutcome};
+use crate::error::Error;
+use crate::event::{EndedMeta, Event, EventKind};
+use crate::execution::Status;
+use crate::id::{EventSeq, ExecutionId};
+use crate::payload::Payload;
+use crate::store::{
+    Change, ClaimError, Commit, CommitError, ExecutionRecord, Filter, Message, MessageId,
+    MessageKind, NewMessage, Release, StoreError, Target,
+};
+
+/// How an execution is to end.
+#[derive(Debug, Clone)]
+pub(super) struct Close {
+    status: Status,
+    /// Why, as JSON; nothing for a cancellation.
+    reason: Option<Payload>,
+    by_parent: bool,
+    message: MessageId,
+}
+
+impl Close {
+    /// Terminated, as a message asks.
+    pub(super) fn terminated(message: &Message) -> Self {
+        Self {
+            status: Status::Terminated,
+            reason: Some(message.payload.clone()),
+            by_parent: *message.name == *BY_PARENT,
+            message: message.id,
+        }
+    }
+
+    /// Cancelled, as a message asks.
+    pub(super) fn cancelled(message: &Message) -> Self {
+        Self {
+            status: Status::Cancelled,
+            reason: None,
+            by_parent: *message.name == *BY_PARENT,
+            message: message.id,
+        }
+    }
+
+    fn event(&self, seq: EventSeq, at: crate::clock::Timestamp) -> Event {
+        let kind = match self.status {
+            Status::Terminated => EventKind::WorkflowTerminated,
+            _ => EventKind::WorkflowCancelled,
+        };
+        let meta = EndedMeta {
+            since: None,
+            by_parent: self.by_parent,
+            rolled_back: false,
+        };
+        Event {
+            seq,
+            at,
+            kind,
+            refers: None,
+            name: None,
+            payload: self.reason.clone(),
+            meta: Payload::encode(&meta).ok(),
+        }
+    }
+
+    /// What its parent is told.
+    fn last_word(&self) -> ChildOutcome {
+        match (&self.reason, self.by_parent) {
+            (Some(reason), by_parent) => {
+                ChildOutcome::terminated(reason.decode().unwrap_or_default(), by_parent)
+            }
+            (None, true) => ChildOutcome::CancelledByParent,
+            (None, false) => ChildOutcome::Cancelled,
+        }
+    }
+}
+
+impl Inner {
+    /// Ends an execution. `false` where somebody else has it, or was faster: look again.
+    pub(super) async fn close(
+        self: &Arc<Self>,
+        id: &ExecutionId,
+        close: Close,
+    ) -> Result<bool, Error> {
+        let Some(_claiming) = self.begin_claim(id) else {
+            return Ok(false);
+        };
+        let record = match self.store.claim(id, self.worker.id()).await {
+            Ok(record) => record,
+            Err(ClaimError::Held { .. } | ClaimError::NotFound) => return Ok(false),
+            Err(ClaimError::Failed(error)) => return Err(error.into()),
+        };
+        let (key, epoch) = (record.key, record.epoch);
+        if record.status.is_finished() {
+            self.store.release(key, epoch, None).await?;
+            return Ok(true);
+        }
+        let commit = self.closing(&record, &close).await?;
+        let told: Vec<ExecutionId> = commit.outbox.iter().map(|(id, _)| id.clone()).collect();
+        match self.store.commit(commit).await {
+            Ok(_) => {}
+            Err(CommitError::Failed(error)) => {
+                let now = self.clock.now();
+                self.store.release(key, epoch, Some(now)).await?;
+                return Err(error.into());
+            }
+            // Whether it happened is seen when it is looked again.
+            Err(_) => return Ok(false),
+        }
+        self.notify_events(id);
+        self.waiters.ring(id);
+        self.workers.call();
+        for id in told {
+            Box::pin(self.poke(&id)).await;
+        }
+        Ok(true)
+    }
+
+    /// The last commit of an execution.
+    async fn closing(&self, record: &ExecutionRecord, close: &Close) -> Result<Commit, StoreError> {
+        let last = self.store.last_event(record.key).await?;
+        let (seq, after) = last.map_or((EventSeq::FIRST, record.created_at), |last| {
+            (last.seq.next(), last.at)
+        });
+        let at = self.clock.now().max(after);
+        let mut outbox = self.orders_to_children(record, at).await?;
+        if let Some(parent) = &record.parent
+            && let Ok(payload) = Payload::encode(&close.last_word())
+        {
+            let message = NewMessage {
+                kind: MessageKind::ChildEnded,
+                name: record.id.as_str().into(),
+                payload,
+                dedup: None,
+                at,
+            };
+            outbox.push((parent.clone(), message));
+        }
+        Ok(Commit {
+            target: Target::Existing {
+                key: record.key,
+                epoch: record.epoch,
+            },
+            events: vec![close.event(seq, at)],
+            change: Some(Change {
+                status: close.status,
+                attempt: record.attempt,
+                finished_at: Some(at),
+                wake_at: None,
+                waiting: None,
+                base: record.base,
+                rewound: record.rewound,
+                hold: None,
+                release: Some(Release::default()),
+            }),
+            consumed: vec![close.message],
+            published: Vec::new(),
+            outbox,
+            transaction: None,
+        })
+    }
+
+    /// What the children that have not ended are told.
+    async fn orders_to_children(
+        &self,
+        record: &ExecutionRecord,
+        at: crate::clock::Timestamp,
+    ) -> Result<Vec<(ExecutionId, NewMessage)>, StoreError> {
+        let mut orders = Vec::new();
+        let mut before = None;
+        loop {
+            let filter = Filter {
+                statuses: vec![Status::Pending, Status::Running, Status::Paused],
+                parent: Some(record.id.clone()),
+                before,
+                ..Filter::default()
+            };
+            let children = self.store.executions(filter).await?;
+            let Some(last) = children.last() else {
+                return Ok(orders);
+            };
+            before = Some(last.key);
+            for child in children {
+                orders.push((child.id, NewMessage::cancel_by_parent(at)));
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Cancelling: the request is noted, code that waits for it is told, and what does not end by itself is stopped.
+//!
+//! ```text
+//!  message ──► CANCEL_REQUESTED ──┬─ the code waits for it ──► CANCEL_DELIVERED ──► it ends, or the window does ──┐
+//!                                 └─ it does not ─────────────────────────────────────────────────────────────────┴─► stopped
+//! ```
+//!
+//! The note is what survives a crash: whoever recovers the execution goes on in what is left of the window.
+
+use super::Driver;
+use super::activation::{Activation, Arrival, NewOutcome};
+use super::children::Cancellation;
+use crate::clock::Timestamp;
+use crate::event::{CancelMeta, Event, EventKind};
+use crate::id::EventSeq;
+use crate::payload::Payload;
+use crate::replay::End;
+use crate::workflow::StopReason;
+
+/// A request to cancel the execution that has been noted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Cancelling {
+    /// The note.
+    pub(super) noted: EventSeq,
+    /// When it was noted: the window counts from there.
+    since: Timestamp,
+    pub(super) by_parent: bool,
+    /// Whether the code was told. Code that was not has nothing to do with the window.
+    is_told: bool,
+}
+
+impl Cancelling {
+    /// What a recorded event says of it.
+    pub(super) fn observe(cancelling: &mut Option<Self>, event: &Event) {
+        match event.kind {
+            EventKind::CancelRequested => *cancelling = Some(Self::noted(event, false)),
+            EventKind::CancelDelivered => {
+                if let Some(cancelling) = cancelling {
+                    cancelling.is_told = true;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn noted(event: &Event, is_told: bool) -> Self {
+        Self {
+            noted: event.seq,
+            since: event.at,
+            by_parent: event.meta::<CancelMeta>().by_parent,
+            is_told,
+        }
+    }
+}
+
+impl Driver {
+    /// Takes a request in. One that repeats another is harmless, and so is one that finds the code gone: the execution
+    /// ends as it was going to.
+    pub(super) fn receive_cancellation(&mut self, cancellation: Cancellation) {
+        let is_late = self.cancelling.is_some() || self.is_exiting();
+        if is_late || self.arrivals.iter().any(Arrival::is_cancellation) {
+            self.stale_messages.push(cancellation.message);
+        } else {
+            self.arrivals.push_back(Arrival::Cancel(cancellation));
+        }
+    }
+
+    /// Notes a request, and tells the code; where nothing waits to be told, the code is stopped.
+    pub(super) fn begin_cancelling(
+        &mut self,
+        cancellation: Cancellation,
+        activation: &mut Activation,
+    ) -> Option<End> {
+        let mut note = self.event_at(EventKind::CancelRequested, None);
+        let meta = CancelMeta {
+            by_parent: cancellation.is_by_parent,
+        };
+        note.meta = Payload::encode(&meta).ok();
+        self.machine.shared.state().is_cancelling = true;
+        activation.consumed.push(cancellation.message);
+        let waiting = std::mem::take(&mut self.cancel_waits);
+        let is_told = !waiting.is_empty();
+        self.cancelling = Some(Cancelling::noted(&note, is_told));
+        activation.events.push(note);
+        for call in waiting.into_iter().rev() {
+            let told = NewOutcome::new(EventKind::CancelDelivered, call);
+            self.arrivals.push_front(Arrival::Outcome(Box::new(told)));
+        }
+        if is_told {
+            return None;
+        }
+        self.stop_code(StopReason::Cancelled)
+    }
+
+    /// A call that waits for a cancellation: one that was requested already is the next thing delivered.
+    pub(super) fn await_cancellation(&mut self, call: EventSeq) {
+        match &mut self.cancelling {
+            Some(cancelling) => {
+                cancelling.is_told = true;
+                self.outcome(NewOutcome::new(EventKind::CancelDelivered, call));
+            }
+            None => drop(self.cancel_waits.insert(call)),
+        }
+    }
+
+    /// When code that is to be cancelled is stopped.
+    pub(super) fn window_ends(&self) -> Option<Timestamp> {
+        let cancelling = self.cancelling.filter(|_| !self.is_exiting())?;
+        Some(cancelling.since.after(self.engine.cancel_window))
+    }
+
+    /// The end of code that has not ended within the window.
+    pub(super) fn window_is_over(&mut self) -> Option<Activation> {
+        let ends = self.window_ends()?;
+        let is_told = self.cancelling.is_some_and(|cancelling| cancelling.is_told);
+        if is_told && self.now() < ends {
+            return None;
+        }
+        self.stop(StopReason::Cancelled)
+    }
+}

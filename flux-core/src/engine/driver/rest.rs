@@ -1,0 +1,136 @@
+//! Leaving memory: an execution that only waits sleeps until a worker wakes it, one that somebody pauses is put on
+//! hold, and one whose process is about to end in order is given up.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use super::activation::Activation;
+use super::{Child, Driver, Halt};
+use crate::event::EventKind;
+use crate::execution::{Snapshot, Status};
+use crate::id::EventSeq;
+use crate::store::{Change, Message, Release};
+
+impl Driver {
+    /// How long it may wait before it sleeps; `None` where it may not.
+    pub(super) fn idle_limit(&self) -> Option<Duration> {
+        self.engine.idle_limit().filter(|_| self.may_sleep())
+    }
+
+    /// Somebody wants it to stop where it stands.
+    pub(super) fn take_hold(&mut self, message: &Message) {
+        self.hold = Some(
+            message
+                .payload
+                .decode()
+                .unwrap_or_else(|_| Arc::from("paused")),
+        );
+        self.stale_messages.push(message.id);
+    }
+
+    /// The process is about to end in order.
+    pub(super) fn retire(&mut self) {
+        self.is_retiring = !self.is_attended.load(Ordering::Relaxed);
+    }
+
+    /// Whether bodies and children that are asked for now wait for another process, or for a resume.
+    pub(super) fn starts_nothing(&self) -> bool {
+        self.is_retiring || self.hold.is_some()
+    }
+
+    /// Gives the execution up if it is to sleep, to be held or to be left to others, and nothing is at work.
+    pub(super) async fn rest(&mut self) -> Result<Option<Snapshot>, Halt> {
+        let is_drowsy = std::mem::take(&mut self.is_to_rest) && self.engine.has_worker();
+        let leaves = (self.hold.is_some() && self.is_quiet())
+            || (self.is_retiring && self.may_be_left())
+            || (is_drowsy && self.may_sleep());
+        if !leaves {
+            return Ok(None);
+        }
+        self.leave().await?;
+        Ok(self.record.clone().map(Snapshot::unfinished))
+    }
+
+    async fn leave(&mut self) -> Result<(), Halt> {
+        let mut activation = Activation::default();
+        let has_deferred = !self.deferred.is_empty();
+        for call in self.deferred_tasks() {
+            let event = self.event_at(EventKind::TaskDeferred, Some(call));
+            activation.events.push(event);
+        }
+        let now = self.now();
+        let standing = self.standing(None, &[]);
+        let ready_at = if has_deferred {
+            Some(now)
+        } else {
+            standing.wake_at
+        };
+        let status = if self.hold.is_some() {
+            Status::Paused
+        } else {
+            standing.status
+        };
+        let change = Change {
+            status,
+            release: Some(Release {
+                ready_at: ready_at.filter(|_| self.hold.is_none()),
+                seen: self.last_message,
+            }),
+            hold: self.hold.clone(),
+            ..standing
+        };
+        self.write(activation, Some(change)).await?;
+        self.engine.notify_events(&self.id);
+        self.machine.evict();
+        self.engine.workers.call();
+        Ok(())
+    }
+
+    /// Tasks that are recorded and whose bodies were not begun.
+    fn deferred_tasks(&mut self) -> Vec<EventSeq> {
+        let deferred = std::mem::take(&mut self.deferred);
+        deferred
+            .into_iter()
+            .filter(|call| self.tasks.contains_key(call))
+            .collect()
+    }
+
+    /// Whether it waits for nothing but what a worker would notice, and nobody waits for this driver.
+    fn may_sleep(&self) -> bool {
+        // The time of an execution that is not driven does not count as active.
+        let counts_time = self.def.options.timeout.is_some() && !self.tasks.is_empty();
+        self.may_be_left() && !counts_time
+    }
+
+    fn may_be_left(&self) -> bool {
+        let is_free = !self.is_attended.load(Ordering::Relaxed);
+        // Nobody would wake it for what is not durable.
+        is_free && self.is_quiet() && !self.has_warned_of_foreign && self.waits_for_something()
+    }
+
+    /// Whether nothing of it is at work in this process.
+    fn is_quiet(&self) -> bool {
+        let is_at_work = self.tasks.values().any(|task| task.running.is_some())
+            || self.alone.is_some()
+            || !self.arrivals.is_empty()
+            || !self.transactions.is_empty()
+            || !self.retries.is_empty()
+            || !self.held_starts.is_empty()
+            || !self.ended_children.is_empty()
+            || self.children.values().any(Child::is_driven_here);
+        let is_running = self
+            .record
+            .as_ref()
+            .is_some_and(|record| record.status == Status::Running);
+        is_running && !is_at_work
+    }
+
+    fn waits_for_something(&self) -> bool {
+        !self.due.is_empty()
+            || !self.signal_waits.is_empty()
+            || !self.pauses.is_empty()
+            || !self.children.is_empty()
+            || !self.deferred.is_empty()
+    }
+}

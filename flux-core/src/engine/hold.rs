@@ -1,0 +1,110 @@
+//! `pause`: keeps an execution from going on until it is resumed.
+
+use std::sync::Arc;
+
+use super::Engine;
+use crate::error::Error;
+use crate::execution::Status;
+use crate::id::ExecutionId;
+use crate::payload::Payload;
+use crate::store::{
+    Change, ClaimError, Commit, CommitError, ExecutionRecord, MessageKind, NewMessage, PostError,
+    Release, Target,
+};
+
+/// What the row says of an execution that a person paused.
+const REASON: &str = "somebody paused it; a `resume` goes on with it";
+
+impl Engine {
+    /// Keeps an execution from going on until it is [resumed](Engine::resume): it becomes `Paused`, with
+    /// [`held`](crate::Execution::held) saying why. Bodies that run finish and are recorded first; timers and signals
+    /// wait. It answers no pause point, and neither does the resume.
+    ///
+    /// When this returns, the request is durable; pausing again does nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ExecutionNotFound`], [`Error::AlreadyFinished`], and [`Error::NotStarted`] for one that is `Pending`:
+    /// pause its queue, or cancel it.
+    pub async fn pause(&self, id: impl Into<ExecutionId>) -> Result<(), Error> {
+        super::refuse_inside_workflow("engine.pause(..)", "use `flux::pause(name)`")?;
+        let id = id.into();
+        let record = self.inner().record(&id).await?;
+        if record.status == Status::Pending {
+            return Err(Error::NotStarted { id });
+        }
+        if record.hold.is_some() {
+            return Ok(());
+        }
+        let message = NewMessage {
+            kind: MessageKind::Pause,
+            name: "pause".into(),
+            payload: Payload::encode(REASON).unwrap_or_else(|_| Payload::null()),
+            dedup: None,
+            at: self.now(),
+        };
+        match self.inner().store.post(&id, message).await {
+            Ok(()) if self.inner().active.notify_inbox(&id) => Ok(()),
+            Ok(()) => self.hold_idle(&id).await,
+            Err(PostError::NotFound) => Err(self.inner().not_found(&id)),
+            Err(PostError::Finished(status)) => Err(Error::AlreadyFinished { id, status }),
+            Err(PostError::Failed(error)) => Err(error.into()),
+        }
+    }
+
+    /// Nobody here drives it. If nobody else does, it is put on hold at once; otherwise its driver reads the message.
+    async fn hold_idle(&self, id: &ExecutionId) -> Result<(), Error> {
+        let inner = self.inner();
+        let Some(_claiming) = inner.begin_claim(id) else {
+            return Ok(());
+        };
+        let record = match inner.store.claim(id, inner.worker.id()).await {
+            Ok(record) => record,
+            Err(ClaimError::Held { .. }) => return Ok(()),
+            Err(ClaimError::NotFound) => return Err(inner.not_found(id)),
+            Err(ClaimError::Failed(error)) => return Err(error.into()),
+        };
+        let inbox = inner.store.inbox(record.key).await?;
+        let consumed = inbox
+            .iter()
+            .filter(|message| message.kind == MessageKind::Pause)
+            .map(|message| message.id)
+            .collect();
+        let commit = Commit {
+            target: Target::Existing {
+                key: record.key,
+                epoch: record.epoch,
+            },
+            events: Vec::new(),
+            change: Some(held(&record)),
+            consumed,
+            published: Vec::new(),
+            outbox: Vec::new(),
+            transaction: None,
+        };
+        match inner.store.commit(commit).await {
+            // Somebody took it over at this very moment, and reads the message.
+            Ok(_) | Err(CommitError::Fenced) => Ok(()),
+            Err(CommitError::Failed(error) | CommitError::Unknown(error)) => Err(error.into()),
+            Err(error) => Err(Error::Configuration(error.to_string())),
+        }
+    }
+}
+
+fn held(record: &ExecutionRecord) -> Change {
+    Change {
+        status: if record.status.is_finished() {
+            record.status
+        } else {
+            Status::Paused
+        },
+        attempt: record.attempt,
+        finished_at: record.finished_at,
+        wake_at: record.wake_at,
+        waiting: record.waiting.clone(),
+        base: record.base,
+        rewound: record.rewound,
+        hold: (!record.status.is_finished()).then(|| Arc::from(REASON)),
+        release: Some(Release::default()),
+    }
+}

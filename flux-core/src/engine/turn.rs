@@ -1,0 +1,95 @@
+//! Waiting for one's turn without a worker: whoever `run`s an execution that has to wait drives it when it may start.
+
+use std::sync::Arc;
+
+use super::active::Driving;
+use super::driver::{Begin, Intent};
+use super::{Engine, Inner};
+use crate::error::Error;
+use crate::execution::{Snapshot, Status};
+use crate::id::ExecutionId;
+use crate::store::{ExecutionRecord, Runnable, WorkRequest};
+
+impl Engine {
+    /// Waits until an execution has settled, whoever drives it; while it is `Pending` and this engine has no worker,
+    /// this caller drives it as soon as it may start.
+    pub(super) async fn wait_turn_and_settled(&self, id: &ExecutionId) -> Result<Snapshot, Error> {
+        match self.inner().turn(id).await? {
+            Some(driving) => match driving.settled().await? {
+                Ok(snapshot) => Ok(snapshot),
+                Err(_) => Err(self.inner().not_found(id)),
+            },
+            None => self.wait_settled(id).await,
+        }
+    }
+
+    /// Lets an execution begin when it may, without anybody waiting for it.
+    pub(super) fn begin_in_turn(&self, id: ExecutionId) {
+        Arc::clone(self.inner()).begin_in_turn(id);
+    }
+}
+
+impl Inner {
+    /// See [`Engine::begin_in_turn`].
+    pub(crate) fn begin_in_turn(self: Arc<Self>, id: ExecutionId) {
+        tokio::spawn(async move {
+            match self.turn(&id).await {
+                Ok(Some(driving)) => driving.into_guard().detach(),
+                Ok(None) => {}
+                Err(error) => {
+                    tracing::error!(execution_id = %id, %error, "an execution whose turn it is could not be started");
+                }
+            }
+        });
+    }
+
+    /// Waits until a `Pending` execution may start, and drives it; nothing where somebody else sees to that.
+    async fn turn(self: &Arc<Self>, id: &ExecutionId) -> Result<Option<Driving>, Error> {
+        let mut calls = self.workers.calls();
+        loop {
+            calls.borrow_and_update();
+            let changed = self.store.changed();
+            let record = self.record(id).await?;
+            if record.status != Status::Pending || self.has_worker() {
+                return Ok(None);
+            }
+            let code = self.registry.for_execution(&record, None)?;
+            let work = self.store.claim_ready(self.request(&record)).await?;
+            if let Some(record) = work.claimed.into_iter().next() {
+                let begin = Begin::Claimed {
+                    record: Box::new(record),
+                    intent: Intent::Recover,
+                };
+                return self.drive(code, id.clone(), begin, None).map(Some);
+            }
+            let due = async {
+                match work.next {
+                    Some(moment) => self.clock.sleep_until(moment).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                _ = calls.changed() => {}
+                () = changed => {}
+                () = due => {}
+            }
+        }
+    }
+
+    fn request(&self, record: &ExecutionRecord) -> WorkRequest {
+        WorkRequest {
+            worker: self.worker.id(),
+            now: self.clock.now(),
+            limit: 1,
+            code: vec![Runnable {
+                workflow: Arc::clone(&record.workflow),
+                versions: record.version..=record.version,
+            }],
+            queues: None,
+            driving: std::collections::BTreeMap::new(),
+            except: std::collections::BTreeSet::new(),
+            max_takeovers: self.max_recoveries,
+            only: Some(record.key),
+        }
+    }
+}

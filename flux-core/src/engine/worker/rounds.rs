@@ -1,0 +1,155 @@
+//! The rounds of a worker: claim what is ready, then rest until there may be more.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use tokio::sync::watch;
+
+use super::Settings;
+use super::crew::Crew;
+use super::local::Present;
+use crate::clock::Timestamp;
+use crate::engine::schedule::{declare, fire_due};
+use crate::engine::{Engine, Inner};
+use crate::store::{Runnable, Work, WorkRequest};
+
+/// At most this many are claimed in one transaction, so that none is long.
+const BATCH: usize = 256;
+
+/// The wait after a round that the store failed.
+const AFTER_FAULT: Duration = Duration::from_secs(1);
+
+pub(super) async fn work(
+    engine: Arc<Inner>,
+    settings: Settings,
+    mut stopping: watch::Receiver<bool>,
+    present: Present,
+) {
+    let code = engine.runnables();
+    declare_schedules(&engine, &mut stopping).await;
+    let mut calls = engine.workers.calls();
+    let mut crew = Crew::new(&engine);
+    while !*stopping.borrow_and_update() {
+        crew.reap();
+        calls.borrow_and_update();
+        let changed = engine.store.changed();
+        let next = match round(&engine, &settings, &code, &mut crew).await {
+            Ok(Next::AtOnce) => continue,
+            Ok(Next::At(moment)) => moment,
+            Err(error) => {
+                tracing::warn!(%error, "a worker could not look for work; it tries again");
+                Some(engine.clock.now().after(AFTER_FAULT))
+            }
+        };
+        let due = due(&engine, next);
+        tokio::select! {
+            biased;
+            _ = stopping.changed() => {}
+            () = crew.next_ended() => {}
+            _ = calls.changed() => {}
+            () = changed => {}
+            () = due => {}
+        }
+    }
+    drop(present);
+    retire(&engine, &settings, &mut crew).await;
+}
+
+/// Writes the schedules down that the code declares, however often the store fails.
+async fn declare_schedules(engine: &Arc<Inner>, stopping: &mut watch::Receiver<bool>) {
+    let engine = Engine::of(engine);
+    while let Err(error) = declare(&engine).await {
+        tracing::warn!(%error, "the schedules of this program's workflows could not be written down");
+        tokio::select! {
+            _ = stopping.changed() => return,
+            () = tokio::time::sleep(AFTER_FAULT) => {}
+        }
+    }
+}
+
+/// Resolves when the next moment has come.
+async fn due(engine: &Inner, next: Option<Timestamp>) {
+    match next {
+        Some(moment) => engine.clock.sleep_until(moment).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// What follows a round.
+enum Next {
+    /// There may be more.
+    AtOnce,
+    /// Nothing by itself before this moment.
+    At(Option<Timestamp>),
+}
+
+async fn round(
+    engine: &Arc<Inner>,
+    settings: &Settings,
+    code: &[Runnable],
+    crew: &mut Crew,
+) -> Result<Next, crate::store::StoreError> {
+    let next_fire = fire_due(engine).await?;
+    let room = settings.concurrency.saturating_sub(crew.len());
+    if room == 0 {
+        // Those that only wait make room; their end starts the next round.
+        engine.active.ask_to_rest();
+        return Ok(Next::At(next_fire));
+    }
+    let now = engine.clock.now();
+    let request = WorkRequest {
+        worker: engine.worker.id(),
+        now,
+        limit: room.min(BATCH),
+        code: code.to_vec(),
+        queues: settings.queues.clone(),
+        driving: crew.by_queue(),
+        except: crew.quarantine.inmates(now),
+        max_takeovers: engine.max_recoveries,
+        only: None,
+    };
+    let limit = request.limit;
+    let Work {
+        claimed,
+        held,
+        next,
+    } = engine.store.claim_ready(request).await?;
+    for (id, reason) in held {
+        tracing::error!(execution_id = %id, %reason, "an execution was put on hold");
+        engine.waiters.ring(&id);
+    }
+    let is_full = claimed.len() >= limit;
+    for record in claimed {
+        crew.take_in(record).await;
+    }
+    if is_full {
+        return Ok(Next::AtOnce);
+    }
+    let next = next
+        .into_iter()
+        .chain(next_fire)
+        .chain(crew.quarantine.next(now))
+        .min();
+    Ok(Next::At(next))
+}
+
+/// Stops in order.
+async fn retire(engine: &Arc<Inner>, settings: &Settings, crew: &mut Crew) {
+    if !engine.has_worker() {
+        engine.active.ask_to_retire();
+    }
+    let patience = tokio::time::sleep(settings.grace);
+    let mut patience = std::pin::pin!(patience.fuse());
+    loop {
+        crew.reap();
+        if crew.is_empty() {
+            return;
+        }
+        tokio::select! {
+            () = crew.next_ended() => {}
+            () = &mut patience => break,
+        }
+    }
+    crew.drop_all().await;
+}

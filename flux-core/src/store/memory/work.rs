@@ -1,0 +1,330 @@
+//! What workers are given.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::State;
+use crate::clock::Timestamp;
+use crate::execution::Status;
+use crate::id::{Epoch, EventSeq, ExecutionKey};
+use crate::store::{ExecutionRecord, Runnable, Work, WorkRequest, hold_reason};
+
+/// How often an execution was taken over from the dead.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Takeovers {
+    count: u32,
+    /// Its last event at the time.
+    last: Option<EventSeq>,
+}
+
+/// One request while it is served.
+struct Desk<'a> {
+    request: &'a WorkRequest,
+    now: Timestamp,
+    work: Work,
+    /// How many of each queue the worker drives, with what it was given here.
+    driving: BTreeMap<Arc<str>, u32>,
+}
+
+impl Desk<'_> {
+    /// How many more the worker wants.
+    fn room(&self) -> usize {
+        self.request.limit.saturating_sub(self.work.claimed.len())
+    }
+
+    fn worth_a_look(&mut self, at: Option<Timestamp>) {
+        self.work.next = self.work.next.into_iter().chain(at).min();
+    }
+}
+
+impl State {
+    pub(super) fn claim_ready(&mut self, request: &WorkRequest, now: Timestamp) -> Work {
+        let mut desk = Desk {
+            request,
+            now,
+            work: Work::default(),
+            driving: request.driving.clone(),
+        };
+        self.take_over(&mut desk);
+        self.take_woken(&mut desk);
+        self.take_pending(&mut desk);
+        self.look_ahead(&mut desk);
+        desk.work
+    }
+
+    /// Those whose owner died.
+    fn take_over(&mut self, desk: &mut Desk<'_>) {
+        let lost = |record: &ExecutionRecord| {
+            record
+                .owner
+                .is_some_and(|owner| !self.alive.contains(&owner))
+                && !record.status.is_finished()
+        };
+        for key in self.candidates(desk, lost) {
+            if desk.room() == 0 {
+                return;
+            }
+            let has_room = self.room_on_worker(key, desk) > 0;
+            let Some(entry) = self.entry_mut(key) else {
+                continue;
+            };
+            if entry.record.status == Status::Pending {
+                // Whoever wanted something of it died: it is back in its queue.
+                entry.record.owner = None;
+                continue;
+            }
+            if !has_room {
+                continue;
+            }
+            let last = entry.events.last().map(|event| event.seq);
+            let is_stuck = entry.takeovers.last == last;
+            let count = if is_stuck {
+                entry.takeovers.count + 1
+            } else {
+                1
+            };
+            entry.takeovers = Takeovers { count, last };
+            if count > desk.request.max_takeovers {
+                let reason = hold_reason(count);
+                let record = &mut entry.record;
+                record.status = Status::Paused;
+                record.owner = None;
+                record.ready_at = None;
+                record.hold = Some(Arc::clone(&reason));
+                desk.work.held.push((record.id.clone(), reason));
+                continue;
+            }
+            self.hand_over(key, desk);
+        }
+    }
+
+    /// Those that a timer or a message has woken.
+    fn take_woken(&mut self, desk: &mut Desk<'_>) {
+        let now = desk.now;
+        let is_woken = |record: &ExecutionRecord| {
+            matches!(record.status, Status::Running | Status::Paused)
+                && record.owner.is_none()
+                && record.ready_at.is_some_and(|ready| ready <= now)
+        };
+        let mut woken = self.candidates(desk, is_woken);
+        woken.sort_by_key(|key| self.entry(*key).and_then(|entry| entry.record.ready_at));
+        for key in woken {
+            if desk.room() == 0 {
+                return;
+            }
+            if self.room_on_worker(key, desk) > 0 {
+                self.hand_over(key, desk);
+            }
+        }
+    }
+
+    /// Those whose turn it is.
+    fn take_pending(&mut self, desk: &mut Desk<'_>) {
+        let now = desk.now;
+        let is_due = |record: &ExecutionRecord| {
+            record.status == Status::Pending
+                && record.owner.is_none()
+                && record.ready_at.is_some_and(|ready| ready <= now)
+        };
+        let mut by_queue: BTreeMap<Option<Arc<str>>, Vec<ExecutionKey>> = BTreeMap::new();
+        for key in self.candidates(desk, is_due) {
+            if let Some(entry) = self.entry_mut(key) {
+                entry.is_delayed = false;
+                let queue = entry.record.placement.queue.clone();
+                by_queue.entry(queue).or_default().push(key);
+            }
+        }
+        // The queue that was served last is last now.
+        let (had_turn, mut queues): (Vec<_>, Vec<_>) = by_queue
+            .into_iter()
+            .partition(|(queue, _)| *queue <= self.last_queue);
+        queues.extend(had_turn);
+        for (queue, keys) in queues {
+            let keys = self.in_turn(queue.as_ref(), keys);
+            self.take_from_queue(queue.as_ref(), keys, desk);
+        }
+    }
+
+    /// Partitions take turns; inside one it goes by priority, then by age.
+    fn in_turn(&self, queue: Option<&Arc<str>>, keys: Vec<ExecutionKey>) -> Vec<ExecutionKey> {
+        let mut partitions: BTreeMap<Option<Arc<str>>, Vec<ExecutionKey>> = BTreeMap::new();
+        for key in keys {
+            let Some(entry) = self.entry(key) else {
+                continue;
+            };
+            let partition = entry.record.placement.partition.clone();
+            partitions.entry(partition).or_default().push(key);
+        }
+        let place = |key: &ExecutionKey| {
+            let priority = self
+                .entry(*key)
+                .map_or(0, |entry| entry.record.placement.priority);
+            (std::cmp::Reverse(priority), *key)
+        };
+        for keys in partitions.values_mut() {
+            keys.sort_by_key(place);
+        }
+        let last = queue.and_then(|queue| self.queues.get(queue)?.last_partition.clone());
+        let (had_turn, next): (Vec<_>, Vec<_>) = partitions
+            .into_iter()
+            .partition(|(partition, _)| *partition <= last);
+        let mut turns: Vec<_> = next
+            .into_iter()
+            .chain(had_turn)
+            .map(|(_, keys)| keys.into_iter())
+            .collect();
+        let mut ordered = Vec::new();
+        loop {
+            let round: Vec<_> = turns.iter_mut().filter_map(Iterator::next).collect();
+            if round.is_empty() {
+                return ordered;
+            }
+            ordered.extend(round);
+        }
+    }
+
+    fn take_from_queue(
+        &mut self,
+        queue: Option<&Arc<str>>,
+        keys: Vec<ExecutionKey>,
+        desk: &mut Desk<'_>,
+    ) {
+        let mut room = match queue {
+            Some(name) => self.room_in(name, desk),
+            None => desk.room(),
+        };
+        let mut left_over = false;
+        let mut has_begun = false;
+        for key in keys {
+            if !self.fits_its_gate(key) {
+                continue;
+            }
+            if room == 0 {
+                left_over = true;
+                continue;
+            }
+            room -= 1;
+            has_begun = true;
+            self.begin(key, desk);
+        }
+        if !has_begun {
+            return;
+        }
+        self.last_queue = queue.cloned();
+        if let Some(name) = queue.filter(|_| left_over) {
+            let next = self.queue_mut(name).allowance(desk.now).1;
+            desk.worth_a_look(next);
+        }
+    }
+
+    fn fits_its_gate(&self, key: ExecutionKey) -> bool {
+        let gate = self
+            .entry(key)
+            .and_then(|entry| entry.record.placement.gate.as_ref());
+        gate.is_none_or(|gate| self.has_room(gate))
+    }
+
+    /// How many may start from a queue now.
+    fn room_in(&mut self, name: &Arc<str>, desk: &mut Desk<'_>) -> usize {
+        let running = usize::try_from(self.running_of(name)).unwrap_or(usize::MAX);
+        let on_worker = self.left_on_worker(name, desk);
+        let queue = self.queue_mut(name);
+        if queue.settings.is_paused {
+            return 0;
+        }
+        let (allowance, next) = queue.allowance(desk.now);
+        let concurrency = queue.settings.concurrency;
+        desk.worth_a_look(next);
+        let left = concurrency.map_or(usize::MAX, |limit| (limit as usize).saturating_sub(running));
+        allowance.min(left).min(on_worker).min(desk.room())
+    }
+
+    /// How many more of an execution's queue the worker may drive.
+    fn room_on_worker(&self, key: ExecutionKey, desk: &Desk<'_>) -> usize {
+        let queue = self
+            .entry(key)
+            .and_then(|entry| entry.record.placement.queue.as_ref());
+        queue.map_or(usize::MAX, |queue| self.left_on_worker(queue, desk))
+    }
+
+    fn left_on_worker(&self, queue: &Arc<str>, desk: &Desk<'_>) -> usize {
+        let drives = desk.driving.get(queue).copied().unwrap_or(0);
+        let limit = self
+            .queues
+            .get(queue)
+            .and_then(|queue| queue.settings.per_worker);
+        limit.map_or(usize::MAX, |limit| limit.saturating_sub(drives) as usize)
+    }
+
+    fn begin(&mut self, key: ExecutionKey, desk: &mut Desk<'_>) {
+        let Some(entry) = self.entry_mut(key) else {
+            return;
+        };
+        entry.record.status = Status::Running;
+        entry.record.started_at = Some(desk.now);
+        let placement = entry.record.placement.clone();
+        if let Some(name) = &placement.queue {
+            let queue = self.queue_mut(name);
+            queue.note_start(desk.now);
+            queue.last_partition = placement.partition;
+        }
+        self.hand_over(key, desk);
+    }
+
+    fn hand_over(&mut self, key: ExecutionKey, desk: &mut Desk<'_>) {
+        let Some(entry) = self.entry_mut(key) else {
+            return;
+        };
+        let record = &mut entry.record;
+        record.owner = Some(desk.request.worker);
+        record.epoch = Epoch(record.epoch.0 + 1);
+        record.ready_at = None;
+        if let Some(queue) = &record.placement.queue {
+            *desk.driving.entry(Arc::clone(queue)).or_default() += 1;
+        }
+        desk.work.claimed.push(record.clone());
+    }
+
+    /// When more may be ready by itself.
+    fn look_ahead(&self, desk: &mut Desk<'_>) {
+        if desk.room() == 0 {
+            return;
+        }
+        let now = desk.now;
+        let is_later = |record: &ExecutionRecord| {
+            !record.status.is_finished()
+                && record.owner.is_none()
+                && record.ready_at.is_some_and(|ready| ready > now)
+        };
+        let later = self.candidates(desk, is_later);
+        let moments = later
+            .into_iter()
+            .filter_map(|key| self.entry(key)?.record.ready_at);
+        desk.worth_a_look(moments.min());
+    }
+
+    fn candidates(
+        &self,
+        desk: &Desk<'_>,
+        fits: impl Fn(&ExecutionRecord) -> bool,
+    ) -> Vec<ExecutionKey> {
+        let records = self.executions.iter().map(|entry| &entry.record);
+        let wanted = records.filter(|record| fits(record) && desk.request.admits(record));
+        wanted.map(|record| record.key).collect()
+    }
+}
+
+impl WorkRequest {
+    /// Whether the worker has the code, serves the queue and does not except it.
+    pub fn admits(&self, record: &ExecutionRecord) -> bool {
+        let is_served = match (&self.queues, &record.placement.queue) {
+            (Some(served), Some(queue)) => served.contains(queue),
+            _ => true,
+        };
+        let runs = |code: &Runnable| {
+            code.workflow == record.workflow && code.versions.contains(&record.version)
+        };
+        let is_meant = self.only.is_none_or(|only| only == record.key);
+        is_meant && is_served && !self.except.contains(&record.key) && self.code.iter().any(runs)
+    }
+}

@@ -1,0 +1,78 @@
+//! What a worker asks for, and what it gets.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use super::ExecutionRecord;
+use crate::clock::Timestamp;
+use crate::id::{ExecutionId, ExecutionKey, WorkerId};
+
+/// A worker's request for executions that it could drive now.
+#[derive(Clone, Debug)]
+pub struct WorkRequest {
+    /// Who asks, and will own what it gets.
+    pub worker: WorkerId,
+    /// The present moment. The store adds the time that passes until it decides, so that of two executions the
+    /// one that could start only because the other had ended starts later.
+    pub now: Timestamp,
+    /// At most this many.
+    pub limit: usize,
+    /// What the worker has code for.
+    pub code: Vec<Runnable>,
+    /// The queues it serves; `None`: all of them. What is in no queue is served by every worker.
+    pub queues: Option<BTreeSet<Arc<str>>>,
+    /// How many executions of each queue it drives already, for limits per worker.
+    pub driving: BTreeMap<Arc<str>, u32>,
+    /// Executions that it had better not get: its code does not fit them.
+    pub except: BTreeSet<ExecutionKey>,
+    /// How often an execution may be taken over from a dead owner without having got any further; then it is held.
+    pub max_takeovers: u32,
+    /// This execution and no other; [`next`](Work::next) is then about it alone.
+    pub only: Option<ExecutionKey>,
+}
+
+/// A workflow that a worker has code for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Runnable {
+    /// Its name.
+    pub workflow: Arc<str>,
+    /// The recorded versions that the code continues.
+    pub versions: RangeInclusive<u32>,
+}
+
+/// Why an execution is put on hold that was taken over from the dead so often without having got any further.
+pub fn hold_reason(takeovers: u32) -> Arc<str> {
+    format!(
+        "its process died {takeovers} times without getting any further; a `resume` tries again"
+    )
+    .into()
+}
+
+/// What a worker got.
+#[derive(Clone, Debug, Default)]
+pub struct Work {
+    /// Executions it now owns, under a new epoch each.
+    pub claimed: Vec<ExecutionRecord>,
+    /// Executions that were put on hold instead, with the reason.
+    pub held: Vec<(ExecutionId, Arc<str>)>,
+    /// When more may be ready if nobody writes anything until then; `None`: not by itself.
+    pub next: Option<Timestamp>,
+}
+
+/// A registered owner of executions, for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WorkerRecord {
+    /// Its id.
+    pub id: WorkerId,
+    /// The process it lives in.
+    pub pid: u32,
+    /// The machine the process runs on.
+    pub host: String,
+    /// When it was registered.
+    pub started_at: Timestamp,
+    /// Whether it is alive, as far as can be told.
+    pub is_alive: bool,
+    /// How many executions it owns.
+    pub owns: u64,
+}

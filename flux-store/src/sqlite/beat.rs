@@ -1,0 +1,240 @@
+//! Showing that one runs, and noticing who does not.
+//!
+//! A worker whose process was killed has lost its lock. One whose process is stopped, or whose machine has no memory
+//! left, keeps it and does nothing: it is known by its beat, a number in the file that a thread of its own counts on.
+//! Others remember how long they have seen the same number. Only time in which they looked counts: clocks of two
+//! processes cannot be compared, and after a night in which the whole machine slept nobody is robbed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use flux_core::id::WorkerId;
+use rusqlite::{Connection, OptionalExtension as _};
+
+use super::connection::Lane;
+use super::group::{Fault, Member, Outcome};
+use super::writer::Writer;
+
+/// How long a worker may show nothing unless told otherwise.
+pub(super) const STALL_AFTER: Duration = Duration::from_mins(1);
+
+/// At most this long between two beats.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// The workers of one store value: those that beat, and what was seen of others.
+pub(super) struct Beats {
+    shared: Arc<Shared>,
+    stall_after: Duration,
+    seen: Mutex<BTreeMap<WorkerId, Seen>>,
+}
+
+/// What was seen of a worker.
+struct Seen {
+    beat: i64,
+    /// How long it was watched showing the same.
+    unchanged: Duration,
+    looked: Instant,
+}
+
+struct Shared {
+    state: Mutex<State>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    own: BTreeSet<WorkerId>,
+    thread: Option<JoinHandle<()>>,
+    /// A beat is on its way to the file.
+    is_beating: bool,
+    closing: bool,
+}
+
+impl Beats {
+    pub(super) fn new(stall_after: Duration) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                state: Mutex::default(),
+                wake: Condvar::new(),
+            }),
+            stall_after,
+            seen: Mutex::default(),
+        }
+    }
+
+    /// How often the workers of this store value beat.
+    pub(super) fn every(&self) -> Duration {
+        (self.stall_after / 4).clamp(Duration::from_millis(1), LONGEST)
+    }
+
+    /// A worker has joined through this store value.
+    pub(super) fn join(&self, worker: WorkerId, writer: &Writer) -> Own {
+        let mut state = self.shared.lock();
+        state.own.insert(worker);
+        if state.thread.is_none() && !state.closing {
+            self.start(&mut state, writer);
+        }
+        Own {
+            worker,
+            shared: Arc::clone(&self.shared),
+        }
+    }
+
+    fn start(&self, state: &mut State, writer: &Writer) {
+        let (shared, writer, every) = (Arc::clone(&self.shared), writer.observer(), self.every());
+        let spawned = thread::Builder::new()
+            .name("flux-beat".to_owned())
+            .spawn(move || shared.beat(&writer, every));
+        match spawned {
+            Ok(thread) => state.thread = Some(thread),
+            // Others will take these workers for stalled; the epoch keeps that harmless.
+            Err(error) => {
+                tracing::warn!(%error, "the thread that shows that workers run could not be started");
+            }
+        }
+    }
+
+    /// Whether a worker has joined through this store value and not left.
+    pub(super) fn is_own(&self, worker: WorkerId) -> bool {
+        self.shared.lock().own.contains(&worker)
+    }
+
+    /// Looks at a worker that lives; the beat it has shown for too long, if it has stalled.
+    pub(super) fn stalled_at(
+        &self,
+        connection: &Connection,
+        worker: WorkerId,
+    ) -> rusqlite::Result<Option<i64>> {
+        // Who does not beat cannot be told from who has stalled.
+        let Some(Beat { count, every }) = read(connection, worker)? else {
+            return Ok(None);
+        };
+        let now = Instant::now();
+        let limit = self.stall_after.max(every * 4);
+        let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        match all.get_mut(&worker).filter(|seen| seen.beat == count) {
+            Some(seen) => {
+                // Between two looks we may have stood still ourselves.
+                seen.unchanged += (now - seen.looked).min(limit / 4);
+                seen.looked = now;
+                Ok((seen.unchanged >= limit).then_some(count))
+            }
+            None => {
+                let first = Seen {
+                    beat: count,
+                    unchanged: Duration::ZERO,
+                    looked: now,
+                };
+                all.insert(worker, first);
+                Ok(None)
+            }
+        }
+    }
+
+    /// Forgets a worker that is dead.
+    pub(super) fn forget(&self, worker: WorkerId) {
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.remove(&worker);
+    }
+
+    /// Ends the thread.
+    pub(super) fn close(&self) {
+        let thread = {
+            let mut state = self.shared.lock();
+            state.closing = true;
+            state.thread.take()
+        };
+        self.shared.wake.notify_all();
+        if let Some(thread) = thread {
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The thread.
+    fn beat(self: &Arc<Self>, writer: &Writer, every: Duration) {
+        let mut state = self.lock();
+        while !state.closing {
+            if !state.own.is_empty() && !state.is_beating {
+                state.is_beating = true;
+                let beat = BeatMember(Arc::clone(self));
+                drop(state);
+                writer.enqueue(Box::new(beat));
+                state = self.lock();
+            }
+            let rest = self
+                .wake
+                .wait_timeout_while(state, every, |state| !state.closing);
+            (state, _) = rest.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// One beat of all workers of a store value.
+struct BeatMember(Arc<Shared>);
+
+impl Member for BeatMember {
+    fn run(&mut self, lane: &Lane) -> Result<(), Fault> {
+        const BEAT: &str = "UPDATE flux_workers SET beat = beat + 1 WHERE id = ?1";
+        let own = self.0.lock().own.clone();
+        let mut beat = lane.connection.prepare_cached(BEAT)?;
+        for worker in own {
+            beat.execute([worker.0])?;
+        }
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, outcome: Outcome) {
+        self.0.lock().is_beating = false;
+        if let Outcome::Failed(error) | Outcome::Unknown(error) = outcome {
+            tracing::warn!(%error, "could not show that workers of this process run");
+        }
+    }
+}
+
+/// A worker as it was last heard of.
+struct Beat {
+    count: i64,
+    every: Duration,
+}
+
+fn read(connection: &Connection, worker: WorkerId) -> rusqlite::Result<Option<Beat>> {
+    const READ: &str = "SELECT beat, beats_every FROM flux_workers WHERE id = ?1 AND beat IS NOT NULL \
+         AND beats_every IS NOT NULL";
+    let mut read = connection.prepare_cached(READ)?;
+    let beat = read.query_row([worker.0], |row| {
+        Ok(Beat {
+            count: row.get(0)?,
+            every: Duration::from_micros(row.get::<_, i64>(1)?.unsigned_abs()),
+        })
+    });
+    beat.optional()
+}
+
+/// Whether a worker still shows this beat.
+pub(super) fn is_still_at(
+    connection: &Connection,
+    worker: WorkerId,
+    count: i64,
+) -> rusqlite::Result<bool> {
+    Ok(read(connection, worker)?.is_none_or(|beat| beat.count == count))
+}
+
+/// A worker that beats; it stops when this is dropped.
+pub(super) struct Own {
+    worker: WorkerId,
+    shared: Arc<Shared>,
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        self.shared.lock().own.remove(&self.worker);
+    }
+}

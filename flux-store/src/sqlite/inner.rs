@@ -1,0 +1,246 @@
+//! What the handles on a store share: the connections, and what is done with them.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use flux_core::id::{ExecutionId, WorkerId};
+use flux_core::store::{
+    ClaimError, Commit, CommitError, Committed, ExecutionRecord, NewMessage, PostError, StoreError,
+    Work, WorkRequest, WorkerGuard, in_transaction,
+};
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::Durability;
+use super::beat::Beats;
+use super::commit::{APPEND, CommitMember};
+use super::connection::Lane;
+use super::error::Blame;
+use super::inbox::Posted;
+use super::life::Life;
+use super::open::Settings;
+use super::path::Location;
+use super::reader::Readers;
+use super::watch::{self, Watch};
+use super::work::{Asked, Found};
+use super::worker::Workers;
+use super::write::Write;
+use super::writer::Writer;
+use super::{execution, inbox, work};
+
+/// What the handles on a store share.
+pub(super) struct Inner {
+    pub(super) at: Location,
+    pub(super) durability: Durability,
+    pub(super) blame: Blame,
+    pub(super) life: Arc<Life>,
+    /// The queue that work was given from last: they take turns.
+    last_queue: Mutex<Option<Arc<str>>>,
+    readers: Readers,
+    pub(super) watch: Watch,
+    writer: Writer,
+}
+
+impl Inner {
+    pub(super) fn new(at: Location, settings: Settings, lane: Lane, blame: Blame) -> Self {
+        let Settings {
+            durability,
+            stall_after,
+        } = settings;
+        let version = watch::version(&lane);
+        let writer = Writer::new(at.file.clone(), durability, lane, blame.clone());
+        Self {
+            life: Arc::new(Life {
+                workers: Workers::new(at.workers.clone()),
+                beats: Beats::new(stall_after),
+            }),
+            last_queue: Mutex::default(),
+            readers: Readers::new(at.file.clone()),
+            watch: Watch::new(writer.observer(), version),
+            at,
+            durability,
+            blame,
+            writer,
+        }
+    }
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.watch.close();
+        self.life.beats.close();
+        self.writer.close();
+        self.life.workers.leave();
+    }
+}
+
+impl Inner {
+    pub(super) fn read<T>(
+        &self,
+        action: &str,
+        rows: usize,
+        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> Result<T, StoreError> {
+        self.readers
+            .read(rows, read)
+            .map_err(|error| self.blame.sqlite(action, error))
+    }
+
+    /// Runs `write` in the next group; it may run again after a rollback.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        action: &'static str,
+        write: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        self.refuse_inside_transaction(action)?;
+        let (reply, answer) = oneshot::channel();
+        self.writer
+            .submit(Box::new(Write::new(action, write, reply)));
+        answer.await.unwrap_or_else(|_| {
+            Err(self
+                .blame
+                .plain(action, "the writer gave no answer: read back"))
+        })
+    }
+
+    /// A user's statements that waited for a commit would wait for ever: they hold the connection.
+    fn refuse_inside_transaction(&self, action: &str) -> Result<(), StoreError> {
+        if in_transaction() {
+            let reason = "this was asked inside a `transaction`, which holds the only connection \
+                          that writes: ask before or after it";
+            return Err(self.blame.plain(action, reason));
+        }
+        Ok(())
+    }
+
+    pub(super) async fn join(&self) -> Result<WorkerGuard, StoreError> {
+        const ACTION: &str = "register a worker";
+        // Spoilt numbers take a sweep by another process at the very moment: once is rare.
+        for _ in 0..100 {
+            let (life, every) = (Arc::clone(&self.life), self.life.beats.every());
+            let register = move |connection: &Connection| life.workers.register(connection, every);
+            let worker = self.write(ACTION, register).await?;
+            match self.life.workers.lock(worker, self.watch.bell()) {
+                Ok(Some(alive)) => {
+                    // It beats no more before its lock is given up.
+                    let beats = self.life.beats.join(worker, &self.writer);
+                    return Ok(WorkerGuard::new(worker, (beats, alive)));
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    let reason = format!("no lock file in `{}`", self.at.workers.display());
+                    return Err(self.blame.io(ACTION, reason, error));
+                }
+            }
+        }
+        Err(self
+            .blame
+            .plain(ACTION, "other processes keep removing its lock file"))
+    }
+
+    pub(super) async fn claim(
+        &self,
+        id: &ExecutionId,
+        worker: WorkerId,
+    ) -> Result<ExecutionRecord, ClaimError> {
+        let (id, life) = (id.clone(), Arc::clone(&self.life));
+        let claimed = self.write("claim an execution", move |connection| {
+            let Some(mut record) = execution::find(connection, &id)? else {
+                return Ok(Err(ClaimError::NotFound));
+            };
+            if let Some(owner) = record.owner.filter(|owner| *owner != worker)
+                && life.lost(connection, owner)?.is_none()
+            {
+                return Ok(Err(ClaimError::Held {
+                    by: Workers::describe(connection, owner)?,
+                }));
+            }
+            execution::claim(connection, &mut record, worker)?;
+            Ok(Ok(record))
+        });
+        claimed.await.map_err(ClaimError::Failed)?
+    }
+
+    pub(super) async fn claim_ready(&self, request: WorkRequest) -> Result<Work, StoreError> {
+        const ACTION: &str = "claim what is ready";
+        let asked = Asked::new(request);
+        let found = self.read(ACTION, 1, |connection| {
+            let view = connection.unchecked_transaction()?;
+            work::peek(&view, &asked, &self.life)
+        })?;
+        let lost = match found {
+            Found::Something(lost) => lost,
+            Found::Nothing(next) => {
+                return Ok(Work {
+                    next,
+                    ..Work::default()
+                });
+            }
+        };
+        let last_queue = self.last_queue().clone();
+        let give = move |connection: &Connection| {
+            work::give(connection, &asked, &lost, last_queue.clone())
+        };
+        let given = self.write(ACTION, give).await?;
+        *self.last_queue() = given.last_queue;
+        if !given.work.claimed.is_empty() || !given.work.held.is_empty() {
+            self.watch.notify();
+        }
+        Ok(given.work)
+    }
+
+    fn last_queue(&self) -> MutexGuard<'_, Option<Arc<str>>> {
+        self.last_queue
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `write` in the next group and says that something has changed.
+    pub(super) async fn write_news<T: Send + 'static>(
+        &self,
+        action: &'static str,
+        write: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let written = self.write(action, write).await?;
+        self.watch.notify();
+        Ok(written)
+    }
+
+    pub(super) async fn post(
+        &self,
+        to: &ExecutionId,
+        message: NewMessage,
+    ) -> Result<(), PostError> {
+        let to = to.clone();
+        let posted = self.write("post a message", move |connection| {
+            inbox::post(connection, &to, &message)
+        });
+        match posted.await.map_err(PostError::Failed)? {
+            Posted::Accepted => {
+                self.watch.notify();
+                Ok(())
+            }
+            Posted::NotFound => Err(PostError::NotFound),
+            Posted::Finished(status) => Err(PostError::Finished(status)),
+        }
+    }
+
+    pub(super) async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {
+        self.refuse_inside_transaction(APPEND)
+            .map_err(CommitError::Failed)?;
+        let posts = !commit.outbox.is_empty();
+        let (reply, answer) = oneshot::channel();
+        self.writer.submit(Box::new(CommitMember::new(
+            commit,
+            self.blame.store().to_owned(),
+            reply,
+        )));
+        let committed = answer.await.unwrap_or_else(|_| {
+            let error = self.blame.plain(APPEND, "the writer gave no answer");
+            Err(CommitError::Unknown(error))
+        })?;
+        if posts {
+            self.watch.notify();
+        }
+        Ok(committed)
+    }
+}

@@ -1,0 +1,61 @@
+//! A write that is no commit: a claim, a message, a registration.
+
+use flux_core::store::StoreError;
+use rusqlite::Connection;
+use tokio::sync::oneshot;
+
+use super::connection::Lane;
+use super::group::{Fault, Member, Outcome};
+
+/// A write that is no commit.
+pub(super) struct Write<T, F> {
+    action: &'static str,
+    body: F,
+    found: Option<T>,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<T, F> Write<T, F> {
+    pub(super) fn new(
+        action: &'static str,
+        body: F,
+        reply: oneshot::Sender<Result<T, StoreError>>,
+    ) -> Self {
+        Self {
+            action,
+            body,
+            found: None,
+            reply,
+        }
+    }
+}
+
+impl<T, F> Member for Write<T, F>
+where
+    T: Send,
+    F: FnMut(&Connection) -> rusqlite::Result<T> + Send,
+{
+    fn run(&mut self, lane: &Lane) -> Result<(), Fault> {
+        self.found = Some((self.body)(&lane.connection)?);
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, outcome: Outcome) {
+        let Self {
+            action,
+            found,
+            reply,
+            ..
+        } = *self;
+        let answer = match (outcome, found) {
+            (Outcome::Done, Some(found)) => Ok(found),
+            (Outcome::Failed(error) | Outcome::Unknown(error), _) => Err(StoreError {
+                action: action.to_owned(),
+                ..error
+            }),
+            // A group that is done has run its members.
+            (Outcome::Done, None) => return,
+        };
+        let _ = reply.send(answer);
+    }
+}

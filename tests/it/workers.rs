@@ -1,0 +1,329 @@
+//! Workers: what crashed is taken over, what waits is woken, what is queued is worked off.
+
+use std::time::Duration;
+
+use flux::store::Store;
+use flux::time::{days, hours, secs};
+use flux::{Engine, EventKind, ExecutionContext, Status, TaskError, task, workflow};
+
+use crate::support::{Shelf, begin, count, kinds, ran, unique};
+
+#[task]
+async fn note() -> usize {
+    begin()
+}
+
+#[workflow]
+async fn sleep_then_note(_ctx: ExecutionContext) -> Result<usize, TaskError> {
+    note().await?;
+    flux::sleep(days(30)).await;
+    note().await
+}
+
+#[workflow]
+async fn hear_word(_ctx: ExecutionContext) -> Result<String, TaskError> {
+    note().await?;
+    Ok(flux::signal::<String>("word").await)
+}
+
+/// Waits until nobody owns an execution.
+async fn sleeps(engine: &Engine, id: &flux::ExecutionId) {
+    loop {
+        let run = engine.get(id).await.unwrap();
+        if run.worker().is_none() && run.status() != Status::Pending {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_execution_that_only_waits_leaves_memory_and_is_woken_in_time() {
+    for shelf in Shelf::every_way().await {
+        let engine = shelf.builder().idle_after(secs(1)).build().await.unwrap();
+        let worker = engine.worker().spawn();
+        let handle = sleep_then_note.on(&engine).start(()).await.unwrap();
+        sleeps(&engine, handle.execution_id()).await;
+        let asleep = engine.get(handle.execution_id()).await.unwrap();
+        assert_eq!(asleep.status(), Status::Running);
+        assert_eq!(asleep.ready_at(), asleep.wakes_at());
+        assert!(asleep.wakes_at().is_some());
+
+        let run = handle.wait().await.unwrap();
+        assert_eq!(run.output(), Some(&2));
+        assert!(
+            run.duration() >= days(30) && run.duration() < days(31),
+            "{:?}",
+            run.duration()
+        );
+        assert_eq!(ran(run.execution_id(), "note"), 2);
+        worker.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_signal_wakes_an_execution_that_sleeps() {
+    for shelf in Shelf::each().await {
+        let engine = shelf
+            .builder()
+            .idle_after(Duration::ZERO)
+            .build()
+            .await
+            .unwrap();
+        let worker = engine.worker().spawn();
+        let handle = hear_word.on(&engine).start(()).await.unwrap();
+        sleeps(&engine, handle.execution_id()).await;
+        engine
+            .signal(handle.execution_id(), "word", "hello")
+            .await
+            .unwrap();
+        let run = handle.wait().await.unwrap();
+        assert_eq!(run.output().map(String::as_str), Some("hello"));
+        worker.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn what_a_dead_process_drove_is_taken_over_without_anybody_asking() {
+    for shelf in Shelf::each().await {
+        let id = unique("orphan");
+        let dead = shelf.engine().await;
+        let start = hear_word
+            .on(&dead)
+            .start(())
+            .execution_id(&id)
+            .await
+            .unwrap();
+        drop((start, dead));
+        let heir = shelf.engine().await;
+        let worker = heir.worker().spawn();
+        heir.signal(&id, "word", "inherited").await.unwrap();
+        let run = hear_word.on(&heir).run(()).execution_id(&id).await.unwrap();
+        assert_eq!(run.output().map(String::as_str), Some("inherited"));
+        worker.stop().await;
+    }
+}
+
+#[workflow]
+async fn note_once(_ctx: ExecutionContext) -> Result<usize, TaskError> {
+    note().await
+}
+
+#[tokio::test]
+async fn a_queued_execution_is_pending_until_a_worker_starts_it() {
+    for shelf in Shelf::every_way().await {
+        let engine = shelf.engine().await;
+        let handle = note_once
+            .on(&engine)
+            .start(())
+            .queue("letters")
+            .await
+            .unwrap();
+        let waiting = engine.get(handle.execution_id()).await.unwrap();
+        assert_eq!(waiting.status(), Status::Pending);
+        assert_eq!(
+            (waiting.queue(), waiting.started_at()),
+            (Some("letters"), None)
+        );
+        assert_eq!(
+            kinds(&engine, handle.execution_id()).await,
+            [EventKind::WorkflowQueued]
+        );
+        assert_eq!(engine.queue("letters").info().await.unwrap().pending, 1);
+        assert_eq!(ran(handle.execution_id(), "note"), 0);
+
+        let worker = engine.worker().spawn();
+        let run = handle.wait().await.unwrap();
+        assert_eq!(run.output(), Some(&1));
+        assert_eq!(
+            kinds(&engine, handle.execution_id()).await,
+            [
+                EventKind::WorkflowQueued,
+                EventKind::WorkflowStarted,
+                EventKind::TaskStarted,
+                EventKind::TaskCompleted,
+                EventKind::WorkflowCompleted,
+            ]
+        );
+        assert!(run.started_at().unwrap() >= run.created_at());
+        assert_eq!(engine.queue("letters").info().await.unwrap().pending, 0);
+        worker.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_run_without_a_worker_takes_its_own_turn() {
+    for shelf in Shelf::each().await {
+        let engine = shelf.engine().await;
+        let run = note_once.on(&engine).run(()).queue("own").await.unwrap();
+        assert_eq!(run.output(), Some(&1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_delayed_start_happens_when_it_is_due_and_no_sooner() {
+    let shelf = Shelf::memory();
+    let engine = shelf.engine().await;
+    let worker = engine.worker().spawn();
+    let handle = note_once
+        .on(&engine)
+        .start(())
+        .delay(hours(2))
+        .await
+        .unwrap();
+    assert_eq!(handle.status().await.unwrap(), Status::Pending);
+    let run = handle.wait().await.unwrap();
+    let waited = run
+        .started_at()
+        .unwrap()
+        .duration_since(run.created_at())
+        .unwrap();
+    assert!(waited >= hours(2) && waited < hours(3), "{waited:?}");
+    assert_eq!(ran(run.execution_id(), "note"), 1);
+    worker.stop().await;
+}
+
+#[tokio::test]
+async fn a_worker_that_stops_lets_bodies_finish_and_defers_the_next() {
+    for shelf in Shelf::each().await {
+        let engine = shelf.engine().await;
+        let worker = engine.worker().spawn();
+        let handle = two_slow_notes
+            .on(&engine)
+            .start(())
+            .queue("slow")
+            .await
+            .unwrap();
+        while ran(handle.execution_id(), "slow_note") == 0 {
+            tokio::task::yield_now().await;
+        }
+        worker.stop().await;
+        // The first body finished and is recorded; the second is recorded and was not begun.
+        let id = handle.execution_id();
+        assert_eq!(ran(id, "slow_note"), 1);
+        assert_eq!(count(&engine, id, EventKind::TaskCompleted).await, 1);
+        assert_eq!(count(&engine, id, EventKind::TaskDeferred).await, 1);
+
+        let worker = engine.worker().spawn();
+        assert_eq!(handle.wait().await.unwrap().output(), Some(&2));
+        assert_eq!(count(&engine, id, EventKind::TaskInterrupted).await, 0);
+        assert_eq!(ran(id, "slow_note"), 2);
+        worker.stop().await;
+    }
+}
+
+#[task(at_most_once)]
+async fn slow_note() -> usize {
+    let times = begin();
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    times
+}
+
+#[workflow]
+async fn two_slow_notes(_ctx: ExecutionContext) -> Result<usize, TaskError> {
+    slow_note().await?;
+    slow_note().await
+}
+
+#[tokio::test]
+async fn a_paused_queue_starts_nothing_until_it_is_resumed() {
+    for shelf in Shelf::each().await {
+        let engine = shelf.engine().await;
+        engine.queue("letters").pause().await.unwrap();
+        let worker = engine.worker().spawn();
+        let first = note_once
+            .on(&engine)
+            .start(())
+            .queue("letters")
+            .await
+            .unwrap();
+        let other = note_once
+            .on(&engine)
+            .start(())
+            .queue("parcels")
+            .await
+            .unwrap();
+        other.wait().await.unwrap();
+        assert_eq!(first.status().await.unwrap(), Status::Pending);
+        engine.queue("letters").resume().await.unwrap();
+        first.wait().await.unwrap();
+        worker.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn an_execution_that_somebody_paused_goes_on_when_it_is_resumed() {
+    for shelf in Shelf::each().await {
+        let engine = shelf
+            .builder()
+            .idle_after(Duration::ZERO)
+            .build()
+            .await
+            .unwrap();
+        let worker = engine.worker().spawn();
+        let handle = hear_word.on(&engine).start(()).await.unwrap();
+        let id = handle.execution_id().clone();
+        engine.pause(&id).await.unwrap();
+        let held = handle.wait().await.unwrap();
+        assert!(held.is_paused() && held.held().is_some() && held.pause_points().is_empty());
+        // A signal does not move it on.
+        engine.signal(&id, "word", "late").await.unwrap();
+        assert!(engine.get(&id).await.unwrap().is_paused());
+        let run = hear_word.on(&engine).resume(&id).await.unwrap();
+        assert_eq!(run.output().map(String::as_str), Some("late"));
+        worker.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_worker_takes_only_what_it_has_code_for() {
+    use flux::store::{Commit, MemoryStore, NewExecution, Placement, Target};
+    let store: std::sync::Arc<dyn Store> = std::sync::Arc::new(MemoryStore::new());
+    let at = std::time::SystemTime::now().into();
+    let new = NewExecution {
+        id: "lost".into(),
+        workflow: "of_another_program".into(),
+        version: 3,
+        created_at: at,
+        parent: None,
+        owner: None,
+        placement: Placement {
+            queue: Some("letters".into()),
+            priority: 9,
+            ..Placement::default()
+        },
+    };
+    let commit = Commit {
+        target: Target::New(Box::new(new)),
+        events: Vec::new(),
+        change: None,
+        consumed: Vec::new(),
+        published: Vec::new(),
+        outbox: Vec::new(),
+        transaction: None,
+    };
+    store.commit(commit).await.unwrap();
+    let builder = Engine::builder()
+        .shared_store(store)
+        .state(crate::support::Greeter { word: "hi" });
+    let engine = builder.build().await.unwrap();
+    let worker = engine.worker().spawn();
+    let known = note_once
+        .on(&engine)
+        .start(())
+        .queue("letters")
+        .await
+        .unwrap();
+    known.wait().await.unwrap();
+    let waits = engine.list().status(Status::Pending).await.unwrap();
+    assert_eq!(waits.len(), 1);
+    assert!(waits[0].needs_other_code());
+    assert!(
+        waits[0]
+            .to_string()
+            .contains("version 3 of `of_another_program`"),
+        "{}",
+        waits[0]
+    );
+    worker.stop().await;
+}
