@@ -18,7 +18,10 @@ use crate::store::{ExecutionRecord, StoreError};
 const PACE: Duration = Duration::from_millis(50);
 
 /// Many who wait look less often, so that together they read no more than this often.
-const READ_EVERY: Duration = Duration::from_micros(50);
+const READ_EVERY: Duration = Duration::from_micros(200);
+
+/// More than these do not all look at each piece of news.
+const MANY: usize = 64;
 
 /// Those who wait for executions, by execution: one is told when its execution begins or ends to be driven here.
 #[derive(Debug, Default)]
@@ -55,8 +58,15 @@ impl Waiters {
         }
     }
 
-    fn count(&self) -> usize {
-        self.lock().len()
+    /// Whether there are so many that each piece of news of the store would start a stampede.
+    fn are_many(&self) -> bool {
+        self.lock().len() > MANY
+    }
+
+    /// How often each may look by itself.
+    fn pace(&self) -> Duration {
+        let count = u32::try_from(self.lock().len()).unwrap_or(u32::MAX);
+        PACE.max(READ_EVERY * count)
     }
 }
 
@@ -95,7 +105,10 @@ impl Engine {
                 }
                 continue;
             }
-            let changed = engine.store.changed();
+            let are_many = engine.waiters.are_many();
+            // From before the look on, so that nothing is missed.
+            let changed = (!are_many).then(|| engine.store.changed());
+            let pace = tokio::time::sleep(engine.waiters.pace());
             let record = engine.record(id).await?;
             if is_settled(record.status) {
                 return Ok(engine.snapshot(record).await?);
@@ -107,18 +120,14 @@ impl Engine {
                 return Err(Error::Interrupted { id: id.clone() });
             }
             let is_driven_elsewhere = record.owner.is_some();
-            let pace =
-                PACE.max(READ_EVERY * u32::try_from(engine.waiters.count()).unwrap_or(u32::MAX));
-            let pace = async {
-                let slept = tokio::time::sleep(pace);
-                if is_driven_elsewhere {
-                    slept.await;
-                } else {
-                    changed.await;
-                    slept.await;
+            let news = async {
+                match changed {
+                    Some(changed) if !is_driven_elsewhere => changed.await,
+                    _ => {}
                 }
+                pace.await;
             };
-            if let Either::Left(_) = select(pin!(rung), pin!(pace)).await {
+            if let Either::Left(_) = select(pin!(rung), pin!(news)).await {
                 // Whoever rang is at work or has just ended it.
             }
         }

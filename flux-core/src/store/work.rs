@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::ExecutionRecord;
 use crate::clock::Timestamp;
+use crate::event::Event;
 use crate::id::{ExecutionId, ExecutionKey, WorkerId};
 
 /// A worker's request for executions that it could drive now.
@@ -54,6 +55,9 @@ pub fn hold_reason(takeovers: u32) -> Arc<str> {
 pub struct Work {
     /// Executions it now owns, under a new epoch each.
     pub claimed: Vec<ExecutionRecord>,
+    /// Of those that have just got their turn and whose inbox is empty: the one event of their history, so that it
+    /// need not be read. A store may leave this out.
+    pub queued: BTreeMap<ExecutionKey, Event>,
     /// Executions that were put on hold instead, with the reason.
     pub held: Vec<(ExecutionId, Arc<str>)>,
     /// When more may be ready if nobody writes anything until then; `None`: not by itself.

@@ -87,6 +87,13 @@ fn receiver(row: &Row<'_>) -> rusqlite::Result<Receiver> {
     })
 }
 
+/// Whether nobody has sent anything that still waits.
+pub(super) fn is_empty(connection: &Connection, key: ExecutionKey) -> rusqlite::Result<bool> {
+    const ANY: &str = "SELECT 1 FROM flux_inbox WHERE eid = ?1 LIMIT 1";
+    let mut any = connection.prepare_cached(ANY)?;
+    Ok(!any.exists([key.0])?)
+}
+
 /// Reads an inbox, oldest first.
 pub(super) fn list(connection: &Connection, key: ExecutionKey) -> rusqlite::Result<Vec<Message>> {
     const LIST: &str =

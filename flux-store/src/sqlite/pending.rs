@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use flux_core::execution::Status;
+use flux_core::id::EventSeq;
 use flux_core::store::ExecutionRecord;
 use rusqlite::{Connection, OptionalExtension as _};
 
 use super::lane::{Lane, Shelf, after};
 use super::row::{self, EXECUTION};
 use super::work::Desk;
-use super::{gate, queue};
+use super::{gate, history, inbox, queue};
 
 const LINE: Shelf = Shelf {
     index: "flux_executions_in_line",
@@ -186,6 +187,12 @@ impl Desk<'_> {
         start.execute((record.key.0, self.request.worker.0, self.now.as_micros()))?;
         record.status = Status::Running;
         record.started_at = Some(self.now);
+        if inbox::is_empty(self.connection, record.key)? {
+            let history = history::page(self.connection, record.key, EventSeq::FIRST, 2)?;
+            if let [event] = &history[..] {
+                self.work.queued.insert(record.key, event.clone());
+            }
+        }
         self.hand_over(record);
         Ok(())
     }

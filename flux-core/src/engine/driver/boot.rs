@@ -74,6 +74,25 @@ impl Driver {
         self.outcome(outcome);
     }
 
+    /// An execution whose turn has come: there is nothing to replay and nothing in its inbox.
+    pub(super) fn boot_queued(&mut self, record: ExecutionRecord, event: &Event) {
+        self.parent.clone_from(&record.parent);
+        self.created_at = record.started_at.unwrap_or(record.created_at);
+        self.placement = record.placement.clone();
+        self.record = Some(record);
+        self.input.clone_from(&event.payload);
+        self.machine = fresh_machine(
+            &self.engine,
+            self.def,
+            &self.id,
+            &self.sender,
+            self.placement.scheduled_at,
+            self.base,
+        );
+        self.machine.replay_note(event);
+        self.begin_queued();
+    }
+
     /// The start of an execution that has waited for its turn, unless an earlier process saw to it.
     fn begin_queued(&mut self) {
         if self.machine.has_begun() || !self.arrivals.is_empty() || self.opening.is_some() {

@@ -70,6 +70,13 @@ pub(crate) enum Begin {
         /// What it is bound to.
         placement: Placement,
     },
+    /// By having been given it when its turn came: its history is the one event that put it into its queue.
+    Queued {
+        /// Its row, under the claimed epoch.
+        record: Box<ExecutionRecord>,
+        /// The event.
+        event: Event,
+    },
     /// By having claimed it.
     Claimed {
         /// Its row, under the claimed epoch.
@@ -351,6 +358,10 @@ impl Driver {
             } => {
                 self.placement = placement;
                 self.begin_new(input, parent);
+            }
+            Begin::Queued { record, event } => {
+                self.boot_queued(*record, &event);
+                started();
             }
             Begin::Claimed { record, intent } => {
                 let Some(intent) = self.fit(&record, intent).await? else {

@@ -12,6 +12,7 @@ use crate::engine::Inner;
 use crate::engine::active::{DriverGuard, OnSettled};
 use crate::engine::driver::{Begin, Intent};
 use crate::error::Error;
+use crate::event::Event;
 use crate::execution::Status;
 use crate::id::{Epoch, ExecutionId, ExecutionKey};
 use crate::store::ExecutionRecord;
@@ -85,7 +86,7 @@ impl Crew {
     }
 
     /// Drives an execution that was claimed for it.
-    pub(super) async fn take_in(&mut self, record: ExecutionRecord) {
+    pub(super) async fn take_in(&mut self, record: ExecutionRecord, queued: Option<Event>) {
         let (key, epoch, id) = (record.key, record.epoch, record.id.clone());
         // A driver that has just given it up is on its way out.
         if let Some(active) = self.engine.active.get(&id) {
@@ -110,9 +111,13 @@ impl Crew {
                 ended.outcome = Some(status.map_err(Clone::clone));
             }
         });
-        let begin = Begin::Claimed {
-            record: Box::new(record),
-            intent: Intent::Recover,
+        let record = Box::new(record);
+        let begin = match queued {
+            Some(event) => Begin::Queued { record, event },
+            None => Begin::Claimed {
+                record,
+                intent: Intent::Recover,
+            },
         };
         match self.engine.drive(def, id.clone(), begin, Some(on_settled)) {
             Ok(driving) => {

@@ -112,6 +112,7 @@ async fn round(
     let limit = request.limit;
     let Work {
         claimed,
+        mut queued,
         held,
         next,
     } = engine.store.claim_ready(request).await?;
@@ -121,7 +122,8 @@ async fn round(
     }
     let is_full = claimed.len() >= limit;
     for record in claimed {
-        crew.take_in(record).await;
+        let queued = queued.remove(&record.key);
+        crew.take_in(record, queued).await;
     }
     if is_full {
         return Ok(Next::AtOnce);
