@@ -362,7 +362,8 @@ impl Inner {
         let driver = Driver::new(self, def, id.clone(), sender, inputs);
         let is_attended = Arc::clone(driver.is_attended());
         let has_parent_here = Arc::clone(driver.has_parent_here());
-        let driving = async move {
+        // On the heap once: a driver is large, and tokio moves what it spawns several times.
+        let driving = Box::pin(async move {
             let ended = driver
                 .run(begin, || {
                     drop(leave.report.send_replace(Progress::Started));
@@ -377,7 +378,7 @@ impl Inner {
                 Err(Halt::Error(error)) => settle(&leave.report, on_settled, Err(error)),
                 Ok(snapshot) => settle(&leave.report, on_settled, Ok(snapshot)),
             }
-        };
+        });
         let abort = Some(tokio::spawn(driving.instrument(span)).abort_handle());
         let guard = DriverGuard {
             engine: Arc::clone(self),
