@@ -35,7 +35,7 @@ pub(super) struct Inner {
     pub(super) life: Arc<Life>,
     /// The queue that work was given from last: they take turns.
     last_queue: Mutex<Option<Arc<str>>>,
-    readers: Readers,
+    readers: Arc<Readers>,
     pub(super) watch: Watch,
     writer: Writer,
 }
@@ -48,14 +48,23 @@ impl Inner {
         } = settings;
         let version = watch::version(&lane);
         let writer = Writer::new(at.file.clone(), durability, lane, blame.clone());
+        let life = Arc::new(Life {
+            workers: Workers::new(at.workers.clone()),
+            beats: Beats::new(stall_after),
+        });
+        let readers = Arc::new(Readers::new(at.file.clone()));
+        let is_lost = {
+            let (life, readers) = (Arc::clone(&life), Arc::clone(&readers));
+            move || {
+                let lost = readers.read(1, |connection| life.all_lost(connection));
+                lost.is_ok_and(|lost| !lost.is_empty())
+            }
+        };
         Self {
-            life: Arc::new(Life {
-                workers: Workers::new(at.workers.clone()),
-                beats: Beats::new(stall_after),
-            }),
+            life,
             last_queue: Mutex::default(),
-            readers: Readers::new(at.file.clone()),
-            watch: Watch::new(writer.observer(), version),
+            readers,
+            watch: Watch::new(writer.observer(), version, Arc::new(is_lost)),
             at,
             durability,
             blame,

@@ -19,6 +19,8 @@ use super::writer::Writer;
 
 /// How often the question is asked while somebody waits.
 const EVERY: Duration = Duration::from_millis(50);
+/// Every so many questions it is looked whether an owner has died: nobody tells.
+const LOOKS_PER_LIFE: u32 = 8;
 /// How long the thread stays when nobody waits any more.
 const LINGER: Duration = Duration::from_secs(5);
 
@@ -26,7 +28,11 @@ const LINGER: Duration = Duration::from_secs(5);
 pub(super) struct Watch {
     shared: Arc<Shared>,
     writer: Writer,
+    is_lost: Arc<LostOwners>,
 }
+
+/// Whether somebody owns executions who has died or stalled.
+pub(super) type LostOwners = dyn Fn() -> bool + Send + Sync;
 
 struct Shared {
     notify: Arc<Notify>,
@@ -45,7 +51,7 @@ struct State {
 }
 
 impl Watch {
-    pub(super) fn new(writer: Writer, version: Option<i64>) -> Self {
+    pub(super) fn new(writer: Writer, version: Option<i64>, is_lost: Arc<LostOwners>) -> Self {
         let state = Mutex::new(State {
             version,
             ..State::default()
@@ -57,6 +63,7 @@ impl Watch {
                 wake: Condvar::new(),
             }),
             writer,
+            is_lost,
         }
     }
 
@@ -89,9 +96,10 @@ impl Watch {
 
     fn start(&self, state: &mut State) {
         let (shared, writer) = (Arc::clone(&self.shared), self.writer.observer());
+        let is_lost = Arc::clone(&self.is_lost);
         let spawned = thread::Builder::new()
             .name("flux-watch".to_owned())
-            .spawn(move || shared.watch(&writer));
+            .spawn(move || shared.watch(&writer, &*is_lost));
         match spawned {
             Ok(thread) => {
                 state.running = true;
@@ -123,13 +131,18 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn watch(&self, writer: &Writer) {
+    fn watch(&self, writer: &Writer, is_lost: &LostOwners) {
+        let mut looks = 0u32;
         while self.rest() {
+            looks = looks.wrapping_add(1);
             let version = ask(writer);
-            let mut state = self.lock();
-            if version.is_some() && version != state.version {
-                state.version = version;
-                drop(state);
+            let has_changed = {
+                let mut state = self.lock();
+                let has_changed = version.is_some() && version != state.version;
+                state.version = version.or(state.version);
+                has_changed
+            };
+            if has_changed || (looks % LOOKS_PER_LIFE == 0 && is_lost()) {
                 self.notify.notify_waiters();
             }
         }
