@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
+use crate::context::ChildPolicy;
 use crate::id::EventSeq;
 use crate::payload::Payload;
 
@@ -233,6 +234,9 @@ pub(crate) struct StartedMeta {
     /// Of `WorkflowQueued`: it does not start before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) due: Option<Timestamp>,
+    /// What becomes of it when its parent lets go of it.
+    #[serde(default, skip_serializing_if = "ChildPolicy::is_default")]
+    pub(crate) when_parent_ends: ChildPolicy,
 }
 
 /// `meta` of every call: where it stands in the source, and when a timer is due.
@@ -245,6 +249,9 @@ pub(crate) struct CallMeta {
     /// Of a child: its execution id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) child: Option<Arc<str>>,
+    /// Of a child: what becomes of it when it is let go of.
+    #[serde(default, skip_serializing_if = "ChildPolicy::is_default")]
+    pub(crate) when_parent_ends: ChildPolicy,
     /// Of a rollback: the call it undoes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) undoes: Option<EventSeq>,

@@ -20,8 +20,8 @@ pub mod time;
 mod workflow;
 
 pub use context::{
-    Cancelled, ChildCall, Elapsed, ExecutionContext, IntoStep, Pause, PauseValue, Random,
-    RawContext, SignalWait, Sleep, TaskCall, TaskContext, Timeout, UndoCall, cancelled,
+    Cancelled, ChildCall, ChildPolicy, Elapsed, ExecutionContext, IntoStep, Pause, PauseValue,
+    Random, RawContext, SignalWait, Sleep, TaskCall, TaskContext, Timeout, UndoCall, cancelled,
     idempotency_key, now, patched, pause, publish, random, roll_back, signal, sleep, sleep_until,
     sleep_until_cron, step, task_call, task_context, timeout, transaction_call, uuid,
 };

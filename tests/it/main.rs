@@ -12,6 +12,7 @@ mod approval;
 mod attempts;
 mod bodies;
 mod cancel;
+mod child_policy;
 mod children;
 mod commits;
 mod concurrency;

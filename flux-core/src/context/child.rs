@@ -8,8 +8,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 
 use super::current;
 use super::pending::{Misplaced, Pending};
@@ -22,15 +22,41 @@ use crate::id::ExecutionId;
 use crate::payload::{Payload, PayloadError};
 use crate::workflow::WorkflowDef;
 
+/// What becomes of a child when its parent lets go of it: when the call is dropped, and when the parent ends in whatever
+/// way.
+///
+/// A parent whose process dies or hands it over has not ended, and lets go of nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum ChildPolicy {
+    /// It is cancelled: code that awaits [`flux::cancelled`](crate::cancelled) may clean up, rollbacks run.
+    #[default]
+    Cancel,
+    /// It goes on by itself.
+    Abandon,
+    /// It is terminated: no more of its code runs.
+    Terminate,
+}
+
+impl ChildPolicy {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// One call of a workflow from inside another: a child execution with an id and a history of its own.
 ///
 /// The id is derived from the parent's and the same in every replay. The child's pause shows in its parent; its
-/// failure is a [`TaskError`] here. Dropping the call cancels the child.
+/// failure is a [`TaskError`] here. Dropping the call cancels the child, unless
+/// [`when_parent_ends`](Self::when_parent_ends) says otherwise.
 #[must_use = "a call does nothing until it is awaited"]
 pub struct ChildCall<O> {
     stage: Stage,
     def: &'static WorkflowDef,
     id: Option<ExecutionId>,
+    policy: ChildPolicy,
     site: &'static Location<'static>,
     _output: PhantomData<fn() -> O>,
 }
@@ -54,6 +80,7 @@ pub(crate) fn child_call<I: Serialize, O>(def: &'static WorkflowDef, input: &I) 
         },
         def,
         id: None,
+        policy: ChildPolicy::default(),
         site: Location::caller(),
         _output: PhantomData,
     }
@@ -63,6 +90,30 @@ impl<O> ChildCall<O> {
     /// Gives the child an id of the caller's choice; taken by another parent or input, the call fails.
     pub fn execution_id(mut self, id: impl Into<ExecutionId>) -> Self {
         self.id = Some(id.into());
+        self
+    }
+
+    /// Sets what becomes of the child when the call is dropped or this workflow ends before it does. The default is
+    /// [`ChildPolicy::Cancel`].
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// # use flux::{workflow, ChildPolicy, ExecutionContext, TaskError};
+    /// # #[workflow] async fn send_newsletter(_ctx: ExecutionContext) {}
+    /// #[workflow]
+    /// async fn publish(_ctx: ExecutionContext) -> Result<(), TaskError> {
+    ///     let sent = send_newsletter.call(()).when_parent_ends(ChildPolicy::Abandon);
+    ///     // Started, and not waited for any longer than this.
+    ///     let _ = flux::timeout(flux::time::secs(1), sent).await;
+    ///     Ok(())
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), flux::Error> {
+    /// # assert!(publish.on(&flux::Engine::in_memory()).run(()).await?.has_succeeded());
+    /// # Ok(()) }
+    /// ```
+    pub fn when_parent_ends(mut self, policy: ChildPolicy) -> Self {
+        self.policy = policy;
         self
     }
 
@@ -104,6 +155,7 @@ impl<O> ChildCall<O> {
                 def: self.def,
                 id: self.id.clone(),
                 input,
+                policy: self.policy,
             },
         };
         Ok(Pending::new(shared, call))

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::child::ChildPolicy;
 use crate::clock::Timestamp;
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::{Payload, PayloadError};
@@ -31,6 +32,7 @@ pub(crate) enum Request {
         def: &'static WorkflowDef,
         id: Option<ExecutionId>,
         input: Payload,
+        policy: ChildPolicy,
     },
 }
 

@@ -129,7 +129,7 @@ impl Rollbacks {
     }
 }
 
-/// Undoes what the execution has done so far: runs the [`rollback`](macro@crate::task) of each task that was called, the
+/// Undoes what the execution has done so far: runs the `rollback` of each task that was called, the
 /// newest first, and forgets them. For code that goes on after that; an execution that fails or is cancelled does it by
 /// itself.
 ///

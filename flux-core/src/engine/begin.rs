@@ -9,6 +9,7 @@ use super::run::{Description, Due};
 use super::workflow::{check_workflow, engine_for};
 use super::{Engine, invalid};
 use crate::clock::Timestamp;
+use crate::context::ChildPolicy;
 use crate::error::Error;
 use crate::event::{Event, EventKind, StartedMeta};
 use crate::execution::{Execution, Handle, Snapshot, Status};
@@ -428,14 +429,16 @@ pub(crate) fn queued_start(
     id: ExecutionId,
     input: Payload,
     placement: Placement,
-    parent: Option<ExecutionId>,
+    parent: Option<(ExecutionId, ChildPolicy)>,
     now: Timestamp,
 ) -> (NewExecution, Event) {
+    let (parent, policy) = parent.unzip();
     let meta = StartedMeta {
         version: def.version,
         parent: parent.as_ref().map(|parent| parent.as_str().into()),
         queue: placement.queue.clone(),
         due: placement.due,
+        when_parent_ends: policy.unwrap_or_default(),
     };
     let event = Event {
         seq: EventSeq::FIRST,

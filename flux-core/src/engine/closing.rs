@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::Inner;
 use super::driver::children::{BY_PARENT, ChildOutcome};
+use crate::context::ChildPolicy;
 use crate::error::Error;
-use crate::event::{EndedMeta, Event, EventKind};
+use crate::event::{EndedMeta, Event, EventKind, StartedMeta};
 use crate::execution::Status;
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::Payload;
@@ -163,6 +164,13 @@ impl Inner {
         })
     }
 
+    /// What its parent's code said of a child.
+    async fn policy_of(&self, child: &ExecutionRecord) -> Result<ChildPolicy, StoreError> {
+        let events = self.store.events(child.key, EventSeq::FIRST, 1).await?;
+        let meta = events.first().map(Event::meta::<StartedMeta>);
+        Ok(meta.unwrap_or_default().when_parent_ends)
+    }
+
     /// What the children that have not ended are told.
     async fn orders_to_children(
         &self,
@@ -184,7 +192,8 @@ impl Inner {
             };
             before = Some(last.key);
             for child in children {
-                orders.push((child.id, NewMessage::cancel_by_parent(at)));
+                let policy = self.policy_of(&child).await?;
+                orders.push((child.id, NewMessage::to_child(policy, at)));
             }
         }
     }

@@ -121,8 +121,12 @@ impl Engine {
             return Ok(false);
         }
         let inbox = self.inner.store.inbox(record.key).await?;
-        Ok(!inbox
-            .iter()
-            .any(|message| matches!(message.kind, MessageKind::Cancel | MessageKind::Terminate)))
+        let lets_go = |kind| {
+            matches!(
+                kind,
+                MessageKind::Cancel | MessageKind::Terminate | MessageKind::Abandon
+            )
+        };
+        Ok(!inbox.iter().any(|message| lets_go(message.kind)))
     }
 }

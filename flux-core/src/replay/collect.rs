@@ -63,7 +63,8 @@ impl Machine {
         };
         match &call.request {
             Some(Request::Timer { due }) => meta.due = Some(*due),
-            Some(Request::Child { id, .. }) => {
+            Some(Request::Child { id, policy, .. }) => {
+                meta.when_parent_ends = *policy;
                 let id = id
                     .clone()
                     .unwrap_or_else(|| self.shared.id.child(self.next));

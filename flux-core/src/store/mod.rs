@@ -444,19 +444,6 @@ pub struct NewMessage {
     pub at: Timestamp,
 }
 
-impl NewMessage {
-    /// A parent's order to a child.
-    pub(crate) fn cancel_by_parent(at: Timestamp) -> Self {
-        Self {
-            kind: MessageKind::Cancel,
-            name: crate::engine::driver::children::BY_PARENT.into(),
-            payload: Payload::null(),
-            dedup: None,
-            at,
-        }
-    }
-}
-
 /// What a message wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -474,6 +461,8 @@ pub enum MessageKind {
     Pause = 5,
     /// A child waits for a `resume`; `name` is its id, the payload says where.
     ChildPaused = 6,
+    /// The parent has let go of the execution, which goes on by itself. It is not consumed.
+    Abandon = 7,
 }
 
 impl MessageKind {
@@ -491,6 +480,7 @@ impl MessageKind {
             4 => Some(Self::Terminate),
             5 => Some(Self::Pause),
             6 => Some(Self::ChildPaused),
+            7 => Some(Self::Abandon),
             _ => None,
         }
     }

@@ -14,6 +14,7 @@ use super::end::RewindPlan;
 use super::limits::ActiveTime;
 use super::{Answer, Driver, Halt, Input, Intent};
 use crate::clock::Timestamp;
+use crate::context::ChildPolicy;
 use crate::context::request::Request;
 use crate::context::shared::Shared;
 use crate::engine::Inner;
@@ -56,10 +57,12 @@ pub(super) fn fresh_machine(
 
 impl Driver {
     /// The start, as the first arrival.
-    pub(super) fn begin_new(&mut self, input: Payload, parent: Option<ExecutionId>) {
+    pub(super) fn begin_new(&mut self, input: Payload, parent: Option<(ExecutionId, ChildPolicy)>) {
+        let (parent, policy) = parent.unzip();
         let meta = crate::event::StartedMeta {
             version: self.def.version,
             parent: parent.as_ref().map(|parent| parent.as_str().into()),
+            when_parent_ends: policy.unwrap_or_default(),
             ..crate::event::StartedMeta::default()
         };
         self.parent = parent;
@@ -136,6 +139,8 @@ impl Driver {
         self.begin_queued();
         let was_cut_off = !is_retry;
         self.take_up_calls(progress, was_cut_off).await?;
+        // What comes first may be an order to let go of them, which has to find them.
+        self.await_starts().await;
         self.has_stale_inbox = true;
         self.refresh_inbox().await?;
         self.fire_due();

@@ -6,6 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::activation::{Activation, NewOutcome};
 use super::{Answer, Begin, ChildReport, Driver, Halt, Input, Intent};
+use crate::clock::Timestamp;
+use crate::context::ChildPolicy;
 use crate::context::request::Request;
 use crate::engine::active::{DriverGuard, OnSettled};
 use crate::engine::begin::queued_start;
@@ -26,6 +28,7 @@ use crate::workflow::WorkflowDef;
 pub(super) struct Child {
     id: ExecutionId,
     workflow: &'static str,
+    policy: ChildPolicy,
     state: ChildState,
 }
 
@@ -41,8 +44,8 @@ enum ChildState {
     Ended,
 }
 
-/// The name of a cancellation that a parent sends. A child that is cancelled so may be needed again: a parent
-/// that failed may be resumed.
+/// The name of an order that a parent sends. A child that is ended so may be needed again: a parent that failed may be
+/// resumed.
 pub(crate) const BY_PARENT: &str = "by-parent";
 
 /// A request to cancel the execution.
@@ -57,6 +60,27 @@ impl Cancellation {
         Self {
             message: message.id,
             is_by_parent: *message.name == *BY_PARENT,
+        }
+    }
+}
+
+impl NewMessage {
+    /// What a child is told when its parent lets go of it.
+    pub(crate) fn to_child(policy: ChildPolicy, at: Timestamp) -> Self {
+        let (kind, payload) = match policy {
+            ChildPolicy::Cancel => (MessageKind::Cancel, Payload::null()),
+            ChildPolicy::Abandon => (MessageKind::Abandon, Payload::null()),
+            ChildPolicy::Terminate => {
+                let reason = Payload::from_json(r#""its parent let go of it""#.to_owned());
+                (MessageKind::Terminate, reason)
+            }
+        };
+        Self {
+            kind,
+            name: BY_PARENT.into(),
+            payload,
+            dedup: None,
+            at,
         }
     }
 }
@@ -106,16 +130,34 @@ struct Wanted {
     def: &'static WorkflowDef,
     id: ExecutionId,
     input: Payload,
+    policy: ChildPolicy,
+}
+
+impl Wanted {
+    fn child(&self, state: ChildState) -> Child {
+        Child {
+            id: self.id.clone(),
+            workflow: self.def.name,
+            policy: self.policy,
+            state,
+        }
+    }
 }
 
 impl Driver {
     fn wanted_child(&self, call: EventSeq) -> Option<Wanted> {
         let mut state = self.machine.shared.state();
         match &state.call_by_seq(call)?.request {
-            Some(Request::Child { def, id, input }) => Some(Wanted {
+            Some(Request::Child {
+                def,
+                id,
+                input,
+                policy,
+            }) => Some(Wanted {
                 def,
                 id: id.clone().unwrap_or_else(|| self.id.child(call)),
                 input: input.clone(),
+                policy: *policy,
             }),
             _ => None,
         }
@@ -170,12 +212,11 @@ impl Driver {
             return self.queue_child(call, wanted, placement).await;
         }
         let begin = Begin::New {
-            input: wanted.input,
-            parent: Some(self.id.clone()),
+            input: wanted.input.clone(),
+            parent: Some((self.id.clone(), wanted.policy)),
             placement,
         };
-        self.drive_child(call, wanted.def, wanted.id, begin, false)
-            .await
+        self.drive_child(call, &wanted, begin, false).await
     }
 
     /// A child that has to wait for its turn, as any other execution of its workflow.
@@ -186,7 +227,7 @@ impl Driver {
         placement: Placement,
     ) -> Result<(), Halt> {
         let needs_worker = placement.queue.is_some();
-        let parent = Some(self.id.clone());
+        let parent = Some((self.id.clone(), wanted.policy));
         let (new, event) = queued_start(
             wanted.def,
             wanted.id.clone(),
@@ -211,7 +252,7 @@ impl Driver {
                 if !needs_worker && !self.engine.has_worker() {
                     Arc::clone(&self.engine).begin_in_turn(wanted.id.clone());
                 }
-                self.watch_child(call, wanted);
+                self.watch_child(call, &wanted);
                 Ok(())
             }
             Err(CommitError::Full(other) | CommitError::Duplicate(other)) => {
@@ -244,20 +285,16 @@ impl Driver {
             .as_ref()
             .is_some_and(|rewind| rewind.meta.retry.contains(&call));
         let intent = match record.status {
-            // A cancellation from before its parent failed and was resumed: it has to be carried out before
-            // the child can be opened again.
-            Status::Paused if self.is_being_cancelled(&record).await? => Intent::Recover,
+            // An order from before its parent failed and was resumed: it has to be carried out before the child can
+            // be opened again.
+            Status::Paused if self.is_to_end(&record).await? => Intent::Recover,
             Status::Paused => {
                 let points = Waiting::read(record.waiting.as_ref()).pauses;
                 let points = points
                     .iter()
                     .map(|point| point.seen_from_parent(wanted.def.name))
                     .collect();
-                let child = Child {
-                    id: wanted.id,
-                    workflow: wanted.def.name,
-                    state: ChildState::Paused(points),
-                };
+                let child = wanted.child(ChildState::Paused(points));
                 self.children.insert(call, child);
                 return Ok(());
             }
@@ -268,20 +305,13 @@ impl Driver {
                 if record.placement.queue.is_none() && !self.engine.has_worker() {
                     Arc::clone(&self.engine).begin_in_turn(wanted.id.clone());
                 }
-                self.watch_child(call, wanted);
+                self.watch_child(call, &wanted);
                 return Ok(());
             }
             // A worker wakes it.
             Status::Running if record.owner.is_none() && self.engine.has_worker() => {
-                let state = ChildState::Asleep;
-                self.children.insert(
-                    call,
-                    Child {
-                        id: wanted.id,
-                        workflow: wanted.def.name,
-                        state,
-                    },
-                );
+                let child = wanted.child(ChildState::Asleep);
+                self.children.insert(call, child);
                 self.has_stale_inbox = true;
                 return Ok(());
             }
@@ -289,16 +319,7 @@ impl Driver {
             status if status.is_finished() => {
                 let snapshot = self.engine.snapshot(record).await?;
                 self.ended_children.push((call, Box::new(snapshot)));
-                let state = ChildState::Running(None);
-                self.children.insert(
-                    call,
-                    Child {
-                        id: wanted.id,
-                        workflow: wanted.def.name,
-                        state,
-                    },
-                );
-                self.has_stale_inbox = true;
+                self.watch_child(call, &wanted);
                 return Ok(());
             }
             _ => Intent::Recover,
@@ -315,15 +336,15 @@ impl Driver {
         Ok(last.is_some_and(|last| last.meta::<EndedMeta>().by_parent))
     }
 
-    /// Whether a parent's cancellation lies in its inbox.
-    async fn is_being_cancelled(&mut self, record: &ExecutionRecord) -> Result<bool, Halt> {
+    /// Whether a parent's order to end lies in its inbox.
+    async fn is_to_end(&mut self, record: &ExecutionRecord) -> Result<bool, Halt> {
         if self.rewind.is_none() {
             return Ok(false);
         }
         let inbox = self.engine.store.inbox(record.key).await?;
         Ok(inbox
             .iter()
-            .any(|message| message.kind == MessageKind::Cancel))
+            .any(|message| matches!(message.kind, MessageKind::Cancel | MessageKind::Terminate)))
     }
 
     async fn claim_child(
@@ -334,7 +355,7 @@ impl Driver {
     ) -> Result<(), Halt> {
         let engine = Arc::clone(&self.engine);
         let Some(_claiming) = engine.begin_claim(&wanted.id) else {
-            self.watch_child(call, wanted);
+            self.watch_child(call, &wanted);
             return Ok(());
         };
         let claimed = self
@@ -348,11 +369,10 @@ impl Driver {
                     record: Box::new(record),
                     intent,
                 };
-                self.drive_child(call, wanted.def, wanted.id, begin, true)
-                    .await
+                self.drive_child(call, &wanted, begin, true).await
             }
             Err(ClaimError::Held { .. }) => {
-                self.watch_child(call, wanted);
+                self.watch_child(call, &wanted);
                 Ok(())
             }
             Err(ClaimError::NotFound) => Ok(()),
@@ -361,16 +381,9 @@ impl Driver {
     }
 
     /// Somebody else drives the child: its last word will come into the inbox.
-    fn watch_child(&mut self, call: EventSeq, wanted: Wanted) {
-        let state = ChildState::Running(None);
-        self.children.insert(
-            call,
-            Child {
-                id: wanted.id,
-                workflow: wanted.def.name,
-                state,
-            },
-        );
+    fn watch_child(&mut self, call: EventSeq, wanted: &Wanted) {
+        let child = wanted.child(ChildState::Running(None));
+        self.children.insert(call, child);
         self.has_stale_inbox = true;
     }
 
@@ -378,13 +391,12 @@ impl Driver {
     async fn drive_child(
         &mut self,
         call: EventSeq,
-        def: &'static WorkflowDef,
-        id: ExecutionId,
+        wanted: &Wanted,
         begin: Begin,
         wait: bool,
     ) -> Result<(), Halt> {
         let sender = self.sender.clone();
-        let name = def.name;
+        let name = wanted.def.name;
         let on_settled: OnSettled = Box::new(move |settled| {
             let report = match settled {
                 Ok(snapshot) if snapshot.record.status == Status::Paused => {
@@ -404,7 +416,7 @@ impl Driver {
         });
         let driving = self
             .engine
-            .drive(def, id.clone(), begin, Some(on_settled))?;
+            .drive(wanted.def, wanted.id.clone(), begin, Some(on_settled))?;
         if wait {
             let started = driving.started().await.map_err(Halt::Error)?;
             debug_assert!(started.is_ok(), "one that exists is not refused");
@@ -413,15 +425,8 @@ impl Driver {
         }
         let guard = driving.into_guard();
         guard.is_childs();
-        let state = ChildState::Running(Some(guard));
-        self.children.insert(
-            call,
-            Child {
-                id,
-                workflow: name,
-                state,
-            },
-        );
+        let child = wanted.child(ChildState::Running(Some(guard)));
+        self.children.insert(call, child);
         Ok(())
     }
 
@@ -646,20 +651,20 @@ impl Driver {
         self.claim_child(call, wanted, Intent::Answer(answer)).await
     }
 
-    /// Cancels a child whose call was dropped.
-    pub(super) fn cancel_child(&self, child: Child, activation: &mut Activation) {
-        let message = NewMessage::cancel_by_parent(self.now());
+    /// Lets go of a child whose call was dropped.
+    pub(super) fn let_go_of_child(&self, child: Child, activation: &mut Activation) {
+        let message = NewMessage::to_child(child.policy, self.now());
         activation.outbox.push((child.id, message));
-        // The child's driver is let run on: it is the one that records the cancellation.
+        // The child's driver is let run on: it is the one that records what becomes of it.
         if let ChildState::Running(Some(guard)) = child.state {
             guard.detach();
         }
     }
 
-    /// Cancels all children that have not ended.
-    pub(super) fn cancel_children(&mut self, activation: &mut Activation) {
+    /// Lets go of all children that have not ended.
+    pub(super) fn let_go_of_children(&mut self, activation: &mut Activation) {
         for (_, child) in std::mem::take(&mut self.children) {
-            self.cancel_child(child, activation);
+            self.let_go_of_child(child, activation);
         }
     }
 

@@ -478,7 +478,7 @@ impl Driver {
     /// Lets go of a call that its code has dropped.
     pub(super) fn cancel_call(&mut self, call: EventSeq, activation: &mut Activation) {
         if let Some(child) = self.children.remove(&call) {
-            self.cancel_child(child, activation);
+            self.let_go_of_child(child, activation);
         }
         self.forget_call(call);
         self.due.disarm(call);

@@ -45,7 +45,7 @@ impl Driver {
     }
 
     fn end_completed(&mut self, activation: &mut Activation, output: Payload) {
-        self.cancel_children(activation);
+        self.let_go_of_children(activation);
         let mut event = self.event_at(EventKind::WorkflowCompleted, None);
         event.payload = Some(output.clone());
         activation.events.push(event);
@@ -73,7 +73,7 @@ impl Driver {
             activation.ended = Some(Ended::Unchanged);
             return;
         }
-        self.cancel_children(activation);
+        self.let_go_of_children(activation);
         let mut event = self.event_at(EventKind::WorkflowFailed, None);
         event.payload = Payload::encode(&failure).ok();
         let failed_at = event.seq;
@@ -118,7 +118,7 @@ impl Driver {
     }
 
     fn end_continued(&mut self, activation: &mut Activation, input: Payload) {
-        self.cancel_children(activation);
+        self.let_go_of_children(activation);
         let mut event = self.event_at(EventKind::ContinuedAsNew, None);
         event.name = Some(self.def.name.into());
         event.payload = Some(input);
@@ -134,7 +134,7 @@ impl Driver {
         let by_parent = self
             .cancelling
             .is_some_and(|cancelling| cancelling.by_parent);
-        self.cancel_children(activation);
+        self.let_go_of_children(activation);
         let mut event = self.event_at(EventKind::WorkflowCancelled, None);
         event.meta = Payload::encode(&EndedMeta {
             since: self.cancelling.map(|cancelling| cancelling.noted),

@@ -23,6 +23,7 @@ use super::active::Refusal;
 use super::history::Rewind;
 use super::pool::Pool;
 use crate::clock::Timestamp;
+use crate::context::ChildPolicy;
 use crate::error::Error;
 use crate::event::Event;
 use crate::execution::{PausePoint, Snapshot, Status};
@@ -65,8 +66,8 @@ pub(crate) enum Begin {
     New {
         /// Its input.
         input: Payload,
-        /// The execution that called it.
-        parent: Option<ExecutionId>,
+        /// The execution that called it, and what becomes of it when that one lets go of it.
+        parent: Option<(ExecutionId, ChildPolicy)>,
         /// What it is bound to.
         placement: Placement,
     },

@@ -91,7 +91,7 @@ impl Driver {
         let mut activation = Activation::default();
         self.append_rewind(&mut activation);
         activation.consumed.push(termination.message);
-        self.cancel_children(&mut activation);
+        self.let_go_of_children(&mut activation);
         let reason: String = termination.reason.decode().unwrap_or_default();
         let mut event = self.event_at(EventKind::WorkflowTerminated, None);
         event.payload = Some(termination.reason);

@@ -57,6 +57,8 @@ impl Driver {
             MessageKind::Cancel => {
                 self.receive_cancellation(super::Cancellation::of(&message));
             }
+            // It stays in the inbox, for whoever recovers the execution: its parent will not.
+            MessageKind::Abandon => {}
             MessageKind::Terminate => {
                 self.termination.get_or_insert(Termination::of(message));
             }
