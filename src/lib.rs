@@ -45,8 +45,9 @@
 //! | [`Execution`] | one run as it was at a moment: status, output, failure, pause points, history |
 //! | [`Engine`] | what drives executions: a store, the registered workflows, injected state |
 //!
-//! Durable operations are free functions, named like their tokio twins: [`sleep`], [`sleep_until`], [`sleep_until_cron`], [`timeout`], [`pause`],
-//! [`signal`], [`step`], [`now`], [`uuid`], [`random`], [`publish`], [`patched`].
+//! Durable operations are free functions, named like their tokio twins: [`sleep`], [`sleep_until`], [`sleep_until_cron`],
+//! [`timeout`], [`pause`], [`signal`], [`step`], [`now`], [`uuid`], [`random`], [`publish`], [`patched`], [`cancelled`],
+//! [`roll_back`].
 //!
 //! # What Flux does, and does not
 //!
@@ -64,6 +65,7 @@
 //! | what happens once and what may happen twice | [`guide::delivery`] |
 //! | attempts, limits, fallbacks, resuming what failed | [`guide::retries`] |
 //! | changing code that has executions in flight | [`guide::upgrades`] |
+//! | ending early, undoing, cleaning up | [`guide::cancellation`] |
 //! | asking the file with plain SQL | [`guide::sql`] |
 //!
 //! # Cookbook
@@ -297,7 +299,37 @@
 //! # Ok(()) }
 //! ```
 //!
-//! **Undo what was done** when a later step fails: `examples/saga_by_hand.rs`. **Write your own tables exactly once**:
+//! **End it early**: `handle.cancel()` lets the code clean up, `handle.terminate(reason)` does not.
+//!
+//! ```
+//! # use flux::{Engine, ExecutionContext, TaskError, task, workflow};
+//! #[task(rollback = give_back)]
+//! async fn reserve(room: u32) -> String {
+//!     format!("room {room}")
+//! }
+//!
+//! #[task]
+//! async fn give_back(_room: u32, _reserved: Option<String>) {}
+//!
+//! #[workflow]
+//! async fn hold_room(_ctx: ExecutionContext) -> Result<(), TaskError> {
+//!     reserve(7).await?;
+//!     flux::pause("paid").await;
+//!     Ok(())
+//! }
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), flux::Error> {
+//! # let engine = Engine::in_memory();
+//! let run = hold_room.on(&engine).run(()).await?;
+//! engine.cancel(run.execution_id()).await?; // taken up by this engine, though it is paused
+//! # let mut events = engine.subscribe(run.execution_id()).await?;
+//! # while events.next().await.is_some() {}
+//! # let run = engine.get(run.execution_id()).await?;
+//! # assert!(run.is_cancelled());
+//! # assert_eq!(run.tasks().await?[1].name(), "give_back");
+//! # Ok(()) }
+//! ```
+//!
+//! **Undo what was done** when a later step fails: `examples/saga.rs`. **Write your own tables exactly once**:
 //! [`sqlite::transaction`] and `examples/transactional_transfer.rs`.
 //!
 //! # Errors
@@ -364,6 +396,9 @@ pub mod guide {
 
     #[doc = include_str!("../docs/upgrades.md")]
     pub mod upgrades {}
+
+    #[doc = include_str!("../docs/cancellation.md")]
+    pub mod cancellation {}
 
     #[doc = include_str!("../docs/sql.md")]
     pub mod sql {}
