@@ -29,7 +29,8 @@ pub struct WorkRequest {
     pub except: BTreeSet<ExecutionKey>,
     /// How often an execution may be taken over from a dead owner without having got any further; then it is held.
     pub max_takeovers: u32,
-    /// This execution and no other; [`next`](Work::next) is then about it alone.
+    /// This `Pending` execution and no other, as soon as it is due and the limits allow, whoever waits before it;
+    /// [`next`](Work::next) is then about it alone.
     pub only: Option<ExecutionKey>,
 }
 

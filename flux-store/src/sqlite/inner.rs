@@ -14,6 +14,7 @@ use super::Durability;
 use super::beat::Beats;
 use super::commit::{APPEND, CommitMember};
 use super::connection::Lane;
+use super::death::DeathWatch;
 use super::error::Blame;
 use super::inbox::Posted;
 use super::life::Life;
@@ -53,18 +54,12 @@ impl Inner {
             beats: Beats::new(stall_after),
         });
         let readers = Arc::new(Readers::new(at.file.clone()));
-        let is_lost = {
-            let (life, readers) = (Arc::clone(&life), Arc::clone(&readers));
-            move || {
-                let lost = readers.read(1, |connection| life.all_lost(connection));
-                lost.is_ok_and(|lost| !lost.is_empty())
-            }
-        };
+        let deaths = DeathWatch::new(Arc::clone(&life), Arc::clone(&readers));
         Self {
+            watch: Watch::new(writer.observer(), version, deaths),
             life,
             last_queue: Mutex::default(),
             readers,
-            watch: Watch::new(writer.observer(), version, Arc::new(is_lost)),
             at,
             durability,
             blame,

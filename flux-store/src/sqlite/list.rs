@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use flux_core::clock::Timestamp;
 use flux_core::execution::Status;
+use flux_core::id::ExecutionId;
 use flux_core::store::{ExecutionRecord, Filter};
 use rusqlite::{Connection, OptionalExtension as _, ToSql, named_params};
 
@@ -93,17 +94,25 @@ impl Range {
             "SELECT {EXECUTION} FROM {from} WHERE {condition} AND eid < :before AND eid >= :oldest"
         );
         let before = filter.before.map_or(i64::MAX, |key| key.0);
-        let parent = filter.parent.as_ref().map(|parent| parent.as_str());
+        let parent = filter.parent.as_ref().map(ExecutionId::as_str);
         let since = filter.since.map(Timestamp::as_micros);
         let code = status.map(Status::code);
         let asked: [(&str, Option<&dyn ToSql>, &str); 7] = [
-            (":parent", some(&parent), "parent = :parent"),
-            (":schedule", some(&filter.schedule), "schedule = :schedule"),
-            (":tag", some(&filter.tag), TAGGED),
-            (":queue", some(&filter.queue), "queue = :queue"),
-            (":workflow", some(&filter.workflow), "workflow = :workflow"),
-            (":since", some(&since), "created_at >= :since"),
-            (":status", some(&code), "status = :status"),
+            (":parent", some(parent.as_ref()), "parent = :parent"),
+            (
+                ":schedule",
+                some(filter.schedule.as_ref()),
+                "schedule = :schedule",
+            ),
+            (":tag", some(filter.tag.as_ref()), TAGGED),
+            (":queue", some(filter.queue.as_ref()), "queue = :queue"),
+            (
+                ":workflow",
+                some(filter.workflow.as_ref()),
+                "workflow = :workflow",
+            ),
+            (":since", some(since.as_ref()), "created_at >= :since"),
+            (":status", some(code.as_ref()), "status = :status"),
         ];
         let mut values: Vec<(&str, &dyn ToSql)> = Vec::with_capacity(9);
         values.extend_from_slice(named_params! { ":before": before, ":oldest": oldest });
@@ -134,8 +143,8 @@ impl Range {
 const TAGGED: &str =
     "EXISTS (SELECT 1 FROM flux_tags AS t WHERE t.tag = :tag AND t.eid = flux_executions.eid)";
 
-fn some<T: ToSql>(value: &Option<T>) -> Option<&dyn ToSql> {
-    value.as_ref().map(|value| value as &dyn ToSql)
+fn some<T: ToSql>(value: Option<&T>) -> Option<&dyn ToSql> {
+    value.map(|value| value as &dyn ToSql)
 }
 
 fn is_wanted(filter: &Filter, status: Status) -> bool {

@@ -4,7 +4,8 @@
 //! commit, claim, post ──> writer ──> group ──> flux_* tables     one connection, one transaction
 //! reads ────────────────> reader ────────────> flux_* tables     a few read-only connections
 //! claim_ready ──────────> reader: peek ──> writer: give          work, takeover, ready, pending; lane by lane
-//! changed ──────────────> watch ───> writer                      asks every 50 ms while someone waits
+//! changed ──────────────> watch ─┬─> writer                      asks every 50 ms while someone waits
+//!                                └─> death ──> life              looks every 400 ms
 //! join, claim, orphans ─> life ─┬ worker ───── <file>-workers/   a locked file per owner
 //!                               └ beat ──────> flux_workers      a number that goes up while it runs
 //! ```
@@ -14,6 +15,7 @@ mod beat;
 mod call;
 mod commit;
 mod connection;
+mod death;
 mod error;
 mod execution;
 mod gate;
@@ -41,6 +43,7 @@ mod schedule;
 mod store;
 mod takeover;
 mod transaction;
+mod turn;
 mod watch;
 mod work;
 mod worker;

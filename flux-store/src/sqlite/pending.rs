@@ -19,6 +19,9 @@ const LINE: Shelf = Shelf {
     holds: "rank IS NOT NULL",
 };
 
+/// What a partition is called: that of those who belong to none has no name.
+type Name = Option<Arc<str>>;
+
 /// A queue, or what is in none, and its lanes that the worker can take from.
 type Queue = (Option<Arc<str>>, Vec<Lane>);
 
@@ -81,7 +84,7 @@ impl Desk<'_> {
     }
 
     /// How many may start from a queue now.
-    fn room_in(&mut self, queue: Option<&Arc<str>>) -> rusqlite::Result<usize> {
+    pub(super) fn room_in(&mut self, queue: Option<&Arc<str>>) -> rusqlite::Result<usize> {
         let Some(name) = queue else {
             return Ok(self.room());
         };
@@ -157,8 +160,7 @@ impl Desk<'_> {
         started: &mut Started,
     ) -> rusqlite::Result<bool> {
         while let Some(record) = partition.next(self.connection, started.room)? {
-            let is_meant = self.request.only.is_none_or(|only| only == record.key);
-            if !is_meant || self.request.except.contains(&record.key) {
+            if self.request.except.contains(&record.key) {
                 continue;
             }
             if let Some(gate) = &record.placement.gate {
@@ -175,11 +177,11 @@ impl Desk<'_> {
         Ok(false)
     }
 
-    fn start(&mut self, mut record: ExecutionRecord) -> rusqlite::Result<()> {
+    pub(super) fn start(&mut self, mut record: ExecutionRecord) -> rusqlite::Result<()> {
         const START: &str = "UPDATE flux_executions SET status = 2, owner = ?2, epoch = epoch + 1, \
-             started_at = ?3, rank = NULL WHERE eid = ?1";
+             started_at = ?3, delayed_to = NULL, rank = NULL WHERE eid = ?1";
         const GO_IN: &str = "UPDATE flux_executions SET status = 2, owner = ?2, epoch = epoch + 1, \
-             started_at = ?3, rank = NULL, gate_state = 3 WHERE eid = ?1";
+             started_at = ?3, delayed_to = NULL, rank = NULL, gate_state = 3 WHERE eid = ?1";
         let is_gated = record.placement.gate.is_some();
         let mut start = self
             .connection
@@ -198,7 +200,7 @@ impl Desk<'_> {
     }
 
     /// Remembers starts for the rate of a queue, and when it lets the next in if it lets none in now.
-    fn note_starts(
+    pub(super) fn note_starts(
         &mut self,
         name: &Arc<str>,
         lanes: &[Lane],
@@ -260,11 +262,7 @@ impl Turns {
         }
     }
 
-    fn next(
-        &mut self,
-        connection: &Connection,
-        lanes: &[Lane],
-    ) -> rusqlite::Result<Option<Option<Arc<str>>>> {
+    fn next(&mut self, connection: &Connection, lanes: &[Lane]) -> rusqlite::Result<Option<Name>> {
         loop {
             match self.next.take() {
                 None => return Ok(None),

@@ -70,10 +70,10 @@ impl Desk<'_> {
 
     /// How often it was taken over from the dead without having got any further. A process that was only stopped
     /// says nothing about what it drove.
-    fn count(&self, record: &ExecutionRecord, lost: Lost) -> rusqlite::Result<Option<Times>> {
+    fn count(&self, record: &ExecutionRecord, owner: Lost) -> rusqlite::Result<Option<Times>> {
         const COUNT: &str =
             "SELECT ifnull(takeovers, 0), takeover_last FROM flux_executions WHERE eid = ?1";
-        if lost.stalled_at.is_some() {
+        if owner.stalled_at.is_some() {
             return Ok(None);
         }
         let mut count = self.connection.prepare_cached(COUNT)?;
@@ -112,6 +112,7 @@ impl Desk<'_> {
     }
 }
 
+#[derive(Clone, Copy)]
 struct Times {
     count: u32,
     /// The last event at the time.

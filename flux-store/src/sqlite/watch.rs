@@ -3,6 +3,8 @@
 //! SQLite tells each connection whether anybody else has changed the file. The question is asked on
 //! the connection that writes, so that our own commits are not news; it is asked by a thread that
 //! sleeps while nobody waits for an answer.
+//!
+//! That somebody has died writes nothing: now and then the thread looks for that, too.
 
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
@@ -14,13 +16,12 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use super::connection::Lane;
+use super::death::DeathWatch;
 use super::group::{Fault, Member, Outcome};
 use super::writer::Writer;
 
 /// How often the question is asked while somebody waits.
 const EVERY: Duration = Duration::from_millis(50);
-/// Every so many questions it is looked whether an owner has died: nobody tells.
-const LOOKS_PER_LIFE: u32 = 8;
 /// How long the thread stays when nobody waits any more.
 const LINGER: Duration = Duration::from_secs(5);
 
@@ -28,11 +29,8 @@ const LINGER: Duration = Duration::from_secs(5);
 pub(super) struct Watch {
     shared: Arc<Shared>,
     writer: Writer,
-    is_lost: Arc<LostOwners>,
+    deaths: DeathWatch,
 }
-
-/// Whether somebody owns executions who has died or stalled.
-pub(super) type LostOwners = dyn Fn() -> bool + Send + Sync;
 
 struct Shared {
     notify: Arc<Notify>,
@@ -51,7 +49,7 @@ struct State {
 }
 
 impl Watch {
-    pub(super) fn new(writer: Writer, version: Option<i64>, is_lost: Arc<LostOwners>) -> Self {
+    pub(super) fn new(writer: Writer, version: Option<i64>, deaths: DeathWatch) -> Self {
         let state = Mutex::new(State {
             version,
             ..State::default()
@@ -63,7 +61,7 @@ impl Watch {
                 wake: Condvar::new(),
             }),
             writer,
-            is_lost,
+            deaths,
         }
     }
 
@@ -96,10 +94,10 @@ impl Watch {
 
     fn start(&self, state: &mut State) {
         let (shared, writer) = (Arc::clone(&self.shared), self.writer.observer());
-        let is_lost = Arc::clone(&self.is_lost);
+        let mut deaths = self.deaths.clone();
         let spawned = thread::Builder::new()
             .name("flux-watch".to_owned())
-            .spawn(move || shared.watch(&writer, &*is_lost));
+            .spawn(move || shared.watch(&writer, &mut deaths));
         match spawned {
             Ok(thread) => {
                 state.running = true;
@@ -131,21 +129,23 @@ impl Shared {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn watch(&self, writer: &Writer, is_lost: &LostOwners) {
-        let mut looks = 0u32;
+    fn watch(&self, writer: &Writer, deaths: &mut DeathWatch) {
         while self.rest() {
-            looks = looks.wrapping_add(1);
-            let version = ask(writer);
-            let has_changed = {
-                let mut state = self.lock();
-                let has_changed = version.is_some() && version != state.version;
-                state.version = version.or(state.version);
-                has_changed
-            };
-            if has_changed || (looks % LOOKS_PER_LIFE == 0 && is_lost()) {
+            let is_written = self.note(ask(writer));
+            if deaths.look() || is_written {
                 self.notify.notify_waiters();
             }
         }
+    }
+
+    /// Remembers the file's version; true if it is another than before.
+    fn note(&self, version: Option<i64>) -> bool {
+        let mut state = self.lock();
+        let is_other = version.is_some() && version != state.version;
+        if is_other {
+            state.version = version;
+        }
+        is_other
     }
 
     /// Sleeps until it is time to ask; false when it is time to end.

@@ -55,14 +55,21 @@ pub(super) enum Found {
 pub(super) fn peek(connection: &Connection, asked: &Asked, life: &Life) -> rusqlite::Result<Found> {
     let lost = life.all_lost(connection)?;
     let mut desk = Desk::new(connection, asked);
-    let takes_started = asked.request.only.is_none();
-    let found = (takes_started && (desk.has_lost(&lost)? || desk.has_woken()?))
-        || desk.has_delayed()?
-        || desk.has_pending()?;
+    let found = match asked.request.only {
+        Some(key) => desk.has_turn(key, &lost)?,
+        None => {
+            desk.has_lost(&lost)?
+                || desk.has_woken()?
+                || desk.has_delayed()?
+                || desk.has_pending()?
+        }
+    };
     if found {
         return Ok(Found::Something(lost));
     }
-    desk.look_ahead()?;
+    if asked.request.only.is_none() {
+        desk.look_ahead()?;
+    }
     Ok(Found::Nothing(desk.work.next))
 }
 
@@ -81,14 +88,16 @@ pub(super) fn give(
 ) -> rusqlite::Result<Given> {
     let mut desk = Desk::new(connection, asked);
     desk.last_queue = last_queue;
-    // One that is meant alone is pending.
-    if asked.request.only.is_none() {
-        desk.take_over(lost)?;
-        desk.take_woken()?;
+    match asked.request.only {
+        Some(key) => desk.take_turn(key, lost)?,
+        None => {
+            desk.take_over(lost)?;
+            desk.take_woken()?;
+            desk.line_up_delayed()?;
+            desk.take_pending()?;
+            desk.look_ahead()?;
+        }
     }
-    desk.line_up_delayed()?;
-    desk.take_pending()?;
-    desk.look_ahead()?;
     Ok(Given {
         work: desk.work,
         last_queue: desk.last_queue,
@@ -259,7 +268,10 @@ impl<'a> Desk<'a> {
 }
 
 /// Reads a row by its key.
-fn find(connection: &Connection, key: ExecutionKey) -> rusqlite::Result<ExecutionRecord> {
+pub(super) fn find(
+    connection: &Connection,
+    key: ExecutionKey,
+) -> rusqlite::Result<ExecutionRecord> {
     let mut select = connection.prepare_cached(&format!(
         "SELECT {EXECUTION} FROM flux_executions WHERE eid = ?1"
     ))?;

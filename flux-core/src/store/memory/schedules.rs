@@ -30,12 +30,10 @@ impl State {
             .schedules
             .entry(schedule.id.clone())
             .or_insert_with(|| schedule.clone());
-        let (created_at, last_at, is_paused) =
-            (stored.created_at, stored.last_at, stored.is_paused);
         *stored = ScheduleRecord {
-            created_at,
-            last_at,
-            is_paused,
+            is_paused: stored.is_paused,
+            last_at: stored.last_at,
+            created_at: stored.created_at,
             ..schedule
         };
     }

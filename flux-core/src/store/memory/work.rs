@@ -45,6 +45,10 @@ impl State {
             work: Work::default(),
             driving: request.driving.clone(),
         };
+        if let Some(key) = request.only {
+            self.take_turn(key, &mut desk);
+            return desk.work;
+        }
         self.take_over(&mut desk);
         self.take_woken(&mut desk);
         self.take_pending(&mut desk);
@@ -52,15 +56,40 @@ impl State {
         desk.work
     }
 
+    /// One alone, whoever waits before it.
+    fn take_turn(&mut self, key: ExecutionKey, desk: &mut Desk<'_>) {
+        let Some(entry) = self.entry(key) else {
+            return;
+        };
+        let record = &entry.record;
+        let is_asked_for = record.status == Status::Pending
+            && !self.is_driven(record)
+            && desk.request.admits(record);
+        if !is_asked_for {
+            return;
+        }
+        if record.ready_at > Some(desk.now) {
+            desk.worth_a_look(record.ready_at);
+            return;
+        }
+        let room = match record.placement.queue.clone() {
+            Some(queue) => self.room_in(&queue, desk),
+            None => desk.room(),
+        };
+        if room > 0 && self.fits_its_gate(key) {
+            self.begin(key, desk);
+        }
+    }
+
     /// Those whose owner died.
     fn take_over(&mut self, desk: &mut Desk<'_>) {
-        let lost = |record: &ExecutionRecord| {
+        let is_lost = |record: &ExecutionRecord| {
             record
                 .owner
                 .is_some_and(|owner| !self.alive.contains(&owner))
                 && !record.status.is_finished()
         };
-        for key in self.candidates(desk, lost) {
+        for key in self.candidates(desk, is_lost) {
             if desk.room() == 0 {
                 return;
             }
@@ -206,6 +235,7 @@ impl State {
             room -= 1;
             has_begun = true;
             self.begin(key, desk);
+            self.note_turn(key);
         }
         if !has_begun {
             return;
@@ -264,11 +294,18 @@ impl State {
         entry.record.started_at = Some(desk.now);
         let placement = entry.record.placement.clone();
         if let Some(name) = &placement.queue {
-            let queue = self.queue_mut(name);
-            queue.note_start(desk.now);
-            queue.last_partition = placement.partition;
+            self.queue_mut(name).note_start(desk.now);
         }
         self.hand_over(key, desk);
+    }
+
+    fn note_turn(&mut self, key: ExecutionKey) {
+        let placement = self.entry(key).map(|entry| entry.record.placement.clone());
+        if let Some(placement) = placement
+            && let Some(name) = &placement.queue
+        {
+            self.queue_mut(name).last_partition = placement.partition;
+        }
     }
 
     fn hand_over(&mut self, key: ExecutionKey, desk: &mut Desk<'_>) {
@@ -324,7 +361,6 @@ impl WorkRequest {
         let runs = |code: &Runnable| {
             code.workflow == record.workflow && code.versions.contains(&record.version)
         };
-        let is_meant = self.only.is_none_or(|only| only == record.key);
-        is_meant && is_served && !self.except.contains(&record.key) && self.code.iter().any(runs)
+        is_served && !self.except.contains(&record.key) && self.code.iter().any(runs)
     }
 }
