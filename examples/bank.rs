@@ -55,7 +55,10 @@ async fn ask_for_permit(cents: i64, _office: State<Office>) -> Result<String, St
 async fn move_money(ctx: ExecutionContext<Transfer>) -> Result<String, TaskError> {
     let Transfer { from, to, cents } = ctx.input().clone();
     let permit = ask_for_permit(cents).await?;
-    flux::sleep(Duration::from_millis(u64::from(flux::random::<u8>() % 50))).await;
+    flux::sleep(Duration::from_millis(u64::from(
+        flux::random::<u16>() % 1500,
+    )))
+    .await;
     if cents > LARGE {
         flux::signal::<String>("signature").await;
     }
@@ -135,13 +138,13 @@ async fn run_bank(file: &Path, transfers: usize, at_least: Duration) -> Result<A
             ids.push(start_transfer(&engine).await?);
         }
         while unfinished(&engine).await? > 0 {
-            tokio::time::sleep(Duration::from_millis(fastrand::u64(50..400))).await;
+            tokio::time::sleep(Duration::from_millis(fastrand::u64(30..150))).await;
             sign(&engine, &ids).await?;
             let unlucky = fastrand::usize(..WORKERS);
             // Assigned first, so that the old one is killed while the new one is at work.
             workers[unlucky] = Worker::start(file)?;
             kills += 1;
-            if began.elapsed() > at_least + Duration::from_secs(120) {
+            if began.elapsed() > at_least + Duration::from_mins(2) {
                 return Err(format!("{} transfers are stuck", unfinished(&engine).await?).into());
             }
         }

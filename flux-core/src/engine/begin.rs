@@ -90,6 +90,10 @@ async fn is_durable(engine: &Engine, id: &ExecutionId) -> Result<bool, Error> {
 }
 
 /// A start whose input has been checked.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own about one start"
+)]
 struct Request {
     def: &'static WorkflowDef,
     input: Payload,

@@ -323,9 +323,8 @@ impl<O> Execution<O> {
             let before = if i == 0 { ", waits for signal " } else { ", " };
             write!(f, "{before}`{signal}`")?;
         }
-        match self.snapshot.record.wake_at {
-            Some(moment) => write!(f, ", next timer at {moment}")?,
-            None => {}
+        if let Some(moment) = self.snapshot.record.wake_at {
+            write!(f, ", next timer at {moment}")?;
         }
         self.write_code(f)
     }

@@ -21,10 +21,9 @@ pub(in crate::engine) async fn fire_due(
         return Ok(next);
     }
     for schedule in engine.store.schedules(Some(now)).await? {
-        match engine.registry.newest(&schedule.workflow) {
-            Ok(def) => fire(engine, def, schedule, now).await?,
-            // A worker that has the workflow fires it.
-            Err(_) => continue,
+        // One whose workflow is not registered here is fired by a worker that has it.
+        if let Ok(def) = engine.registry.newest(&schedule.workflow) {
+            fire(engine, def, schedule, now).await?;
         }
     }
     next_of_ours(engine).await

@@ -385,15 +385,11 @@ impl Schedule {
 
     /// Removes it. Executions it has started go on.
     pub async fn delete(self) -> Result<(), Error> {
-        match self
-            .engine
-            .inner()
-            .store
-            .delete_schedule(&self.record.id)
-            .await?
-        {
-            true => Ok(()),
-            false => Err(self.engine.no_schedule(self.id())),
+        let store = &self.engine.inner().store;
+        if store.delete_schedule(&self.record.id).await? {
+            Ok(())
+        } else {
+            Err(self.engine.no_schedule(self.id()))
         }
     }
 

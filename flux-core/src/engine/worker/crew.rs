@@ -172,8 +172,8 @@ impl Crew {
     }
 
     fn count_ended(&mut self, ended: &Ended) {
-        let is_this = |member: &&Member| member.epoch == ended.epoch;
-        if self.members.get(&ended.key).filter(is_this).is_none() {
+        let is_this = |member: &Member| member.epoch == ended.epoch;
+        if !self.members.get(&ended.key).is_some_and(is_this) {
             return;
         }
         let Some(member) = self.members.remove(&ended.key) else {
