@@ -66,6 +66,7 @@
 //! | attempts, limits, fallbacks, resuming what failed | [`guide::retries`] |
 //! | changing code that has executions in flight | [`guide::upgrades`] |
 //! | ending early, undoing, cleaning up | [`guide::cancellation`] |
+//! | workers, sleeping, queues, limits, stopping in order | [`guide::workers`] |
 //! | asking the file with plain SQL | [`guide::sql`] |
 //!
 //! # Cookbook
@@ -157,8 +158,49 @@
 //! # Ok(()) }
 //! ```
 //!
-//! **Go on after a crash**: when the program starts, take up what the last process left. `recover` returns when all of it has
-//! finished or paused, which takes as long as its timers and signals do: a server spawns it beside its other work.
+//! **Keep things going**: a worker takes over what crashed, wakes what sleeps, works off queues and fires schedules. A service runs
+//! one beside its other work; [`guide::workers`] has the rest.
+//!
+//! ```
+//! # use flux::{Engine, ExecutionContext, workflow};
+//! #[workflow(queue = "letters")]
+//! async fn post_letter(ctx: ExecutionContext<String>) -> String {
+//!     format!("dear {}", ctx.input())
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), flux::Error> {
+//! # let engine = Engine::in_memory();
+//! engine.queue("letters").concurrency(10).rate("100/min").await?; // for all processes together
+//! let worker = engine.worker().concurrency(64).spawn(); // or .run_until(flux::shutdown_signal())
+//! let letter = post_letter.on(&engine).start("Ada".to_owned()).priority(5).await?;
+//! assert_eq!(letter.wait().await?.output().unwrap(), "dear Ada");
+//! worker.stop().await; // in order: bodies finish, everything is given up at once
+//! # Ok(()) }
+//! ```
+//!
+//! **Start things by the clock**, once per moment however many workers there are.
+//!
+//! ```
+//! # use flux::{Engine, ExecutionContext, Overlap, workflow};
+//! #[workflow(schedule = "0 6 * * MON-FRI Europe/Berlin")]
+//! async fn bake_bread(_ctx: ExecutionContext) {}
+//!
+//! #[workflow]
+//! async fn write_report(ctx: ExecutionContext<String>) -> String {
+//!     format!("{} as of {:?}", ctx.input(), ctx.scheduled_at())
+//! }
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), flux::Error> {
+//! # let engine = Engine::in_memory();
+//! let nightly = engine.schedule("nightly", write_report, "sales".to_owned());
+//! let nightly = nightly.cron("0 3 * * *").zone("America/New_York").overlap(Overlap::Skip).await?;
+//! println!("{nightly}; then {:?}", nightly.preview(3));
+//! nightly.trigger().await?; // now, beside its moments
+//! # Ok(()) }
+//! ```
+//!
+//! **Go on after a crash without a worker**: when the program starts, take up what the last process left. `recover` returns when all
+//! of it has finished or paused, which takes as long as its timers and signals do.
 //!
 //! ```
 //! # use flux::Engine;
@@ -399,6 +441,9 @@ pub mod guide {
 
     #[doc = include_str!("../docs/cancellation.md")]
     pub mod cancellation {}
+
+    #[doc = include_str!("../docs/workers.md")]
+    pub mod workers {}
 
     #[doc = include_str!("../docs/sql.md")]
     pub mod sql {}
