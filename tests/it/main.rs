@@ -8,7 +8,10 @@
 )]
 
 mod appointments;
-mod approval;
+mod at_11;
+mod at_5;
+mod at_6;
+mod at_7;
 mod attempts;
 mod bodies;
 mod cancel;

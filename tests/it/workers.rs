@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use flux::store::Store;
-use flux::time::{days, hours, secs};
+use flux::time::{days, hours};
 use flux::{Engine, EventKind, ExecutionContext, Status, TaskError, task, workflow};
 
-use crate::support::{Shelf, begin, count, kinds, ran, unique};
+use crate::support::{HandClock, Shelf, asleep, begin, count, kinds, ran, unique, utc};
 
 #[task]
 async fn note() -> usize {
@@ -26,36 +26,24 @@ async fn hear_word(_ctx: ExecutionContext) -> Result<String, TaskError> {
     Ok(flux::signal::<String>("word").await)
 }
 
-/// Waits until nobody owns an execution.
-async fn sleeps(engine: &Engine, id: &flux::ExecutionId) {
-    loop {
-        let run = engine.get(id).await.unwrap();
-        if run.worker().is_none() && run.status() != Status::Pending {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
-}
-
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn an_execution_that_only_waits_leaves_memory_and_is_woken_in_time() {
     for shelf in Shelf::every_way().await {
-        let engine = shelf.builder().idle_after(secs(1)).build().await.unwrap();
+        let clock = HandClock::at(utc("2024-01-01T12:00:00Z"));
+        let builder = shelf.builder().clock(clock.clone());
+        let engine = builder.idle_after(Duration::ZERO).build().await.unwrap();
         let worker = engine.worker().spawn();
         let handle = sleep_then_note.on(&engine).start(()).await.unwrap();
-        sleeps(&engine, handle.execution_id()).await;
-        let asleep = engine.get(handle.execution_id()).await.unwrap();
-        assert_eq!(asleep.status(), Status::Running);
-        assert_eq!(asleep.ready_at(), asleep.wakes_at());
-        assert!(asleep.wakes_at().is_some());
+        let sleeper = asleep(&engine, handle.execution_id()).await;
+        assert_eq!(sleeper.status(), Status::Running);
+        assert_eq!(sleeper.ready_at(), sleeper.wakes_at());
+        assert_eq!(sleeper.wakes_at(), Some(utc("2024-01-31T12:00:00Z")));
+        assert_eq!(ran(handle.execution_id(), "note"), 1);
 
+        clock.pass(days(30));
         let run = handle.wait().await.unwrap();
         assert_eq!(run.output(), Some(&2));
-        assert!(
-            run.duration() >= days(30) && run.duration() < days(31),
-            "{:?}",
-            run.duration()
-        );
+        assert_eq!(run.duration(), days(30));
         assert_eq!(ran(run.execution_id(), "note"), 2);
         worker.stop().await;
     }
@@ -72,7 +60,7 @@ async fn a_signal_wakes_an_execution_that_sleeps() {
             .unwrap();
         let worker = engine.worker().spawn();
         let handle = hear_word.on(&engine).start(()).await.unwrap();
-        sleeps(&engine, handle.execution_id()).await;
+        asleep(&engine, handle.execution_id()).await;
         engine
             .signal(handle.execution_id(), "word", "hello")
             .await

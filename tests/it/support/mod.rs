@@ -1,8 +1,9 @@
 //! What the tests share: stores that two engines can use, counters of bodies, histories as text.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
-use flux::{Engine, Event, EventKind, ExecutionId};
+use flux::{Engine, Event, EventKind, Execution, ExecutionId, Status};
 
 pub(crate) mod agree;
 mod clock;
@@ -10,9 +11,9 @@ mod shelf;
 mod tally;
 mod watched;
 
-pub(crate) use clock::TokioClock;
+pub(crate) use clock::{HandClock, TokioClock, utc};
 pub(crate) use shelf::{Fault, Shelf, When};
-pub(crate) use tally::{begin, code_of, ran, set_code, started, unique};
+pub(crate) use tally::{begin, code_of, most_at_once, ran, set_code, spend, started, unique};
 
 /// Injected into the tasks that ask for it; every engine of these tests has one.
 #[derive(Debug)]
@@ -88,5 +89,16 @@ pub(crate) fn names(events: &[Event], kind: EventKind) -> Vec<String> {
 pub(crate) async fn settle() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
+    }
+}
+
+/// Waits until a started execution has left memory: nobody owns it.
+pub(crate) async fn asleep(engine: &Engine, id: &ExecutionId) -> Execution {
+    loop {
+        let run = engine.get(id).await.unwrap();
+        if run.worker().is_none() && run.status() != Status::Pending {
+            return run;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -4,9 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{LazyLock, Mutex};
 
+use std::time::Duration;
+
 use flux::ExecutionId;
 
 static BODIES: LazyLock<Mutex<BTreeMap<String, Vec<String>>>> = LazyLock::new(Mutex::default);
+static METERS: LazyLock<Mutex<BTreeMap<String, Meter>>> = LazyLock::new(Mutex::default);
 static CODE: LazyLock<Mutex<BTreeMap<String, u32>>> = LazyLock::new(Mutex::default);
 
 /// Called first in a body: notes that it ran, and says for which time in this execution, from 1.
@@ -31,6 +34,33 @@ pub(crate) fn ran(id: &ExecutionId, task: &str) -> usize {
 pub(crate) fn started(id: &ExecutionId) -> Vec<String> {
     let bodies = BODIES.lock().unwrap();
     bodies.get(id.as_str()).cloned().unwrap_or_default()
+}
+
+/// How many bodies of an execution run, and how many ran at most.
+#[derive(Clone, Copy, Debug, Default)]
+struct Meter {
+    now: usize,
+    most: usize,
+}
+
+fn measure(change: impl FnOnce(&mut Meter)) {
+    let id = flux::task_context().unwrap().execution_id().to_string();
+    change(METERS.lock().unwrap().entry(id).or_default());
+}
+
+/// Called in a body: takes its time, and counts how many of the execution do so at once.
+pub(crate) async fn spend(time: Duration) {
+    measure(|meter| {
+        meter.now += 1;
+        meter.most = meter.most.max(meter.now);
+    });
+    tokio::time::sleep(time).await;
+    measure(|meter| meter.now -= 1);
+}
+
+/// How many bodies of an execution [spent](spend) time at once, at most.
+pub(crate) fn most_at_once(id: &ExecutionId) -> usize {
+    METERS.lock().unwrap()[id.as_str()].most
 }
 
 /// Which version of its code a workflow is to run; 0 unless `set_code` was called.
