@@ -315,3 +315,25 @@ async fn a_worker_takes_only_what_it_has_code_for() {
     );
     worker.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_cancelled_while_a_worker_claims_it_ends_all_the_same() {
+    for shelf in Shelf::each().await {
+        let engine = shelf.engine().await;
+        let worker = engine.worker().spawn();
+        let mut handles = Vec::new();
+        for _ in 0..100 {
+            let handle = note_once.on(&engine).start(()).queue("short").await.unwrap();
+            match handle.cancel().await {
+                Ok(()) | Err(flux::Error::AlreadyFinished { .. }) => {}
+                Err(error) => panic!("{error}"),
+            }
+            handles.push(handle);
+        }
+        for handle in handles {
+            assert!(handle.wait().await.unwrap().has_finished());
+        }
+        assert_eq!(engine.queue("short").info().await.unwrap().running, 0);
+        worker.stop().await;
+    }
+}

@@ -333,7 +333,24 @@ impl Inner {
         self.active.get(id).is_some()
     }
 
-    /// Sets a driver to work on the caller's runtime.
+    /// Two in this process claimed an execution at the same moment, and the other drives it, under an epoch that
+    /// this claim has made stale: it is left to whoever claims it next.
+    fn give_back(self: &Arc<Self>, begin: &Begin) {
+        let (Begin::Claimed { record, .. } | Begin::Queued { record, .. }) = begin else {
+            return;
+        };
+        let (engine, key, epoch) = (Arc::clone(self), record.key, record.epoch);
+        tokio::spawn(async move {
+            let now = engine.clock.now();
+            if let Err(error) = engine.store.release(key, epoch, Some(now)).await {
+                tracing::warn!(?key, %error, "an execution could not be given back");
+            }
+            engine.workers.call();
+        });
+    }
+
+    /// Sets a driver to work on the caller's runtime. Refused where one is at work; what was claimed is then given
+    /// back.
     pub(crate) fn drive(
         self: &Arc<Self>,
         def: &'static WorkflowDef,
@@ -350,7 +367,10 @@ impl Inner {
             progress: progress.clone(),
             abandoned: false,
         };
-        self.active.enter(&id, active)?;
+        if let Err(error) = self.active.enter(&id, active) {
+            self.give_back(&begin);
+            return Err(error);
+        }
         self.waiters.ring(&id);
         let leave = Leave {
             engine: Arc::clone(self),

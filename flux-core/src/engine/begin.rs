@@ -320,12 +320,10 @@ async fn attach(
                 record: Box::new(record),
                 intent: Intent::Recover,
             };
-            Ok(Outcome::Driving(engine.inner().drive(
-                def,
-                request.id.clone(),
-                begin,
-                None,
-            )?))
+            match engine.inner().drive(def, request.id.clone(), begin, None) {
+                Ok(driving) => Ok(Outcome::Driving(driving)),
+                Err(_) => Ok(Outcome::Again),
+            }
         }
         Err(ClaimError::Held { .. }) => Ok(Outcome::Elsewhere),
         Err(ClaimError::NotFound) => Err(engine.inner().not_found(&request.id)),

@@ -117,8 +117,10 @@ impl Inner {
                     record: Box::new(claimed),
                     intent: Intent::Recover,
                 };
-                let driving = self.drive(code, record.id, begin, None)?;
-                driving.into_guard().detach();
+                // Refused where somebody in this process was faster: the message is read by the next driver.
+                if let Ok(driving) = self.drive(code, record.id, begin, None) {
+                    driving.into_guard().detach();
+                }
                 Ok(())
             }
             Err(ClaimError::Held { .. } | ClaimError::NotFound) => Ok(()),

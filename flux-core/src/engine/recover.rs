@@ -93,7 +93,9 @@ impl Engine {
             record: Box::new(claimed),
             intent: Intent::Recover,
         };
-        let driving = self.inner.drive(code, record.id.clone(), begin, None)?;
+        let Ok(driving) = self.inner.drive(code, record.id.clone(), begin, None) else {
+            return Ok(None);
+        };
         drop(claiming);
         match driving.settled().await? {
             Ok(snapshot) => Execution::new(self.clone(), snapshot).map(Some),

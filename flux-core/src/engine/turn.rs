@@ -60,7 +60,8 @@ impl Inner {
                     record: Box::new(record),
                     intent: Intent::Recover,
                 };
-                return self.drive(code, id.clone(), begin, None).map(Some);
+                // Refused where somebody in this process was faster.
+                return Ok(self.drive(code, id.clone(), begin, None).ok());
             }
             let due = async {
                 match work.next {

@@ -414,9 +414,18 @@ impl Driver {
             };
             let _ = sender.send(Input::Child { call, report });
         });
-        let driving = self
-            .engine
-            .drive(wanted.def, wanted.id.clone(), begin, Some(on_settled))?;
+        let driving =
+            match self
+                .engine
+                .drive(wanted.def, wanted.id.clone(), begin, Some(on_settled))
+            {
+                Ok(driving) => driving,
+                Err(Error::AlreadyRunning { .. }) => {
+                    self.watch_child(call, wanted);
+                    return Ok(());
+                }
+                Err(error) => return Err(error.into()),
+            };
         if wait {
             let started = driving.started().await.map_err(Halt::Error)?;
             debug_assert!(started.is_ok(), "one that exists is not refused");

@@ -88,6 +88,11 @@ impl Crew {
     /// Drives an execution that was claimed for it.
     pub(super) async fn take_in(&mut self, record: ExecutionRecord, queued: Option<Event>) {
         let (key, epoch, id) = (record.key, record.epoch, record.id.clone());
+        if self.engine.active.is_claiming(&id) {
+            // Somebody in this process claims it by its id at this very moment; if not after all, it is ready again.
+            self.release(key, epoch, self.engine.clock.now());
+            return;
+        }
         // A driver that has just given it up is on its way out.
         if let Some(active) = self.engine.active.get(&id) {
             let _ = tokio::time::timeout(FAREWELL, active.gone()).await;
@@ -136,7 +141,10 @@ impl Crew {
                     self.count_out(&before);
                 }
             }
-            Err(error) => self.hand_back(key, epoch, &error),
+            // Somebody in this process was faster.
+            Err(error) => {
+                tracing::debug!(execution_id = %id, %error, "a claimed execution is driven already")
+            }
         }
     }
 
@@ -182,6 +190,8 @@ impl Crew {
         self.count_out(&member);
         match &ended.outcome {
             Some(Ok(_)) => self.quarantine.release(ended.key),
+            // Its new owner sees to it.
+            Some(Err(Error::TakenOver { .. })) => {}
             Some(Err(error)) => {
                 let now = self.engine.clock.now();
                 tracing::error!(execution_id = %member.id, %error, "an execution cannot go on here");
