@@ -323,7 +323,12 @@ async fn what_is_cancelled_while_a_worker_claims_it_ends_all_the_same() {
         let worker = engine.worker().spawn();
         let mut handles = Vec::new();
         for _ in 0..100 {
-            let handle = note_once.on(&engine).start(()).queue("short").await.unwrap();
+            let handle = note_once
+                .on(&engine)
+                .start(())
+                .queue("short")
+                .await
+                .unwrap();
             match handle.cancel().await {
                 Ok(()) | Err(flux::Error::AlreadyFinished { .. }) => {}
                 Err(error) => panic!("{error}"),
@@ -335,5 +340,81 @@ async fn what_is_cancelled_while_a_worker_claims_it_ends_all_the_same() {
         }
         assert_eq!(engine.queue("short").info().await.unwrap().running, 0);
         worker.stop().await;
+    }
+}
+
+#[task]
+async fn fail_once() -> Result<usize, String> {
+    match begin() {
+        1 => Err("not yet".to_owned()),
+        times => Ok(times),
+    }
+}
+
+#[workflow(lock = "door:{}")]
+async fn pass_door(_ctx: ExecutionContext<u32>) -> Result<usize, TaskError> {
+    let times = fail_once().await?;
+    flux::pause("inside").await;
+    Ok(times)
+}
+
+#[tokio::test]
+async fn a_resume_of_what_failed_does_not_pass_a_lock_that_another_holds() {
+    for shelf in Shelf::each().await {
+        let engine = shelf.engine().await;
+        let failed = pass_door.on(&engine).run(7).await.unwrap();
+        assert!(failed.has_failed());
+        let other = pass_door.on(&engine).run(7).await.unwrap();
+        let inside = pass_door
+            .on(&engine)
+            .resume(other.execution_id())
+            .await
+            .unwrap();
+        assert!(inside.is_paused(), "{inside:?}");
+        match pass_door.on(&engine).resume(failed.execution_id()).await {
+            Err(flux::Error::AlreadyRunning { id, .. }) => assert_eq!(&id, inside.execution_id()),
+            resumed => panic!("{resumed:?}"),
+        }
+        pass_door
+            .on(&engine)
+            .resume(inside.execution_id())
+            .await
+            .unwrap();
+        let passed = pass_door
+            .on(&engine)
+            .resume(failed.execution_id())
+            .await
+            .unwrap();
+        assert!(passed.is_paused(), "{passed:?}");
+    }
+}
+
+#[workflow(concurrency = 1, on_conflict = "queue")]
+async fn one_by_one(_ctx: ExecutionContext) -> Result<usize, TaskError> {
+    slow_note().await
+}
+
+#[tokio::test]
+async fn starts_that_wait_for_each_other_need_no_worker_also_when_one_has_come_and_gone() {
+    for shelf in Shelf::each().await {
+        let engine = shelf.engine().await;
+        let mut handles = Vec::new();
+        for _ in 0..3 {
+            handles.push(one_by_one.on(&engine).start(()).await.unwrap());
+        }
+        let last = one_by_one.on(&engine).start(()).await.unwrap();
+        for handle in &handles {
+            assert_eq!(handle.wait().await.unwrap().output(), Some(&1));
+        }
+        let worker = engine.worker().grace(Duration::from_secs(5)).spawn();
+        worker.stop().await;
+        let run = match last.wait().await {
+            // The worker had just begun it when it stopped.
+            Err(flux::Error::Interrupted { id }) => {
+                one_by_one.on(&engine).resume(id).await.unwrap()
+            }
+            run => run.unwrap(),
+        };
+        assert_eq!(run.output(), Some(&1));
     }
 }

@@ -10,7 +10,7 @@ use futures::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::active::Driving;
+use super::active::{Driving, Refusal};
 use super::driver::{Answer, Begin, Intent};
 use super::workflow::{check_workflow, engine_for};
 use super::{Engine, invalid};
@@ -152,10 +152,14 @@ async fn resume_record(
     match begin_resume(engine, def, id, answer).await? {
         Resumed::AsItIs(snapshot) => Ok(*snapshot),
         Resumed::Waiting => engine.wait_turn_and_settled(id).await,
-        Resumed::Driving(driving) => {
-            let settled = driving.settled().await?;
-            settled.map_err(|_| engine.inner().not_found(id))
-        }
+        Resumed::Driving(driving) => match driving.settled().await? {
+            Ok(snapshot) => Ok(snapshot),
+            Err(Refusal::Full(other)) => Err(Error::AlreadyRunning {
+                id: other,
+                by: format!("somebody, and execution `{id}` may not run beside it"),
+            }),
+            Err(_) => Err(engine.inner().not_found(id)),
+        },
     }
 }
 

@@ -50,21 +50,28 @@ impl Inner {
             calls.borrow_and_update();
             let changed = self.store.changed();
             let record = self.record(id).await?;
-            if record.status != Status::Pending || self.has_worker() {
+            if record.status != Status::Pending {
                 return Ok(None);
             }
-            let code = self.registry.for_execution(&record, None)?;
-            let work = self.store.claim_ready(self.request(&record)).await?;
-            if let Some(record) = work.claimed.into_iter().next() {
-                let begin = Begin::Claimed {
-                    record: Box::new(record),
-                    intent: Intent::Recover,
-                };
-                // Refused where somebody in this process was faster.
-                return Ok(self.drive(code, id.clone(), begin, None).ok());
+            // A worker of this engine sees to it, for as long as there is one.
+            let mut next = None;
+            if !self.has_worker()
+                && let Some(_claiming) = self.begin_claim(id)
+            {
+                let code = self.registry.for_execution(&record, None)?;
+                let work = self.store.claim_ready(self.request(&record)).await?;
+                if let Some(record) = work.claimed.into_iter().next() {
+                    let begin = Begin::Claimed {
+                        record: Box::new(record),
+                        intent: Intent::Recover,
+                    };
+                    // Refused where somebody in this process was faster.
+                    return Ok(self.drive(code, id.clone(), begin, None).ok());
+                }
+                next = work.next;
             }
             let due = async {
-                match work.next {
+                match next {
                     Some(moment) => self.clock.sleep_until(moment).await,
                     None => std::future::pending().await,
                 }

@@ -17,11 +17,8 @@ use crate::store::{ExecutionRecord, StoreError};
 /// The pace at which an execution is looked at that another engine drives: its commits are not announced.
 const PACE: Duration = Duration::from_millis(50);
 
-/// Many who wait look less often, so that together they read no more than this often.
+/// Many who wait spread their looks, so that together they read no more often than this.
 const READ_EVERY: Duration = Duration::from_micros(200);
-
-/// More than these do not all look at each piece of news.
-const MANY: usize = 64;
 
 /// Those who wait for executions, by execution: one is told when its execution begins or ends to be driven here.
 #[derive(Debug, Default)]
@@ -58,15 +55,14 @@ impl Waiters {
         }
     }
 
-    /// Whether there are so many that each piece of news of the store would start a stampede.
-    fn are_many(&self) -> bool {
-        self.lock().len() > MANY
-    }
-
-    /// How often each may look by itself.
+    /// How long one waits before it looks at news: many do not all look at the same moment.
     fn pace(&self) -> Duration {
         let count = u32::try_from(self.lock().len()).unwrap_or(u32::MAX);
-        PACE.max(READ_EVERY * count)
+        let spread = READ_EVERY * count;
+        if spread < PACE {
+            return spread;
+        }
+        spread.mul_f64(fastrand::f64()).max(PACE)
     }
 }
 
@@ -105,10 +101,9 @@ impl Engine {
                 }
                 continue;
             }
-            let are_many = engine.waiters.are_many();
             // From before the look on, so that nothing is missed.
-            let changed = (!are_many).then(|| engine.store.changed());
-            let pace = tokio::time::sleep(engine.waiters.pace());
+            let changed = engine.store.changed();
+            let pace = engine.waiters.pace();
             let record = engine.record(id).await?;
             if is_settled(record.status) {
                 return Ok(engine.snapshot(record).await?);
@@ -119,13 +114,15 @@ impl Engine {
             if engine.is_stranded(&record).await? {
                 return Err(Error::Interrupted { id: id.clone() });
             }
-            let is_driven_elsewhere = record.owner.is_some();
+            // What another engine of this process commits is no news of the store.
+            let is_announced = record.owner.is_none();
             let news = async {
-                match changed {
-                    Some(changed) if !is_driven_elsewhere => changed.await,
-                    _ => {}
+                if is_announced {
+                    changed.await;
+                    tokio::time::sleep(pace).await;
+                } else {
+                    tokio::time::sleep(pace.max(PACE)).await;
                 }
-                pace.await;
             };
             if let Either::Left(_) = select(pin!(rung), pin!(news)).await {
                 // Whoever rang is at work or has just ended it.

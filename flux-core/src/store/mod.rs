@@ -555,7 +555,7 @@ pub enum CommitError {
     /// An execution of this id exists. Nothing was written.
     #[error("an execution of this id exists")]
     Exists,
-    /// The gate of a new execution is full. Nothing was written.
+    /// The gate of a new execution, or of one that had finished and is to go on, is full. Nothing was written.
     #[error("execution `{}` runs, and no more may run beside it", .0.holder)]
     Full(InTheWay),
     /// An unfinished execution has the dedup key of a new one. Nothing was written.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use flux_core::event::Event;
 use flux_core::id::ExecutionKey;
 use flux_core::payload::Payload;
-use flux_core::store::{Commit, CommitError, Committed, StoreError, Target, Transaction};
+use flux_core::store::{Change, Commit, CommitError, Committed, StoreError, Target, Transaction};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
@@ -56,11 +56,29 @@ impl CommitMember {
                 None => None,
             },
             Target::Existing { key, epoch } => match execution::standing(connection, *key)? {
-                Some(standing) if standing.epoch == *epoch => standing.last,
+                Some(standing) if standing.epoch == *epoch => {
+                    if let Some(refusal) = self.reopening_refused(connection, *key)? {
+                        return Ok(Err(refusal));
+                    }
+                    standing.last
+                }
                 _ => return Ok(Err(CommitError::Fenced)),
             },
         };
         Ok(self.commit.check_numbers(last, &self.store))
+    }
+
+    /// One that has finished and is to go on has to find room in its gate, as any other.
+    fn reopening_refused(
+        &self,
+        connection: &Connection,
+        key: ExecutionKey,
+    ) -> rusqlite::Result<Option<CommitError>> {
+        let reopens = |change: &Change| !change.status.is_finished();
+        match &self.commit.change {
+            Some(change) if reopens(change) => gate::reopening_refused(connection, key),
+            _ => Ok(None),
+        }
     }
 
     fn write(&self, lane: &Lane) -> Result<Committed, Fault> {

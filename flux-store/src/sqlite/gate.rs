@@ -50,6 +50,34 @@ pub(super) fn refusal(
     }
 }
 
+/// Whether an execution that has finished is kept out if it is to go on now.
+pub(super) fn reopening_refused(
+    connection: &Connection,
+    key: ExecutionKey,
+) -> rusqlite::Result<Option<CommitError>> {
+    const FINISHED: &str = "SELECT gate, gate_limit FROM flux_executions \
+         WHERE eid = ?1 AND gate IS NOT NULL AND status >= 4";
+    const HOLDER: &str = "SELECT id FROM flux_executions INDEXED BY flux_executions_by_gate \
+         WHERE gate = ?1 AND gate_state = 3 ORDER BY eid LIMIT 1";
+    let mut finished = connection.prepare_cached(FINISHED)?;
+    let gate = finished.query_row([key.0], |row| {
+        Ok(Gate {
+            key: row::shared(row, 0)?.unwrap_or_default(),
+            limit: row.get(1)?,
+            refuses: true,
+        })
+    });
+    let Some(gate) = gate.optional()? else {
+        return Ok(None);
+    };
+    if room(connection, &gate)? > 0 {
+        return Ok(None);
+    }
+    let mut inside = connection.prepare_cached(HOLDER)?;
+    let inside = inside.query_row([&gate.key], holder).optional()?;
+    Ok(inside.map(CommitError::Full))
+}
+
 /// Nobody overtakes those who wait.
 fn in_the_way(
     connection: &Connection,

@@ -50,6 +50,8 @@ pub(super) struct Present(std::sync::Arc<Inner>);
 impl Drop for Present {
     fn drop(&mut self) {
         self.0.workers.count.fetch_sub(1, Ordering::AcqRel);
+        // Whoever waited for it to see to something has to see to it himself.
+        self.0.workers.call();
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::{Entry, State};
 use crate::execution::Status;
-use crate::store::{CommitError, Gate, InTheWay, NewExecution};
+use crate::store::{Change, CommitError, ExecutionRecord, Gate, InTheWay, NewExecution};
 
 impl State {
     /// Whether a new execution may be created.
@@ -36,6 +36,22 @@ impl State {
         match inside.first().or(waiting.first()) {
             Some(entry) => Err(CommitError::Full(in_the_way(entry))),
             None => Ok(()),
+        }
+    }
+
+    /// One that has finished and is to go on has to find room, as any other.
+    pub(super) fn check_reopening(
+        &self,
+        record: &ExecutionRecord,
+        change: &Change,
+    ) -> Result<(), CommitError> {
+        let reopens = record.status.is_finished() && !change.status.is_finished();
+        let Some(gate) = record.placement.gate.as_ref().filter(|_| reopens) else {
+            return Ok(());
+        };
+        match self.inside(gate).first() {
+            Some(inside) if !self.has_room(gate) => Err(CommitError::Full(in_the_way(inside))),
+            _ => Ok(()),
         }
     }
 

@@ -425,12 +425,12 @@ impl State {
             Target::Existing { key, epoch } => {
                 let entry = self
                     .entry(*key)
-                    .filter(|entry| entry.record.epoch == *epoch);
-                entry
-                    .ok_or(CommitError::Fenced)?
-                    .events
-                    .last()
-                    .map(|event| event.seq)
+                    .filter(|entry| entry.record.epoch == *epoch)
+                    .ok_or(CommitError::Fenced)?;
+                if let Some(change) = &commit.change {
+                    self.check_reopening(&entry.record, change)?;
+                }
+                entry.events.last().map(|event| event.seq)
             }
         };
         commit.check_numbers(last, "memory")
