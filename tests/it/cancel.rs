@@ -452,6 +452,42 @@ async fn another_engine_on_the_same_store_cancels_as_well() {
     }
 }
 
+#[tokio::test]
+async fn one_that_has_not_begun_is_cancelled_at_once() {
+    for shelf in Shelf::each().await {
+        let engine = shelf.engine().await;
+        let handle = tidy_up.on(&engine).start(()).delay(days(1)).await.unwrap();
+        assert_eq!(handle.status().await.unwrap(), Status::Pending);
+        handle.cancel().await.unwrap();
+        let run = handle.wait().await.unwrap();
+        assert!(run.is_cancelled(), "{run}");
+        assert_eq!(ran(run.execution_id(), "tidy"), 0);
+    }
+}
+
+/// A pause would keep back what is done to clean up, and so the end.
+#[tokio::test]
+async fn one_that_somebody_paused_cleans_up_all_the_same() {
+    for shelf in Shelf::each().await {
+        for stand in [Stand::Body, Stand::Signal] {
+            let engine = shelf.engine().await;
+            let handle = stand_listening.on(&engine).start(stand).await.unwrap();
+            let id = handle.execution_id();
+            until_it_stands(&engine, id, stand).await;
+            engine.pause(id).await.unwrap();
+            // With a body at work it is not on hold yet, without one it is.
+            while matches!(stand, Stand::Signal) && !engine.get(id).await.unwrap().is_paused() {
+                tokio::task::yield_now().await;
+            }
+            handle.cancel().await.unwrap();
+            engine.pause(id).await.ok();
+            let run = until_it_ends(&engine, &handle).await;
+            assert!(run.is_cancelled(), "{stand:?}: {run}");
+            assert_eq!(ran(id, "tidy"), 2, "{stand:?}");
+        }
+    }
+}
+
 static HAS_SEEN: AtomicBool = AtomicBool::new(false);
 
 #[task(blocking)]

@@ -189,6 +189,57 @@ async fn one_that_nobody_drives_is_ended_by_whoever_asks() {
 }
 
 #[tokio::test]
+async fn one_that_has_not_begun_is_ended_as_well() {
+    for shelf in Shelf::each().await {
+        let engine = shelf.engine().await;
+        let handle = stand_still.on(&engine).start(Stand::Body).delay(days(1));
+        let handle = handle.await.unwrap();
+        handle.terminate("not needed").await.unwrap();
+        let run = handle.wait().await.unwrap();
+        assert_eq!(run.termination_reason(), Some("not needed"), "{run}");
+        assert_eq!(ran(run.execution_id(), "work"), 0);
+    }
+}
+
+#[tokio::test]
+async fn one_that_nobody_has_code_for_is_ended_as_well() {
+    use flux::store::{Commit, MemoryStore, NewExecution, Placement, Store, Target};
+    let store: std::sync::Arc<dyn Store> = std::sync::Arc::new(MemoryStore::new());
+    for id in ["terminated", "cancelled"] {
+        let new = NewExecution {
+            id: id.into(),
+            workflow: "of_another_program".into(),
+            version: 3,
+            created_at: std::time::SystemTime::now().into(),
+            parent: None,
+            owner: None,
+            placement: Placement::default(),
+        };
+        let commit = Commit {
+            target: Target::New(Box::new(new)),
+            events: Vec::new(),
+            change: None,
+            consumed: Vec::new(),
+            published: Vec::new(),
+            outbox: Vec::new(),
+            transaction: None,
+        };
+        store.commit(commit).await.unwrap();
+    }
+    let builder = Engine::builder().shared_store(store);
+    let greeter = crate::support::Greeter { word: "hi" };
+    let engine = builder.state(greeter).build().await.unwrap();
+    engine.terminate("terminated", "no code").await.unwrap();
+    let run = engine.get("terminated").await.unwrap();
+    assert_eq!(run.termination_reason(), Some("no code"), "{run}");
+    // It has not begun, so there is nothing that code could clean up.
+    engine.cancel("cancelled").await.unwrap();
+    let run = engine.get("cancelled").await.unwrap();
+    assert!(run.is_cancelled(), "{run}");
+    assert_eq!(run.events().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
 async fn another_engine_on_the_same_store_waits_for_the_driver_to_end_it() {
     for shelf in Shelf::every_way().await {
         let (here, there) = (shelf.engine().await, shelf.engine().await);

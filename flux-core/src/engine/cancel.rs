@@ -16,12 +16,15 @@ impl Engine {
     ///
     /// Code that awaits [`flux::cancelled`](crate::cancelled) is told and may clean up for as long as the engine's
     /// [`cancel_window`](crate::EngineBuilder::cancel_window); other code is dropped where it stands, and what it was
-    /// waiting for is cancelled: bodies are aborted, children are cancelled too. However the code ends, the execution
-    /// is `Cancelled`.
+    /// waiting for is cancelled: bodies are aborted, children are let go of as their calls say
+    /// ([`when_parent_ends`](crate::ChildCall::when_parent_ends)). Then its rollbacks run, and what
+    /// [`on_exit`](crate::ExecutionContext::on_exit) was given. However the code ends, the execution is `Cancelled`; one
+    /// whose code has ended already ends as it was going to.
     ///
     /// When this returns `Ok` the request is durable: it survives crashes of both sides. It is carried out by whoever
     /// drives the execution, here or in another process; one that nobody drives, because it is paused or its process
-    /// died, is taken up by this engine if its workflow is registered here, else by the next engine that recovers it.
+    /// died, is taken up by this engine if its workflow is registered here, else by the next engine that recovers it;
+    /// one that is `Pending` ends at once.
     /// Asking again does nothing more.
     ///
     /// # Errors

@@ -15,8 +15,9 @@ use crate::store::MessageKind;
 const PACE: Duration = Duration::from_millis(50);
 
 impl Engine {
-    /// Ends an execution where it stands: its code is not polled again, it is told nothing and cleans up nothing. Bodies
-    /// are aborted, children are cancelled.
+    /// Ends an execution where it stands: its code is not polled again, it is told nothing, cleans up nothing and undoes
+    /// nothing. Bodies are aborted, children are let go of as their calls say
+    /// ([`when_parent_ends`](crate::ChildCall::when_parent_ends)).
     ///
     /// When this returns `Ok` the execution is `Terminated`, and `reason` is recorded
     /// ([`termination_reason`](crate::Execution::termination_reason)). Where this process or another drives it, its

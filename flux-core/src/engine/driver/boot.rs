@@ -600,7 +600,6 @@ struct ReplayRun {
 
 impl ReplayRun {
     fn see(&mut self, event: &Event) {
-        Cancelling::observe(&mut self.cancelling, event);
         match event.kind {
             EventKind::TaskStarted => {
                 let progress = Progress {
@@ -634,6 +633,7 @@ impl ReplayRun {
             EventKind::WorkflowQueued | EventKind::WorkflowStarted | EventKind::ContinuedAsNew => {
                 self.input.clone_from(&event.payload);
             }
+            EventKind::CancelRequested => self.cancelling = Some(Cancelling::noted(event)),
             EventKind::Rewound => self.see_rewound(event),
             _ => {}
         }

@@ -25,30 +25,15 @@ pub(super) struct Cancelling {
     /// When it was noted: the window counts from there.
     since: Timestamp,
     pub(super) by_parent: bool,
-    /// Whether the code was told. Code that was not has nothing to do with the window.
-    is_told: bool,
 }
 
 impl Cancelling {
-    /// What a recorded event says of it.
-    pub(super) fn observe(cancelling: &mut Option<Self>, event: &Event) {
-        match event.kind {
-            EventKind::CancelRequested => *cancelling = Some(Self::noted(event, false)),
-            EventKind::CancelDelivered => {
-                if let Some(cancelling) = cancelling {
-                    cancelling.is_told = true;
-                }
-            }
-            _ => {}
-        }
-    }
-
-    fn noted(event: &Event, is_told: bool) -> Self {
+    /// What the note says.
+    pub(super) fn noted(event: &Event) -> Self {
         Self {
             noted: event.seq,
             since: event.at,
             by_parent: event.meta::<CancelMeta>().by_parent,
-            is_told,
         }
     }
 }
@@ -78,9 +63,10 @@ impl Driver {
         note.meta = Payload::encode(&meta).ok();
         self.machine.shared.state().is_cancelling = true;
         activation.consumed.push(cancellation.message);
+        self.lift_hold();
         let waiting = std::mem::take(&mut self.cancel_waits);
         let is_told = !waiting.is_empty();
-        self.cancelling = Some(Cancelling::noted(&note, is_told));
+        self.cancelling = Some(Cancelling::noted(&note));
         activation.events.push(note);
         for call in waiting.into_iter().rev() {
             let told = NewOutcome::new(EventKind::CancelDelivered, call);
@@ -94,12 +80,10 @@ impl Driver {
 
     /// A call that waits for a cancellation: one that was requested already is the next thing delivered.
     pub(super) fn await_cancellation(&mut self, call: EventSeq) {
-        match &mut self.cancelling {
-            Some(cancelling) => {
-                cancelling.is_told = true;
-                self.outcome(NewOutcome::new(EventKind::CancelDelivered, call));
-            }
-            None => drop(self.cancel_waits.insert(call)),
+        if self.cancelling.is_some() {
+            self.outcome(NewOutcome::new(EventKind::CancelDelivered, call));
+        } else {
+            self.cancel_waits.insert(call);
         }
     }
 
@@ -112,8 +96,7 @@ impl Driver {
     /// The end of code that has not ended within the window.
     pub(super) fn window_is_over(&mut self) -> Option<Activation> {
         let ends = self.window_ends()?;
-        let is_told = self.cancelling.is_some_and(|cancelling| cancelling.is_told);
-        if is_told && self.now() < ends {
+        if self.now() < ends {
             return None;
         }
         self.stop(StopReason::Cancelled)

@@ -18,15 +18,24 @@ impl Driver {
         self.engine.idle_limit().filter(|_| self.may_sleep())
     }
 
-    /// Somebody wants it to stop where it stands.
+    /// Somebody wants it to stop where it stands. What is to be cancelled does not: it ends soon, one way or the other.
     pub(super) fn take_hold(&mut self, message: &Message) {
-        self.hold = Some(
-            message
-                .payload
-                .decode()
-                .unwrap_or_else(|_| Arc::from("paused")),
-        );
+        let reason = message.payload.decode();
+        let reason = reason.unwrap_or_else(|_| Arc::from("paused"));
+        self.hold = Some(reason).filter(|_| self.cancelling.is_none());
         self.stale_messages.push(message.id);
+    }
+
+    /// It is to be cancelled: what it does to clean up is not kept back.
+    pub(super) fn lift_hold(&mut self) {
+        if self.hold.take().is_none() {
+            return;
+        }
+        let deferred = std::mem::take(&mut self.deferred).into_iter();
+        let (tasks, children): (Vec<_>, Vec<_>) =
+            deferred.partition(|call| self.tasks.contains_key(call));
+        self.retries.extend(tasks);
+        self.held_starts.extend(children);
     }
 
     /// The process is about to end in order.
@@ -129,6 +138,7 @@ impl Driver {
     fn waits_for_something(&self) -> bool {
         !self.due.is_empty()
             || !self.signal_waits.is_empty()
+            || !self.cancel_waits.is_empty()
             || !self.pauses.is_empty()
             || !self.children.is_empty()
             || !self.deferred.is_empty()
