@@ -226,7 +226,6 @@ impl Driver {
         wanted: Wanted,
         placement: Placement,
     ) -> Result<(), Halt> {
-        let needs_worker = placement.queue.is_some();
         let parent = Some((self.id.clone(), wanted.policy));
         let (new, event) = queued_start(
             wanted.def,
@@ -249,7 +248,7 @@ impl Driver {
             // Also where an earlier run of this execution has put it there.
             Ok(_) | Err(CommitError::Exists) => {
                 self.engine.workers.call();
-                if !needs_worker && !self.engine.has_worker() {
+                if !self.engine.has_worker() {
                     Arc::clone(&self.engine).begin_in_turn(wanted.id.clone());
                 }
                 self.watch_child(call, &wanted);
@@ -302,7 +301,7 @@ impl Driver {
             Status::Cancelled if self.rewind.is_some() => Intent::Reopen,
             // It has its turn when it has it.
             Status::Pending => {
-                if record.placement.queue.is_none() && !self.engine.has_worker() {
+                if !self.engine.has_worker() {
                     Arc::clone(&self.engine).begin_in_turn(wanted.id.clone());
                 }
                 self.watch_child(call, &wanted);
