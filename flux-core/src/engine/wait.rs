@@ -17,6 +17,9 @@ use crate::store::{ExecutionRecord, StoreError};
 /// The pace at which an execution is looked at that another engine drives: its commits are not announced.
 const PACE: Duration = Duration::from_millis(50);
 
+/// How long what is ready may be left alone, with nobody there to take it, before whoever waits for it is told.
+const HANDOVER: Duration = Duration::from_secs(10);
+
 /// Many who wait spread their looks, so that together they read no more often than this.
 const READ_EVERY: Duration = Duration::from_micros(200);
 
@@ -118,7 +121,13 @@ impl Engine {
             let is_announced = record.owner.is_none();
             let news = async {
                 if is_announced {
-                    changed.await;
+                    // That nobody comes is no news.
+                    let patience = if engine.has_worker() {
+                        Duration::MAX
+                    } else {
+                        HANDOVER
+                    };
+                    let _ = tokio::time::timeout(patience, changed).await;
                     tokio::time::sleep(pace).await;
                 } else {
                     tokio::time::sleep(pace.max(PACE)).await;
@@ -147,10 +156,12 @@ impl Inner {
         if let Some(owner) = record.owner {
             return Ok(owner == self.worker.id());
         }
-        let is_ready = record
+        // A worker that was stopped in order may have left it to one that is about to start.
+        let now = self.clock.now();
+        let is_overdue = record
             .ready_at
-            .is_some_and(|ready| ready <= self.clock.now());
-        Ok(is_ready && !self.has_colleagues().await?)
+            .is_some_and(|ready| ready.after(HANDOVER) <= now);
+        Ok(is_overdue && !self.has_colleagues().await?)
     }
 
     /// Whether anybody else is there who might be a worker.
