@@ -143,7 +143,7 @@ impl Crew {
             }
             // Somebody in this process was faster.
             Err(error) => {
-                tracing::debug!(execution_id = %id, %error, "a claimed execution is driven already")
+                tracing::debug!(execution_id = %id, %error, "a claimed execution is driven already");
             }
         }
     }
@@ -190,14 +190,13 @@ impl Crew {
         self.count_out(&member);
         match &ended.outcome {
             Some(Ok(_)) => self.quarantine.release(ended.key),
-            // Its new owner sees to it.
-            Some(Err(Error::TakenOver { .. })) => {}
-            Some(Err(error)) => {
+            Some(Err(error)) if !matches!(error, Error::TakenOver { .. }) => {
                 let now = self.engine.clock.now();
                 tracing::error!(execution_id = %member.id, %error, "an execution cannot go on here");
                 self.quarantine.put(ended.key, error, now);
             }
-            None => {}
+            // Stopped, or another owner sees to it.
+            Some(Err(_)) | None => {}
         }
         member.guard.detach();
     }
