@@ -418,3 +418,40 @@ async fn starts_that_wait_for_each_other_need_no_worker_also_when_one_has_come_a
         assert_eq!(run.output(), Some(&1));
     }
 }
+
+#[task]
+async fn other_note() -> usize {
+    begin()
+}
+
+#[workflow]
+async fn change_mind(ctx: ExecutionContext) -> Result<(), TaskError> {
+    if crate::support::code_of(ctx.execution_id()) == 0 {
+        note().await?;
+    } else {
+        other_note().await?;
+    }
+    flux::signal::<String>("word").await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn whoever_waits_for_what_this_program_cannot_drive_is_told() {
+    for shelf in Shelf::each().await {
+        let builder = || shelf.builder().idle_after(Duration::ZERO);
+        let engine = builder().build().await.unwrap();
+        let id = unique("changed");
+        let worker = engine.worker().spawn();
+        let handle = change_mind.on(&engine).start(()).execution_id(&id).await.unwrap();
+        asleep(&engine, &id).await;
+        crate::support::set_code(&id, 1);
+        engine.signal(&id, "word", "wake up").await.unwrap();
+        let told = handle.wait().await;
+        assert!(matches!(told, Err(flux::Error::NonDeterminism(_))), "{told:?}");
+        worker.stop().await;
+        // The right code goes on with it.
+        crate::support::set_code(&id, 0);
+        let run = change_mind.on(&engine).resume(&id).await.unwrap();
+        assert!(run.has_succeeded());
+    }
+}

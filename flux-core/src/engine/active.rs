@@ -83,6 +83,13 @@ impl ActiveSet {
         }
     }
 
+    /// Asks one driver to give its execution up once no body runs, unless somebody waits for it.
+    pub(crate) fn ask_one_to_retire(&self, id: &ExecutionId) {
+        if let Some(active) = self.lock().get(id) {
+            let _ = active.sender.send(Input::Retire);
+        }
+    }
+
     /// Asks drivers to give their executions up once no body runs, unless somebody waits for them.
     pub(crate) fn ask_to_retire(&self) {
         for active in self.lock().values() {

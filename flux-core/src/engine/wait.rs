@@ -27,11 +27,33 @@ const READ_EVERY: Duration = Duration::from_micros(200);
 #[derive(Debug, Default)]
 pub(crate) struct Waiters {
     bells: Mutex<BTreeMap<ExecutionId, (Arc<Notify>, usize)>>,
+    /// What this program cannot drive, and why: its workers leave it alone.
+    hopeless: Mutex<BTreeMap<ExecutionId, Error>>,
 }
 
 impl Waiters {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<ExecutionId, (Arc<Notify>, usize)>> {
         self.bells.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hopeless(&self) -> MutexGuard<'_, BTreeMap<ExecutionId, Error>> {
+        self.hopeless.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Workers of this engine will not try an execution again, for this reason.
+    pub(super) fn give_up(&self, id: &ExecutionId, error: &Error) {
+        self.hopeless().insert(id.clone(), error.clone());
+        self.ring(id);
+    }
+
+    /// An execution could be driven after all.
+    pub(super) fn hope(&self, id: &ExecutionId) {
+        self.hopeless().remove(id);
+    }
+
+    /// Why workers of this engine do not try an execution again, if they do not.
+    fn given_up(&self, id: &ExecutionId) -> Option<Error> {
+        self.hopeless().get(id).cloned()
     }
 
     /// Tells those who wait for it.
@@ -113,6 +135,13 @@ impl Engine {
             }
             if engine.is_active(id) {
                 continue;
+            }
+            if let Some(error) = engine
+                .waiters
+                .given_up(id)
+                .filter(|_| record.owner.is_none())
+            {
+                return Err(error);
             }
             if engine.is_stranded(&record).await? {
                 return Err(Error::Interrupted { id: id.clone() });

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::quarantine::Quarantine;
+use super::quarantine::{Quarantine, may_pass};
 use crate::clock::Timestamp;
 use crate::engine::Inner;
 use crate::engine::active::{DriverGuard, OnSettled};
@@ -189,11 +189,17 @@ impl Crew {
         };
         self.count_out(&member);
         match &ended.outcome {
-            Some(Ok(_)) => self.quarantine.release(ended.key),
+            Some(Ok(_)) => {
+                self.quarantine.release(ended.key);
+                self.engine.waiters.hope(&member.id);
+            }
             Some(Err(error)) if !matches!(error, Error::TakenOver { .. }) => {
                 let now = self.engine.clock.now();
                 tracing::error!(execution_id = %member.id, %error, "an execution cannot go on here");
                 self.quarantine.put(ended.key, error, now);
+                if !may_pass(error) {
+                    self.engine.waiters.give_up(&member.id, error);
+                }
             }
             // Stopped, or another owner sees to it.
             Some(Err(_)) | None => {}
@@ -208,6 +214,13 @@ impl Crew {
             if *count == 0 {
                 self.by_queue.remove(queue);
             }
+        }
+    }
+
+    /// Asks its drivers to give their executions up once no body runs.
+    pub(super) fn ask_to_retire(&self) {
+        for member in self.members.values() {
+            self.engine.active.ask_one_to_retire(&member.id);
         }
     }
 

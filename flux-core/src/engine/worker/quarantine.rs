@@ -58,7 +58,7 @@ impl Quarantine {
 }
 
 /// Whether the same program may succeed another time.
-fn may_pass(error: &Error) -> bool {
+pub(super) fn may_pass(error: &Error) -> bool {
     !matches!(
         error,
         Error::NonDeterminism(_)

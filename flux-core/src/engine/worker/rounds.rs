@@ -138,7 +138,9 @@ async fn round(
 
 /// Stops in order.
 async fn retire(engine: &Arc<Inner>, settings: &Settings, crew: &mut Crew) {
+    crew.ask_to_retire();
     if !engine.has_worker() {
+        // What `start` began in this engine goes with its last worker.
         engine.active.ask_to_retire();
     }
     let patience = tokio::time::sleep(settings.grace);
