@@ -442,16 +442,35 @@ async fn whoever_waits_for_what_this_program_cannot_drive_is_told() {
         let engine = builder().build().await.unwrap();
         let id = unique("changed");
         let worker = engine.worker().spawn();
-        let handle = change_mind.on(&engine).start(()).execution_id(&id).await.unwrap();
+        let handle = change_mind
+            .on(&engine)
+            .start(())
+            .execution_id(&id)
+            .await
+            .unwrap();
         asleep(&engine, &id).await;
         crate::support::set_code(&id, 1);
         engine.signal(&id, "word", "wake up").await.unwrap();
         let told = handle.wait().await;
-        assert!(matches!(told, Err(flux::Error::NonDeterminism(_))), "{told:?}");
+        assert!(
+            matches!(told, Err(flux::Error::NonDeterminism(_))),
+            "{told:?}"
+        );
         worker.stop().await;
         // The right code goes on with it.
         crate::support::set_code(&id, 0);
         let run = change_mind.on(&engine).resume(&id).await.unwrap();
         assert!(run.has_succeeded());
+    }
+}
+
+#[tokio::test]
+async fn a_worker_of_another_queue_keeps_nobody_from_taking_its_own_turn() {
+    for shelf in Shelf::each().await {
+        let engine = shelf.engine().await;
+        let worker = engine.worker().queue("letters").spawn();
+        let run = note_once.on(&engine).run(()).queue("parcels").await.unwrap();
+        assert!(run.has_succeeded());
+        worker.stop().await;
     }
 }

@@ -293,7 +293,7 @@ async fn attach(
         )));
     }
     // It has its turn when it has it, and one that sleeps is woken by a worker.
-    let sleeps = record.owner.is_none() && engine.inner().has_worker();
+    let sleeps = record.owner.is_none() && engine.inner().has_worker_of(&record);
     if record.status == Status::Pending || sleeps {
         return Ok(Outcome::Elsewhere);
     }

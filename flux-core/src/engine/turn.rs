@@ -55,7 +55,7 @@ impl Inner {
             }
             // A worker of this engine sees to it, for as long as there is one.
             let mut next = None;
-            if !self.has_worker()
+            if !self.has_worker_of(&record)
                 && let Some(_claiming) = self.begin_claim(id)
             {
                 let code = self.registry.for_execution(&record, None)?;

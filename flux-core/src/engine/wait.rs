@@ -151,7 +151,7 @@ impl Engine {
             let news = async {
                 if is_announced {
                     // That nobody comes is no news.
-                    let patience = if engine.has_worker() {
+                    let patience = if engine.has_worker_of(&record) {
                         Duration::MAX
                     } else {
                         HANDOVER
@@ -177,7 +177,7 @@ impl Inner {
     /// Nobody drives it and nobody will by himself: its driver went with its runtime, or gave it up.
     async fn is_stranded(&self, record: &ExecutionRecord) -> Result<bool, StoreError> {
         let has_hope = record.status == Status::Pending
-            || self.has_worker()
+            || self.has_worker_of(record)
             || self.active.is_claiming(&record.id);
         if has_hope {
             return Ok(false);

@@ -227,6 +227,7 @@ impl Driver {
         placement: Placement,
     ) -> Result<(), Halt> {
         let parent = Some((self.id.clone(), wanted.policy));
+        let has_worker = self.engine.has_worker_for(placement.queue.as_ref());
         let (new, event) = queued_start(
             wanted.def,
             wanted.id.clone(),
@@ -248,7 +249,7 @@ impl Driver {
             // Also where an earlier run of this execution has put it there.
             Ok(_) | Err(CommitError::Exists) => {
                 self.engine.workers.call();
-                if !self.engine.has_worker() {
+                if !has_worker {
                     Arc::clone(&self.engine).begin_in_turn(wanted.id.clone());
                 }
                 self.watch_child(call, &wanted);
@@ -301,14 +302,14 @@ impl Driver {
             Status::Cancelled if self.rewind.is_some() => Intent::Reopen,
             // It has its turn when it has it.
             Status::Pending => {
-                if !self.engine.has_worker() {
+                if !self.engine.has_worker_of(&record) {
                     Arc::clone(&self.engine).begin_in_turn(wanted.id.clone());
                 }
                 self.watch_child(call, &wanted);
                 return Ok(());
             }
             // A worker wakes it.
-            Status::Running if record.owner.is_none() && self.engine.has_worker() => {
+            Status::Running if record.owner.is_none() && self.engine.has_worker_of(&record) => {
                 let child = wanted.child(ChildState::Asleep);
                 self.children.insert(call, child);
                 self.has_stale_inbox = true;

@@ -15,7 +15,9 @@ use crate::store::{Change, Message, Release};
 impl Driver {
     /// How long it may wait before it sleeps; `None` where it may not.
     pub(super) fn idle_limit(&self) -> Option<Duration> {
-        self.engine.idle_limit().filter(|_| self.may_sleep())
+        self.engine
+            .idle_limit(self.placement.queue.as_ref())
+            .filter(|_| self.may_sleep())
     }
 
     /// Somebody wants it to stop where it stands. What is to be cancelled does not: it ends soon, one way or the other.
@@ -50,7 +52,8 @@ impl Driver {
 
     /// Gives the execution up if it is to sleep, to be held or to be left to others, and nothing is at work.
     pub(super) async fn rest(&mut self) -> Result<Option<Snapshot>, Halt> {
-        let is_drowsy = std::mem::take(&mut self.is_to_rest) && self.engine.has_worker();
+        let is_drowsy = std::mem::take(&mut self.is_to_rest)
+            && self.engine.has_worker_for(self.placement.queue.as_ref());
         let leaves = (self.hold.is_some() && self.is_quiet())
             || (self.is_retiring && self.may_be_left())
             || (is_drowsy && self.may_sleep());

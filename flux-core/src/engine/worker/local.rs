@@ -1,29 +1,38 @@
-//! The workers of this engine, as the rest of it knows them: how many there are, and how to call them.
+//! The workers of this engine, as the rest of it knows them: what they serve, and how to call them.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::watch;
 
 use crate::engine::Inner;
+use crate::store::ExecutionRecord;
+
+/// The queues that a worker serves; `None`: all of them.
+pub(super) type Served = Option<BTreeSet<Arc<str>>>;
 
 /// The workers of one engine.
 #[derive(Debug)]
 pub(crate) struct Local {
-    count: AtomicUsize,
+    present: Mutex<Vec<Served>>,
     calls: watch::Sender<u64>,
 }
 
 impl Default for Local {
     fn default() -> Self {
         Self {
-            count: AtomicUsize::new(0),
+            present: Mutex::default(),
             calls: watch::Sender::new(0),
         }
     }
 }
 
 impl Local {
+    fn present(&self) -> MutexGuard<'_, Vec<Served>> {
+        self.present.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// There may be work: whoever rests until there is looks for it.
     pub(crate) fn call(&self) {
         if self.calls.receiver_count() > 0 {
@@ -32,9 +41,12 @@ impl Local {
     }
 
     /// Counts a worker in for as long as this is kept.
-    pub(super) fn enter(engine: &std::sync::Arc<Inner>) -> Present {
-        engine.workers.count.fetch_add(1, Ordering::AcqRel);
-        Present(std::sync::Arc::clone(engine))
+    pub(super) fn enter(engine: &Arc<Inner>, served: Served) -> Present {
+        engine.workers.present().push(served.clone());
+        Present {
+            engine: Arc::clone(engine),
+            served,
+        }
     }
 
     /// Tells of every call.
@@ -45,24 +57,46 @@ impl Local {
 
 /// A worker that is at work.
 #[derive(Debug)]
-pub(super) struct Present(std::sync::Arc<Inner>);
+pub(super) struct Present {
+    engine: Arc<Inner>,
+    served: Served,
+}
 
 impl Drop for Present {
     fn drop(&mut self) {
-        self.0.workers.count.fetch_sub(1, Ordering::AcqRel);
+        {
+            let mut present = self.engine.workers.present();
+            if let Some(place) = present.iter().position(|served| *served == self.served) {
+                present.swap_remove(place);
+            }
+        }
         // Whoever waited for it to see to something has to see to it himself.
-        self.0.workers.call();
+        self.engine.workers.call();
     }
 }
 
 impl Inner {
-    /// Whether a worker of this engine wakes what it puts to sleep.
+    /// Whether this engine has a worker at all.
     pub(crate) fn has_worker(&self) -> bool {
-        self.workers.count.load(Ordering::Acquire) > 0
+        !self.workers.present().is_empty()
     }
 
-    /// How long an execution may wait in memory; `None` where nobody would wake it.
-    pub(crate) fn idle_limit(&self) -> Option<Duration> {
-        self.has_worker().then_some(self.idle_after)
+    /// Whether a worker of this engine sees to what is in this queue, or in none.
+    pub(crate) fn has_worker_for(&self, queue: Option<&Arc<str>>) -> bool {
+        let serves = |served: &Served| match (served, queue) {
+            (Some(served), Some(queue)) => served.contains(queue),
+            _ => true,
+        };
+        self.workers.present().iter().any(serves)
+    }
+
+    /// Whether a worker of this engine sees to this execution.
+    pub(crate) fn has_worker_of(&self, record: &ExecutionRecord) -> bool {
+        self.has_worker_for(record.placement.queue.as_ref())
+    }
+
+    /// How long an execution of this queue may wait in memory; `None` where nobody would wake it.
+    pub(crate) fn idle_limit(&self, queue: Option<&Arc<str>>) -> Option<Duration> {
+        self.has_worker_for(queue).then_some(self.idle_after)
     }
 }
