@@ -469,8 +469,36 @@ async fn a_worker_of_another_queue_keeps_nobody_from_taking_its_own_turn() {
     for shelf in Shelf::each().await {
         let engine = shelf.engine().await;
         let worker = engine.worker().queue("letters").spawn();
-        let run = note_once.on(&engine).run(()).queue("parcels").await.unwrap();
+        let run = note_once
+            .on(&engine)
+            .run(())
+            .queue("parcels")
+            .await
+            .unwrap();
         assert!(run.has_succeeded());
+        worker.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_worker_goes_on_with_what_its_own_program_dropped() {
+    for shelf in Shelf::each().await {
+        let engine = shelf.engine().await;
+        let worker = engine.worker().spawn();
+        let id = unique("dropped");
+        {
+            let run = hear_word.on(&engine).run(()).execution_id(&id);
+            let begun = async {
+                while ran(&id, "note") == 0 {
+                    tokio::task::yield_now().await;
+                }
+            };
+            futures::future::select(Box::pin(run), Box::pin(begun)).await;
+        }
+        engine.signal(&id, "word", "still here").await.unwrap();
+        let handle = hear_word.on(&engine).start(()).execution_id(&id).await.unwrap();
+        let run = handle.wait().await.unwrap();
+        assert_eq!(run.output().map(String::as_str), Some("still here"));
         worker.stop().await;
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct ActiveSet {
     /// succeed, too, and fence the first.
     claiming: Mutex<BTreeSet<ExecutionId>>,
     next: AtomicU64,
+    /// Executions whose driver was dropped where it stood: the store takes this engine for their owner still.
+    adrift: Mutex<BTreeSet<ExecutionId>>,
 }
 
 /// What is known of a driver from outside.
@@ -58,6 +60,16 @@ impl ActiveSet {
 
     pub(crate) fn get(&self, id: &ExecutionId) -> Option<Active> {
         self.lock().get(id).cloned()
+    }
+
+    /// Takes the executions whose driver was dropped where it stood.
+    pub(crate) fn take_adrift(&self) -> BTreeSet<ExecutionId> {
+        std::mem::take(&mut *self.adrift.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set_adrift(&self, id: &ExecutionId) {
+        let mut adrift = self.adrift.lock().unwrap_or_else(PoisonError::into_inner);
+        adrift.insert(id.clone());
     }
 
     /// Whether somebody in this process is about to drive it.
@@ -297,6 +309,8 @@ struct Leave {
     number: u64,
     /// In here, so that it closes after the driver has left the set: whoever waits for that may resume at once.
     report: watch::Sender<Progress>,
+    /// The driver has come to its end, and has not just been dropped.
+    has_ended: bool,
 }
 
 impl Leave {
@@ -309,6 +323,10 @@ impl Leave {
 impl Drop for Leave {
     fn drop(&mut self) {
         self.leave();
+        if !self.has_ended {
+            self.engine.active.set_adrift(&self.id);
+            self.engine.workers.call();
+        }
     }
 }
 
@@ -379,11 +397,12 @@ impl Inner {
             return Err(error);
         }
         self.waiters.ring(&id);
-        let leave = Leave {
+        let mut leave = Leave {
             engine: Arc::clone(self),
             id: id.clone(),
             number,
             report,
+            has_ended: false,
         };
         let span = tracing::info_span!("execution", execution_id = %id, workflow = def.name);
         let driver = Driver::new(self, def, id.clone(), sender, inputs);
@@ -396,6 +415,7 @@ impl Inner {
                     drop(leave.report.send_replace(Progress::Started));
                 })
                 .await;
+            leave.has_ended = true;
             // Out of the set first: whoever is told of the end may resume at once.
             leave.leave();
             match ended {

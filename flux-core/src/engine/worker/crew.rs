@@ -15,7 +15,7 @@ use crate::error::Error;
 use crate::event::Event;
 use crate::execution::Status;
 use crate::id::{Epoch, ExecutionId, ExecutionKey};
-use crate::store::ExecutionRecord;
+use crate::store::{ClaimError, ExecutionRecord, StoreError};
 
 /// How long a driver that has given its execution up may take to vanish.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -146,6 +146,35 @@ impl Crew {
                 tracing::debug!(execution_id = %id, %error, "a claimed execution is driven already");
             }
         }
+    }
+
+    /// Goes on with executions of this engine whose driver was dropped where it stood, as after a crash.
+    pub(super) async fn adopt_adrift(&mut self) -> Result<(), StoreError> {
+        for id in self.engine.active.take_adrift() {
+            let engine = Arc::clone(&self.engine);
+            let Some(record) = engine.store.execution(&id).await? else {
+                continue;
+            };
+            let is_mine = record.owner == Some(engine.worker.id());
+            let is_started = matches!(record.status, Status::Running | Status::Paused);
+            if !is_mine || !is_started {
+                continue;
+            }
+            let Some(claiming) = engine.begin_claim(&id) else {
+                continue;
+            };
+            let claimed = engine.store.claim(&id, engine.worker.id()).await;
+            drop(claiming);
+            match claimed {
+                Ok(record) => self.take_in(record, None).await,
+                Err(ClaimError::Failed(error)) => {
+                    engine.active.set_adrift(&id);
+                    return Err(error);
+                }
+                Err(_) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Gives back what cannot be driven here.

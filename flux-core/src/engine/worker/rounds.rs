@@ -97,6 +97,7 @@ async fn round(
         engine.active.ask_to_rest();
         return Ok(Next::At(next_fire));
     }
+    crew.adopt_adrift().await?;
     let now = engine.clock.now();
     let request = WorkRequest {
         worker: engine.worker.id(),
