@@ -496,7 +496,12 @@ async fn a_worker_goes_on_with_what_its_own_program_dropped() {
             futures::future::select(Box::pin(run), Box::pin(begun)).await;
         }
         engine.signal(&id, "word", "still here").await.unwrap();
-        let handle = hear_word.on(&engine).start(()).execution_id(&id).await.unwrap();
+        let handle = hear_word
+            .on(&engine)
+            .start(())
+            .execution_id(&id)
+            .await
+            .unwrap();
         let run = handle.wait().await.unwrap();
         assert_eq!(run.output().map(String::as_str), Some("still here"));
         worker.stop().await;
