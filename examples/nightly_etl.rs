@@ -135,7 +135,7 @@ async fn asleep(engine: &Engine, id: &ExecutionId) {
 }
 
 async fn one_night() -> Result<String, Box<dyn std::error::Error>> {
-    let ten_at_night = UNIX_EPOCH + Duration::from_secs(1_704_147_000); // 2024-01-01T22:10:00Z
+    let ten_at_night = UNIX_EPOCH + Duration::from_mins(28_402_450); // 2024-01-01T22:10:00Z
     let clock = HandClock::at(ten_at_night);
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let id = ExecutionId::from("night-of-2024-01-02");

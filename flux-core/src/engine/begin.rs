@@ -49,6 +49,10 @@ pub(super) async fn run<O: DeserializeOwned + 'static>(
 pub(super) async fn start<O>(description: Description) -> Result<Handle<O>, Error> {
     let (engine, mut request) = prepare(description, "start(..)").await?;
     loop {
+        if request.is_other {
+            // Another start's execution is not this one's to drive.
+            return Ok(Handle::new(engine, request.id));
+        }
         match begin(&engine, &request).await? {
             Outcome::Driving(driving) => {
                 if let Err(refusal) = driving.started().await? {
