@@ -70,8 +70,8 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     -> BoxFuture<'_, Result<Vec<ExecutionRecord>, StoreError>>;
 
     /// Lists executions that nobody alive owns and that have something to do or to wait for: `Running` ones, and
-    /// `Paused` ones whose [`ready_at`](ExecutionRecord::ready_at) is not after `now`. Not those on hold.
-    /// Oldest first, at most `limit`.
+    /// `Paused` ones whose [`ready_at`](ExecutionRecord::ready_at) is not after `now` or whose owner has died. Not
+    /// those on hold. Oldest first, at most `limit`.
     fn orphans(
         &self,
         now: Timestamp,
@@ -83,15 +83,18 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// - those whose owner has died, or lives and has not shown it for the store's stall time;
     /// - `Running` and `Paused` ones without an owner whose [`ready_at`](ExecutionRecord::ready_at) has come, the
     ///   earliest first;
-    /// - `Pending` ones: not before they are due, within the limits of their queue and gate, of one queue
-    ///   partition by partition in turn, inside a partition by priority and then by age. They become `Running`,
-    ///   and [`started_at`](ExecutionRecord::started_at) is the moment of this transaction.
+    /// - `Pending` ones: not before they are due, within the limits of their queue and gate; queues take turns, of one
+    ///   queue its partitions take turns, inside a partition it goes by priority and then by age. They become
+    ///   `Running`, and [`started_at`](ExecutionRecord::started_at) is the moment of this transaction.
+    ///
+    /// What has started counts against the limit per worker of its queue, too, whether it is woken or taken over.
     ///
     /// Only what the worker has code for, serves the queue of, and does not except. What it does not get does not
     /// keep it from the rest. Nothing is scanned that is not ready. Where nothing is ready, nothing is written.
     ///
     /// One that has been taken over from dead owners more than `max_takeovers` times, its history having grown by
-    /// nothing in between, is put on hold: `Paused`, with [`hold`](ExecutionRecord::hold) saying why.
+    /// nothing in between, is put on hold: `Paused`, with [`hold`](ExecutionRecord::hold) saying why. Those who have
+    /// only stalled do not count.
     fn claim_ready(&self, request: WorkRequest) -> BoxFuture<'_, Result<Work, StoreError>>;
 
     /// Reads a piece of a history: events `from` and later, in order, at most `limit`.
@@ -193,9 +196,10 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     fn workers(&self) -> BoxFuture<'_, Result<Vec<WorkerRecord>, StoreError>>;
 
     /// Resolves once something may have been written since the call by anyone but the commits of
-    /// this store value: another process, [`post`](Store::post), [`set_queue`](Store::set_queue), a schedule's change,
-    /// [`claim_ready`](Store::claim_ready); or once an owner may have died or stalled, within half a second of it. At most 100 ms late, cheap
-    /// while nothing happens, and free when nobody waits.
+    /// this store value: another process, [`post`](Store::post), [`release`](Store::release),
+    /// [`claim_ready`](Store::claim_ready), [`set_queue`](Store::set_queue), a schedule's change. At most 100 ms
+    /// late, cheap while nothing happens, and free when nobody waits. And once an owner may have died or stalled,
+    /// within half a second of it.
     fn changed(&self) -> BoxFuture<'_, ()>;
 }
 
@@ -275,7 +279,8 @@ pub struct ExecutionRecord {
     pub epoch: Epoch,
     /// When it left its queue, or was created to run at once.
     pub started_at: Option<Timestamp>,
-    /// When a worker is to take it up, while it has no owner; `None`: not by itself.
+    /// When a worker is to take it up, while it has no owner; `None`: not by itself. Of a `Pending` one, also of one
+    /// that somebody has claimed: when it is due, or when it was created.
     pub ready_at: Option<Timestamp>,
     /// Why it is kept from going on until somebody resumes it.
     pub hold: Option<Arc<str>>,
@@ -285,8 +290,8 @@ pub struct ExecutionRecord {
 
 /// Everything one activation of one execution writes, in one transaction.
 ///
-/// In this order: the row is created or checked, events appended, the row changed, messages
-/// consumed, values published, messages sent, the transaction run.
+/// In this order: the row is created or checked, events appended, messages consumed, the row
+/// changed, values published, messages sent, the transaction run.
 #[derive(Debug)]
 pub struct Commit {
     /// The execution it belongs to.
@@ -339,7 +344,8 @@ pub struct NewExecution {
     pub placement: Placement,
 }
 
-/// What a [`Commit`] changes in the row: all of these at once, as they are to be.
+/// What a [`Commit`] changes in the row: all of these at once, as they are to be. None that has started becomes
+/// `Pending` again.
 #[derive(Clone, Debug)]
 pub struct Change {
     /// Where it stands.
@@ -358,8 +364,8 @@ pub struct Change {
     pub rewound: Option<EventSeq>,
     /// Why it is kept from going on.
     pub hold: Option<Arc<str>>,
-    /// Set when the owner gives the execution up with this commit. One that finishes leaves its gate, and its
-    /// dedup key is free again.
+    /// Set when the owner gives the execution up with this commit. One that finishes leaves its gate, loses its dedup
+    /// key for good, is on hold no more, and is never ready again.
     pub release: Option<Release>,
 }
 
@@ -506,7 +512,8 @@ pub struct Filter {
     pub schedule: Option<Arc<str>>,
     /// Only those with this tag.
     pub tag: Option<Arc<str>>,
-    /// Only those created at this moment or later.
+    /// Only those created at this moment or later. A store may take it that executions were created in the order of
+    /// their moments, but for a few minutes; where a clock was set back further, some may be missing.
     pub since: Option<Timestamp>,
     /// Only executions created before this one: the next page.
     pub before: Option<ExecutionKey>,

@@ -37,13 +37,15 @@ pub struct Gate {
     /// How many may be inside, at least 1.
     pub limit: u32,
     /// A full gate refuses a new execution as [`Full`](super::CommitError::Full); otherwise a `Pending` one waits
-    /// before it. One that is to run at once is refused either way, also while others wait.
+    /// before it. One that is to run at once is refused either way, also while others wait. One that is not due yet
+    /// does not wait: it is in nobody's way until a worker finds it due.
     pub refuses: bool,
 }
 
 /// Somebody who is in the way of a new execution.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InTheWay {
-    /// The oldest execution inside the gate, or the one that has the dedup key.
+    /// The oldest execution inside the gate or, with nobody inside, one that waits before it; or the one that has the
+    /// dedup key.
     pub holder: ExecutionId,
 }

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use flux_core::id::{ExecutionId, WorkerId};
 use flux_core::store::{
     ClaimError, Commit, CommitError, Committed, ExecutionRecord, NewMessage, PostError, StoreError,
-    Work, WorkRequest, WorkerGuard, in_transaction,
+    Work, WorkerGuard, in_transaction,
 };
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -164,9 +164,8 @@ impl Inner {
         claimed.await.map_err(ClaimError::Failed)?
     }
 
-    pub(super) async fn claim_ready(&self, request: WorkRequest) -> Result<Work, StoreError> {
+    pub(super) async fn claim_ready(&self, asked: Asked) -> Result<Work, StoreError> {
         const ACTION: &str = "claim what is ready";
-        let asked = Asked::new(request);
         let found = self.read(ACTION, 1, |connection| {
             let view = connection.unchecked_transaction()?;
             work::peek(&view, &asked, &self.life)

@@ -22,6 +22,7 @@ use super::error::Blame;
 use super::inner::Inner;
 use super::open::{Settings, SqliteOptions};
 use super::path::Location;
+use super::work::Asked;
 use super::{execution, history, inbox, list, orphan, published, queue, schedule};
 
 /// Keeps executions in one SQLite file.
@@ -129,7 +130,9 @@ impl Store for SqliteStore {
     }
 
     fn claim_ready(&self, request: WorkRequest) -> BoxFuture<'_, Result<Work, StoreError>> {
-        self.inner.claim_ready(request).boxed()
+        // The time that passes counts from here.
+        let asked = Asked::new(request);
+        self.inner.claim_ready(asked).boxed()
     }
 
     fn events(

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt as _;
+use futures::future::BoxFuture;
 
-use super::given::{create, signal};
-use crate::id::ExecutionId;
-use crate::store::Store;
+use super::given::{at, create, json, request, signal};
+use crate::id::{Epoch, ExecutionId};
+use crate::store::{QueueChange, ScheduleChange, ScheduleRecord, Store};
 
 /// A post wakes those who wait, also several of them.
 pub async fn a_post_is_news(store: Arc<dyn Store>) {
@@ -47,6 +48,51 @@ pub async fn news_count_from_the_call(store: Arc<dyn Store>) {
         news.now_or_never().is_some(),
         "a post in this process wakes at once"
     );
+}
+
+/// A changed queue or schedule, work that was given, an execution given up, an owner who has gone.
+pub async fn whatever_may_give_work_is_news(store: Arc<dyn Store>) {
+    let (worker, leaves) = (store.join().await.unwrap(), store.join().await.unwrap());
+    let key = create(&store, "a", worker.id()).await;
+    let is_news = |news: BoxFuture<'_, ()>| {
+        let heard = news.now_or_never().is_some();
+        assert!(heard, "what this process does wakes at once");
+    };
+    let news = store.changed();
+    let change = QueueChange::default();
+    store.set_queue("mail", change).await.unwrap();
+    is_news(news);
+    let schedule = ScheduleRecord {
+        id: "daily".into(),
+        workflow: "order".into(),
+        input: json("null"),
+        spec: json("null"),
+        is_paused: false,
+        next_at: None,
+        last_at: None,
+        created_at: at(0),
+    };
+    let news = store.changed();
+    store.put_schedule(schedule).await.unwrap();
+    is_news(news);
+    let news = store.changed();
+    let change = ScheduleChange::default();
+    store.change_schedule("daily", change).await.unwrap();
+    is_news(news);
+    let news = store.changed();
+    store.delete_schedule("daily").await.unwrap();
+    is_news(news);
+    let news = store.changed();
+    store.release(key, Epoch(1), Some(at(1))).await.unwrap();
+    is_news(news);
+    let news = store.changed();
+    let given = super::given::claim_ready(&store, request(worker.id(), at(1))).await;
+    assert_eq!(given, ["a"]);
+    is_news(news);
+    create(&store, "b", leaves.id()).await;
+    let news = store.changed();
+    drop(leaves);
+    is_news(news);
 }
 
 /// Who stops waiting leaves nothing behind, and later ones are woken as before.

@@ -1,5 +1,6 @@
 //! What the promises are tried on: small executions, and shorthands to write to them.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
@@ -8,13 +9,18 @@ use crate::execution::Status;
 use crate::id::{Epoch, EventSeq, ExecutionId, ExecutionKey, WorkerId};
 use crate::payload::Payload;
 use crate::store::{
-    Change, Commit, CommitError, Committed, ExecutionRecord, MessageKind, NewExecution, NewMessage,
-    Placement, Store, Target,
+    Change, Commit, CommitError, Committed, ExecutionRecord, Gate, MessageKind, NewExecution,
+    NewMessage, Placement, Release, Runnable, Store, Target, WorkRequest,
 };
 
 /// A moment, `micros` microseconds after a fixed one.
 pub fn at(micros: i64) -> Timestamp {
     Timestamp::from_micros(1_700_000_000_000_000 + micros)
+}
+
+/// A moment, so many hours after a fixed one: what happens meanwhile takes less.
+pub fn hour(hours: i64) -> Timestamp {
+    at(hours * 3_600_000_000)
 }
 
 /// A recorded value.
@@ -32,6 +38,54 @@ pub fn new(id: &str, owner: WorkerId) -> NewExecution {
         parent: None,
         owner: Some(owner),
         placement: Placement::default(),
+    }
+}
+
+/// The row of a new execution that waits for a worker.
+pub fn pending(id: &str, placement: Placement) -> NewExecution {
+    NewExecution {
+        owner: None,
+        placement,
+        ..new(id, WorkerId(0))
+    }
+}
+
+/// A place in a queue.
+pub fn in_queue(queue: &str) -> Placement {
+    Placement {
+        queue: Some(queue.into()),
+        ..Placement::default()
+    }
+}
+
+/// A place before a gate of this limit that lets others wait.
+pub fn before_gate(key: &str, limit: u32) -> Placement {
+    let gate = Gate {
+        key: key.into(),
+        limit,
+        refuses: false,
+    };
+    Placement {
+        gate: Some(gate),
+        ..Placement::default()
+    }
+}
+
+/// A request for all that there is, by a worker that has code for every version of `order`.
+pub fn request(worker: WorkerId, now: Timestamp) -> WorkRequest {
+    WorkRequest {
+        worker,
+        now,
+        limit: 100,
+        code: vec![Runnable {
+            workflow: "order".into(),
+            versions: 0..=u32::MAX,
+        }],
+        queues: None,
+        driving: BTreeMap::new(),
+        except: BTreeSet::new(),
+        max_takeovers: 3,
+        only: None,
     }
 }
 
@@ -133,6 +187,59 @@ pub async fn create(store: &Arc<dyn Store>, id: &str, owner: WorkerId) -> Execut
 pub async fn create_ownerless(store: &Arc<dyn Store>, id: &str) -> ExecutionKey {
     let guard = store.join().await.expect("a worker joins");
     create(store, id, guard.id()).await
+}
+
+/// Creates an execution that waits for a worker.
+pub async fn enqueue(store: &Arc<dyn Store>, id: &str, placement: Placement) -> ExecutionKey {
+    store
+        .commit(creation(pending(id, placement)))
+        .await
+        .expect("a new execution is created")
+        .key
+}
+
+/// Asks for work, and returns the ids of what was given.
+pub async fn claim_ready(store: &Arc<dyn Store>, request: WorkRequest) -> Vec<String> {
+    let work = store.claim_ready(request).await.expect("work is given");
+    ids(&work.claimed)
+}
+
+/// The ids of rows.
+pub fn ids(records: &[ExecutionRecord]) -> Vec<String> {
+    records.iter().map(|record| record.id.to_string()).collect()
+}
+
+/// Changes a row under its present epoch.
+pub async fn change_to(store: &Arc<dyn Store>, id: &str, change: Change) {
+    let ExecutionRecord { key, epoch, .. } = record(store, id).await;
+    let commit = Commit {
+        change: Some(change),
+        ..commit(Target::Existing { key, epoch })
+    };
+    store.commit(commit).await.expect("the row is changed");
+}
+
+/// Finishes an execution, as its owner does.
+pub async fn finish(store: &Arc<dyn Store>, id: &str) {
+    let release = Some(Release::default());
+    let finished = Change {
+        release,
+        ..change(Status::Completed)
+    };
+    change_to(store, id, finished).await;
+}
+
+/// Lets an execution sleep until `ready_at`, as its owner does.
+pub async fn put_to_sleep(store: &Arc<dyn Store>, id: &str, ready_at: Option<Timestamp>) {
+    let release = Some(Release {
+        ready_at,
+        seen: None,
+    });
+    let asleep = Change {
+        release,
+        ..change(Status::Running)
+    };
+    change_to(store, id, asleep).await;
 }
 
 /// Appends events `from` to `to`.

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::given::{change, create, creation, new, set};
+use super::given::{change, create, creation, hour, new, set};
 use crate::execution::Status;
 use crate::id::ExecutionKey;
-use crate::store::{Filter, NewExecution, Store};
+use crate::store::{Filter, NewExecution, Placement, Store};
 
 async fn list(store: &Arc<dyn Store>, filter: Filter) -> Vec<String> {
     let found = store.executions(filter).await.unwrap();
@@ -124,6 +124,92 @@ fn combinations() -> Vec<Filter> {
                     limit: 5,
                     ..Filter::default()
                 });
+            }
+        }
+    }
+    filters
+}
+
+/// Queue, schedule, tag, and a moment they were created at or after: alone and with the others.
+pub async fn placements_and_moments_are_filters_too(store: Arc<dyn Store>) {
+    let guard = store.join().await.unwrap();
+    let pick = |i: usize, names: [&'static str; 3]| names.get(i % 4).copied();
+    for (i, status) in Status::ALL.into_iter().cycle().take(84).enumerate() {
+        let given = NewExecution {
+            workflow: ["order", "refund"][i % 2].into(),
+            created_at: hour(i64::try_from(i / 3).unwrap()),
+            placement: Placement {
+                queue: pick(i, ["mail", "post", "sms"]).map(Into::into),
+                schedule: pick(i / 2, ["daily", "hourly", "x"]).map(Into::into),
+                tags: ["odd", "third"]
+                    .into_iter()
+                    .filter(|tag| (*tag == "odd" && i % 2 == 1) || (*tag == "third" && i % 3 == 0))
+                    .map(Into::into)
+                    .collect(),
+                ..Placement::default()
+            },
+            ..new(&format!("e{i}"), guard.id())
+        };
+        let key = store.commit(creation(given)).await.unwrap().key;
+        set(&store, key, change(status)).await;
+    }
+    let all = store
+        .executions(Filter {
+            limit: 100,
+            ..Filter::default()
+        })
+        .await
+        .unwrap();
+    assert_eq!(all.len(), 84);
+    let mut seen = 0;
+    for filter in placed() {
+        let wanted: Vec<String> = all
+            .iter()
+            .filter(|record| {
+                let placement = &record.placement;
+                (filter.statuses.is_empty() || filter.statuses.contains(&record.status))
+                    && filter.workflow.iter().all(|it| *it == record.workflow)
+                    && filter
+                        .queue
+                        .iter()
+                        .all(|it| Some(it) == placement.queue.as_ref())
+                    && filter
+                        .schedule
+                        .iter()
+                        .all(|it| Some(it) == placement.schedule.as_ref())
+                    && filter.tag.iter().all(|it| placement.tags.contains(it))
+                    && filter.since.iter().all(|it| record.created_at >= *it)
+            })
+            .take(filter.limit)
+            .map(|record| record.id.to_string())
+            .collect();
+        seen += wanted.len();
+        assert_eq!(list(&store, filter.clone()).await, wanted, "{filter:?}");
+    }
+    assert!(seen > 100);
+}
+
+fn placed() -> Vec<Filter> {
+    let mut filters = Vec::new();
+    for statuses in [vec![], vec![Status::Running, Status::Completed]] {
+        for workflow in [None, Some("order")] {
+            for queue in [None, Some("mail"), Some("nothing")] {
+                for schedule in [None, Some("daily")] {
+                    for tag in [None, Some("odd"), Some("third")] {
+                        for since in [None, Some(hour(10)), Some(hour(99))] {
+                            filters.push(Filter {
+                                statuses: statuses.clone(),
+                                workflow: workflow.map(Into::into),
+                                queue: queue.map(Into::into),
+                                schedule: schedule.map(Into::into),
+                                tag: tag.map(Into::into),
+                                since,
+                                limit: 7,
+                                ..Filter::default()
+                            });
+                        }
+                    }
+                }
             }
         }
     }

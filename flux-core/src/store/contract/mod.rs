@@ -33,6 +33,7 @@ pub mod changes;
 pub mod claims;
 pub mod commits;
 pub mod fencing;
+pub mod gates;
 pub mod given;
 pub mod grouping;
 pub mod histories;
@@ -41,7 +42,12 @@ pub mod listings;
 pub mod model;
 pub mod outboxes;
 pub mod published;
+pub mod queues;
+pub mod schedules;
+pub mod takeovers;
 pub mod transactions;
+pub mod turns;
+pub mod woken;
 
 /// Longer than this is a hang: every promise is kept in well under a second.
 const PATIENCE: Duration = Duration::from_mins(2);
@@ -137,7 +143,8 @@ macro_rules! store_contract {
             listings:
                 the_newest_comes_first,
                 pages_continue_where_the_last_one_ended,
-                filters_are_combined;
+                filters_are_combined,
+                placements_and_moments_are_filters_too;
             inboxes:
                 messages_come_in_order,
                 a_consumed_message_is_gone,
@@ -158,7 +165,68 @@ macro_rules! store_contract {
             changes:
                 a_post_is_news,
                 news_count_from_the_call,
+                whatever_may_give_work_is_news,
                 one_may_stop_waiting;
+            woken:
+                a_sleeper_is_given_when_its_moment_has_come,
+                the_earliest_is_given_first,
+                a_worker_gets_only_what_it_can_drive,
+                a_message_wakes_a_sleeper,
+                a_message_of_a_commit_wakes_a_sleeper,
+                an_unseen_message_keeps_it_from_sleeping,
+                one_on_hold_is_woken_by_what_ends_it,
+                what_has_finished_is_never_woken,
+                the_limit_per_worker_holds_for_the_woken;
+            turns:
+                a_pending_execution_is_started,
+                a_placement_comes_back,
+                a_delayed_execution_is_not_started_early,
+                priority_comes_before_age,
+                partitions_take_turns,
+                no_priority_takes_the_turn_of_another_partition,
+                queues_take_turns,
+                what_cannot_be_taken_is_in_nobodys_way,
+                a_claimed_one_is_not_started,
+                one_is_given_alone,
+                nothing_is_given_twice;
+            queues:
+                limits_are_kept,
+                queues_are_listed,
+                no_more_run_than_the_limit,
+                one_worker_gets_no_more_than_its_share,
+                a_paused_queue_starts_nothing,
+                no_span_has_more_starts_than_the_rate,
+                the_rate_says_when_the_next_may_start,
+                a_start_is_later_than_the_end_it_waited_for,
+                a_queue_needs_no_settings;
+            gates:
+                a_full_gate_refuses,
+                one_is_inside_until_it_has_finished,
+                those_who_wait_go_in_as_others_leave,
+                nobody_overtakes_those_who_wait,
+                one_that_is_not_due_is_in_nobodys_way,
+                one_who_cannot_go_in_does_not_block_the_gate,
+                partitions_take_turns_before_a_gate,
+                a_claimed_one_makes_room_for_the_next,
+                a_cancelled_one_leaves_its_place,
+                one_alone_goes_in_if_there_is_room,
+                a_dedup_key_is_free_when_its_execution_has_finished;
+            takeovers:
+                what_the_dead_owned_is_given_to_the_living,
+                nobody_takes_over_what_he_cannot_drive,
+                what_kills_again_and_again_is_put_on_hold,
+                a_pending_one_is_back_in_line,
+                workers_are_listed;
+            schedules:
+                a_schedule_is_kept,
+                a_schedule_can_be_changed_and_deleted,
+                due_schedules_are_found,
+                a_fired_schedule_starts_executions,
+                a_moment_is_fired_for_once,
+                by_hand_it_starts_without_moving_on,
+                an_unfinished_one_may_stop_the_next,
+                an_unfinished_one_may_be_cancelled,
+                what_cannot_be_started_is_skipped;
             model:
                 random_operations_leave_what_they_leave_in_memory;
         }

@@ -634,7 +634,8 @@ impl Entry {
             _ => return None,
         }
         let Some(release) = change.release else {
-            return record.ready_at;
+            let is_started = record.status != Status::Pending;
+            return record.ready_at.filter(|_| is_started);
         };
         let mut unseen = self
             .inbox

@@ -1,6 +1,6 @@
 //! What workers are given.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::State;
@@ -16,6 +16,9 @@ pub(super) struct Takeovers {
     /// Its last event at the time.
     last: Option<EventSeq>,
 }
+
+/// Those of one partition whose turn it is, the first of them first.
+type Turn = VecDeque<ExecutionKey>;
 
 /// One request while it is served.
 struct Desk<'a> {
@@ -169,13 +172,13 @@ impl State {
             .partition(|(queue, _)| *queue <= self.last_queue);
         queues.extend(had_turn);
         for (queue, keys) in queues {
-            let keys = self.in_turn(queue.as_ref(), keys);
-            self.take_from_queue(queue.as_ref(), keys, desk);
+            let turns = self.turns(queue.as_ref(), keys);
+            self.take_from_queue(queue.as_ref(), turns, desk);
         }
     }
 
-    /// Partitions take turns; inside one it goes by priority, then by age.
-    fn in_turn(&self, queue: Option<&Arc<str>>, keys: Vec<ExecutionKey>) -> Vec<ExecutionKey> {
+    /// Partition by partition, the next first; inside one it goes by priority, then by age.
+    fn turns(&self, queue: Option<&Arc<str>>, keys: Vec<ExecutionKey>) -> Vec<Turn> {
         let mut partitions: BTreeMap<Option<Arc<str>>, Vec<ExecutionKey>> = BTreeMap::new();
         for key in keys {
             let Some(entry) = self.entry(key) else {
@@ -197,54 +200,49 @@ impl State {
         let (had_turn, next): (Vec<_>, Vec<_>) = partitions
             .into_iter()
             .partition(|(partition, _)| *partition <= last);
-        let mut turns: Vec<_> = next
-            .into_iter()
-            .chain(had_turn)
-            .map(|(_, keys)| keys.into_iter())
-            .collect();
-        let mut ordered = Vec::new();
-        loop {
-            let round: Vec<_> = turns.iter_mut().filter_map(Iterator::next).collect();
-            if round.is_empty() {
-                return ordered;
-            }
-            ordered.extend(round);
-        }
+        let partitions = next.into_iter().chain(had_turn);
+        partitions.map(|(_, keys)| Turn::from(keys)).collect()
     }
 
     fn take_from_queue(
         &mut self,
         queue: Option<&Arc<str>>,
-        keys: Vec<ExecutionKey>,
+        mut turns: Vec<Turn>,
         desk: &mut Desk<'_>,
     ) {
+        if !turns.iter().flatten().any(|key| self.fits_its_gate(*key)) {
+            return;
+        }
         let mut room = match queue {
             Some(name) => self.room_in(name, desk),
             None => desk.room(),
         };
-        let mut left_over = false;
-        let mut has_begun = false;
-        for key in keys {
-            if !self.fits_its_gate(key) {
-                continue;
-            }
-            if room == 0 {
-                left_over = true;
-                continue;
-            }
-            room -= 1;
-            has_begun = true;
-            self.begin(key, desk);
-            self.note_turn(key);
-        }
-        if !has_begun {
+        if room == 0 {
             return;
         }
         self.last_queue = queue.cloned();
+        while room > 0 && !turns.is_empty() {
+            for turn in &mut turns {
+                if room == 0 {
+                    break;
+                }
+                if let Some(key) = self.next_that_fits(turn) {
+                    self.begin(key, desk);
+                    self.note_turn(key);
+                    room -= 1;
+                }
+            }
+            turns.retain(|turn| !turn.is_empty());
+        }
+        let left_over = turns.iter().flatten().any(|key| self.fits_its_gate(*key));
         if let Some(name) = queue.filter(|_| left_over) {
             let next = self.queue_mut(name).allowance(desk.now).1;
             desk.worth_a_look(next);
         }
+    }
+
+    fn next_that_fits(&self, turn: &mut Turn) -> Option<ExecutionKey> {
+        std::iter::from_fn(|| turn.pop_front()).find(|key| self.fits_its_gate(*key))
     }
 
     fn fits_its_gate(&self, key: ExecutionKey) -> bool {
