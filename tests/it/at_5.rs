@@ -108,7 +108,7 @@ async fn at_5_a_restart_during_the_sleep_loads_at_once_and_extracts_nothing_agai
         assert_eq!(steps[0], "validate_sources");
         assert_eq!(steps[1..4], EXTRACTS);
         assert_eq!(steps[4..], ["merge", "clean", "enrich"]);
-        assert_eq!(most_at_once(&id), 3);
+        assert_eq!(most_at_once(id.as_str()), 3);
 
         process.abort();
         let _ = process.await;

@@ -71,7 +71,7 @@ async fn at_7_one_broken_cell_of_a_matrix_is_all_that_runs_again() {
         }
         assert_eq!(bodies.len(), 13);
         assert_eq!(ran(id, "aggregate"), 0);
-        assert_eq!(most_at_once(id), 4);
+        assert_eq!(most_at_once(id.as_str()), 4);
         let tasks = run.tasks().await.unwrap();
         let failed = tasks.iter().filter(|task| task.has_failed());
         assert_eq!(failed.count(), 1, "the eleven others are done");

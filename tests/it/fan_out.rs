@@ -45,7 +45,7 @@ async fn seven_partitions_run_five_at_once_and_merge_in_order() {
         let engine = shelf.engine().await;
         let run = fan_out.on(&engine).run(7).await.unwrap();
         assert_eq!(run.output().unwrap(), &[0, 10, 20, 30, 40, 50, 60]);
-        assert_eq!(most_at_once(run.execution_id()), 5);
+        assert_eq!(most_at_once(run.execution_id().as_str()), 5);
         let run = fan_out.on(&engine).run(0).await.unwrap();
         assert_eq!(run.output().unwrap(), &[] as &[u32]);
         assert_eq!(started(run.execution_id()), ["split_data", "merge_parts"]);

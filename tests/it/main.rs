@@ -9,6 +9,7 @@
 
 mod appointments;
 mod at_11;
+mod at_17;
 mod at_5;
 mod at_6;
 mod at_7;

@@ -6,7 +6,7 @@ use flux::store::Store;
 use flux::time::{days, hours};
 use flux::{Engine, EventKind, ExecutionContext, Status, TaskError, task, workflow};
 
-use crate::support::{HandClock, Shelf, asleep, begin, count, kinds, ran, unique, utc};
+use crate::support::{HandClock, Shelf, asleep, begin, count, dies_in, kinds, ran, unique, utc};
 
 #[task]
 async fn note() -> usize {
@@ -76,13 +76,9 @@ async fn what_a_dead_process_drove_is_taken_over_without_anybody_asking() {
     for shelf in Shelf::each().await {
         let id = unique("orphan");
         let dead = shelf.engine().await;
-        let start = hear_word
-            .on(&dead)
-            .start(())
-            .execution_id(&id)
-            .await
-            .unwrap();
-        drop((start, dead));
+        dies_in(hear_word.on(&dead).run(()).execution_id(&id), &id, "note").await;
+        drop(dead);
+        shelf.nobody_is_left().await;
         let heir = shelf.engine().await;
         let worker = heir.worker().spawn();
         heir.signal(&id, "word", "inherited").await.unwrap();

@@ -197,8 +197,12 @@ async fn refused(engine: &Engine, request: &mut Request, refusal: Refusal) -> Re
             request.take_instead(id);
             Ok(())
         }
+        Refusal::Full(_) if request.waits_at_its_gate() => {
+            request.is_queued = true;
+            Ok(())
+        }
         Refusal::Full(id) => match request.def.options.on_conflict {
-            OnConflict::Reject => Err(Error::AlreadyRunning {
+            OnConflict::Reject | OnConflict::Queue => Err(Error::AlreadyRunning {
                 id,
                 by: format!(
                     "an earlier start, and no more of workflow `{}` may run beside it",
@@ -207,10 +211,6 @@ async fn refused(engine: &Engine, request: &mut Request, refusal: Refusal) -> Re
             }),
             OnConflict::Skip => {
                 request.take_instead(id);
-                Ok(())
-            }
-            OnConflict::Queue => {
-                request.is_queued = true;
                 Ok(())
             }
             OnConflict::Terminate => make_room(engine, request, id).await,
@@ -228,6 +228,12 @@ async fn make_room(engine: &Engine, request: &Request, id: ExecutionId) -> Resul
 }
 
 impl Request {
+    /// Whether it waits where no more like it may run: beyond the limit of its workflow, or for the lock that it takes.
+    fn waits_at_its_gate(&self) -> bool {
+        let gate = self.placement.gate.as_ref();
+        gate.is_some_and(|gate| !gate.refuses)
+    }
+
     /// The execution that is there already is what the caller gets.
     fn take_instead(&mut self, id: ExecutionId) {
         self.id = id;

@@ -13,7 +13,9 @@ mod watched;
 
 pub(crate) use clock::{HandClock, TokioClock, utc};
 pub(crate) use shelf::{Fault, Shelf, When};
-pub(crate) use tally::{begin, code_of, most_at_once, ran, set_code, spend, started, unique};
+pub(crate) use tally::{
+    begin, code_of, most_at_once, ran, set_code, spend, spend_in, started, unique,
+};
 
 /// Injected into the tasks that ask for it; every engine of these tests has one.
 #[derive(Debug)]
@@ -100,5 +102,19 @@ pub(crate) async fn asleep(engine: &Engine, id: &ExecutionId) -> Execution {
             return run;
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Drives an execution until a body has begun, and then drops it where it stands, as its process does that dies.
+pub(crate) async fn dies_in<F: Future>(run: F, id: &ExecutionId, task: &str) {
+    let began = async {
+        while ran(id, task) == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        _ = run => panic!("it ended before it could die"),
+        () = began => {}
     }
 }

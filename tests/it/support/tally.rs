@@ -36,31 +36,36 @@ pub(crate) fn started(id: &ExecutionId) -> Vec<String> {
     bodies.get(id.as_str()).cloned().unwrap_or_default()
 }
 
-/// How many bodies of an execution run, and how many ran at most.
+/// How many bodies run, and how many ran at most.
 #[derive(Clone, Copy, Debug, Default)]
 struct Meter {
     now: usize,
     most: usize,
 }
 
-fn measure(change: impl FnOnce(&mut Meter)) {
-    let id = flux::task_context().unwrap().execution_id().to_string();
-    change(METERS.lock().unwrap().entry(id).or_default());
+fn measure(meter: &str, change: impl FnOnce(&mut Meter)) {
+    change(METERS.lock().unwrap().entry(meter.to_owned()).or_default());
 }
 
 /// Called in a body: takes its time, and counts how many of the execution do so at once.
 pub(crate) async fn spend(time: Duration) {
-    measure(|meter| {
+    let context = flux::task_context().expect("a task's body runs here");
+    spend_in(context.execution_id().as_str(), time).await;
+}
+
+/// Takes its time, and counts how many do so at once who name the same meter.
+pub(crate) async fn spend_in(meter: &str, time: Duration) {
+    measure(meter, |meter| {
         meter.now += 1;
         meter.most = meter.most.max(meter.now);
     });
     tokio::time::sleep(time).await;
-    measure(|meter| meter.now -= 1);
+    measure(meter, |meter| meter.now -= 1);
 }
 
-/// How many bodies of an execution [spent](spend) time at once, at most.
-pub(crate) fn most_at_once(id: &ExecutionId) -> usize {
-    METERS.lock().unwrap()[id.as_str()].most
+/// How many [spent](spend_in) time at once, at most.
+pub(crate) fn most_at_once(meter: &str) -> usize {
+    METERS.lock().unwrap()[meter].most
 }
 
 /// Which version of its code a workflow is to run; 0 unless `set_code` was called.
