@@ -38,6 +38,7 @@ mod orders;
 mod pauses;
 mod plain_calls;
 mod processes;
+mod queues;
 mod races;
 mod resting;
 mod resume_failed;
