@@ -24,6 +24,7 @@ mod decisions;
 mod divergence;
 mod engines;
 mod evolution;
+mod fairness;
 mod fallbacks;
 mod fan_out;
 mod faults;
