@@ -494,7 +494,10 @@ async fn a_rate_counts_starts_in_any_span() {
         }
         let runs = wait_all(handles).await;
         assert_eq!(seconds(&runs, from), [0, 0, 15, 60, 60, 75, 120, 120]);
-        assert_eq!(begun(&desk), [1, 2, 3, 4, 5, 6, 7, 8]);
+        // Bodies of what starts at one moment may run in any order.
+        let mut each_once = begun(&desk);
+        each_once.sort_unstable();
+        assert_eq!(each_once, [1, 2, 3, 4, 5, 6, 7, 8]);
         second.queue("jobs").any_rate().await.unwrap();
         for number in 9..20 {
             let start = do_jobs.on(&second).start(job(&desk, number));

@@ -121,8 +121,9 @@ impl Engine {
             if let Some(active) = engine.active.get(id) {
                 match active.settled().await {
                     Some(Ok(snapshot)) if !is_settled(snapshot.record.status) => {}
+                    // Gone, or it goes on with its new owner.
+                    None | Some(Err(Error::TakenOver { .. })) => {}
                     Some(settled) => return settled,
-                    None => {}
                 }
                 continue;
             }
