@@ -11,6 +11,7 @@ use flux::store::{
     ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Fire, Fired, Message,
     MessageId, NewMessage, PostError, QueueChange, QueueRecord, QueueSettings, ScheduleChange,
     ScheduleRecord, Store, StoreError, Target, Work, WorkRequest, WorkerGuard, WorkerRecord,
+    WorkflowCount,
 };
 use flux::{Epoch, Event, EventSeq, ExecutionId, Payload};
 use flux::{ExecutionKey, WorkerId};
@@ -242,6 +243,18 @@ impl Store for Brittle {
         filter: Filter,
     ) -> BoxFuture<'_, Result<Vec<ExecutionRecord>, StoreError>> {
         pass!(self, self.inner.executions(filter))
+    }
+
+    fn matching<'a>(
+        &'a self,
+        fragment: &'a str,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<ExecutionId>, StoreError>> {
+        pass!(self, self.inner.matching(fragment, limit))
+    }
+
+    fn workflow_counts(&self) -> BoxFuture<'_, Result<Vec<WorkflowCount>, StoreError>> {
+        pass!(self, self.inner.workflow_counts())
     }
 
     fn orphans(

@@ -8,7 +8,7 @@ use super::Engine;
 use crate::error::Error;
 use crate::execution::{Execution, Status};
 use crate::id::ExecutionId;
-use crate::store::Filter;
+use crate::store::{Filter, WorkflowCount};
 
 /// A listing that is being described; await it. What [`Engine::list`] gives.
 #[derive(Debug)]
@@ -27,6 +27,11 @@ impl Engine {
             filter: Filter::default(),
             before: None,
         }
+    }
+
+    /// Counts the executions of each workflow, each status by itself: by name, then by status.
+    pub async fn workflow_counts(&self) -> Result<Vec<WorkflowCount>, Error> {
+        Ok(self.inner().store.workflow_counts().await?)
     }
 }
 

@@ -32,6 +32,7 @@ mod builder;
 mod cancel;
 mod closing;
 pub(crate) mod driver;
+mod find;
 mod global;
 pub(crate) mod history;
 mod hold;

@@ -17,6 +17,7 @@ use crate::id::{Epoch, EventSeq, ExecutionId, ExecutionKey, WorkerId};
 use crate::payload::Payload;
 
 mod commit;
+mod count;
 mod memory;
 mod placement;
 mod queue;
@@ -27,6 +28,7 @@ mod work;
 #[cfg(feature = "test-util")]
 pub mod contract;
 
+pub use count::WorkflowCount;
 pub use memory::MemoryStore;
 pub use placement::{Gate, InTheWay, Placement};
 pub use queue::{QueueChange, QueueRecord, QueueSettings, Rate};
@@ -68,6 +70,19 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Lists executions, newest first.
     fn executions(&self, filter: Filter)
     -> BoxFuture<'_, Result<Vec<ExecutionRecord>, StoreError>>;
+
+    /// Finds executions by a piece of their id: those whose id begins or ends with `fragment`, newest first, at most
+    /// `limit`. One whose id is the fragment itself is found alone. The text is taken as it stands, letter by letter;
+    /// where there is none, nothing is found.
+    fn matching<'a>(
+        &'a self,
+        fragment: &'a str,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<ExecutionId>, StoreError>>;
+
+    /// Counts the executions of each workflow, each status by itself: by name, then by status. What there is none of
+    /// is left out.
+    fn workflow_counts(&self) -> BoxFuture<'_, Result<Vec<WorkflowCount>, StoreError>>;
 
     /// Lists executions that nobody alive owns and that have something to do or to wait for: `Running` ones, and
     /// `Paused` ones whose [`ready_at`](ExecutionRecord::ready_at) is not after `now` or whose owner has died. Not

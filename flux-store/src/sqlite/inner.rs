@@ -26,7 +26,7 @@ use super::work::{Asked, Found};
 use super::worker::Workers;
 use super::write::Write;
 use super::writer::Writer;
-use super::{execution, inbox, work};
+use super::{execution, find, inbox, thread, work};
 
 /// What the handles on a store share.
 pub(super) struct Inner {
@@ -162,6 +162,26 @@ impl Inner {
             Ok(Ok(record))
         });
         claimed.await.map_err(ClaimError::Failed)?
+    }
+
+    pub(super) async fn matching(
+        &self,
+        fragment: &str,
+        limit: usize,
+    ) -> Result<Vec<ExecutionId>, StoreError> {
+        const ACTION: &str = "find executions";
+        let asked = find::Asked::new(fragment, limit);
+        let look = |connection: &Connection| find::look(connection, &asked);
+        let pieces = match self.read(ACTION, usize::MAX, look)? {
+            find::Found::All(found) => return Ok(found),
+            find::Found::Unsearched(pieces) => pieces,
+        };
+        let (readers, blame) = (Arc::clone(&self.readers), self.blame.clone());
+        let search = move || {
+            let found = find::search(&readers, &asked, &pieces);
+            found.map_err(|error| blame.sqlite(ACTION, error))
+        };
+        thread::run(ACTION, self.blame.clone(), search).await
     }
 
     pub(super) async fn claim_ready(&self, asked: Asked) -> Result<Work, StoreError> {

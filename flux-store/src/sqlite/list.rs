@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use flux_core::clock::Timestamp;
 use flux_core::execution::Status;
-use flux_core::id::ExecutionId;
-use flux_core::store::{ExecutionRecord, Filter};
+use flux_core::id::{ExecutionId, ExecutionKey};
+use flux_core::store::{ExecutionRecord, Filter, WorkflowCount};
 use rusqlite::{Connection, OptionalExtension as _, ToSql, named_params};
 
 use super::row::{self, EXECUTION};
@@ -37,6 +37,21 @@ pub(super) fn list(
     found.sort_unstable_by_key(|record| std::cmp::Reverse(record.key));
     found.truncate(filter.limit);
     Ok(found)
+}
+
+/// How many executions each workflow has, each status by itself.
+pub(super) fn workflow_counts(connection: &Connection) -> rusqlite::Result<Vec<WorkflowCount>> {
+    const COUNTS: &str = "SELECT workflow, status, count(*), min(eid) FROM flux_executions \
+         INDEXED BY flux_executions_by_workflow GROUP BY workflow, status ORDER BY workflow, status";
+    let mut counts = connection.prepare_cached(COUNTS)?;
+    let counts = counts.query_map([], |row| {
+        Ok(WorkflowCount {
+            workflow: row.get(0)?,
+            status: row::status(row, 1, ExecutionKey(row.get(3)?))?,
+            count: row::count(row, 2)?,
+        })
+    })?;
+    counts.collect()
 }
 
 /// The index that is read.

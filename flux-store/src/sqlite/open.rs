@@ -2,11 +2,9 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::{Duration, Instant};
 
 use flux_core::store::StoreError;
-use tokio::sync::oneshot;
 
 use super::Durability;
 use super::beat::STALL_AFTER;
@@ -16,6 +14,7 @@ use super::inspect::{Foreign, Found, inspect, schema_version};
 use super::migrate;
 use super::path::Location;
 use super::store::SqliteStore;
+use super::thread;
 
 const OPEN: &str = "open the file";
 
@@ -90,20 +89,8 @@ impl SqliteOptions {
 
     /// Opens the file, on a thread of its own: it works on every runtime, and without one.
     pub async fn open(self) -> Result<SqliteStore, StoreError> {
-        let path = self.path.display().to_string();
-        let (answer, opened) = oneshot::channel();
-        let started = thread::Builder::new()
-            .name("flux-open".to_owned())
-            .spawn(move || {
-                // Nobody may be waiting any more: then the store is dropped here.
-                let _ = answer.send(self.open_blocking());
-            });
-        if let Err(error) = started {
-            return Err(Blame::new(path).io(OPEN, "no thread could be started", error));
-        }
-        opened
-            .await
-            .unwrap_or_else(|_| Err(Blame::new(path).plain(OPEN, "the thread that opens it died")))
+        let blame = Blame::new(self.path.display().to_string());
+        thread::run(OPEN, blame, move || self.open_blocking()).await
     }
 
     /// Opens the file on this thread.
@@ -117,7 +104,7 @@ impl SqliteOptions {
                 // Another process is creating or closing the same file. SQLite does not wait by
                 // itself when a change of the journal mode is in the way.
                 Err(error) if is_busy(&error) && Instant::now() < deadline => {
-                    thread::sleep(Duration::from_millis(2));
+                    std::thread::sleep(Duration::from_millis(2));
                 }
                 Err(error) => return Err(blame.sqlite(OPEN, error)),
             }

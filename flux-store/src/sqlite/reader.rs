@@ -14,7 +14,7 @@ use super::error::breaks_connection;
 use super::place::Place;
 
 /// The most connections that read at once.
-const MOST: usize = 4;
+pub(super) const MOST: usize = 4;
 /// Reads of more rows than this may take long.
 const FEW: usize = 100;
 

@@ -11,7 +11,7 @@ use flux_core::payload::Payload;
 use flux_core::store::{
     ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Fire, Fired, Message,
     MessageId, NewMessage, PostError, QueueChange, QueueRecord, QueueSettings, ScheduleChange,
-    ScheduleRecord, Store, StoreError, Work, WorkRequest, WorkerGuard, WorkerRecord,
+    ScheduleRecord, Store, StoreError, Work, WorkRequest, WorkerGuard, WorkerRecord, WorkflowCount,
 };
 use futures::future::{BoxFuture, FutureExt as _};
 use rusqlite::Connection;
@@ -110,6 +110,22 @@ impl Store for SqliteStore {
                     let view = connection.unchecked_transaction()?;
                     list::list(&view, &filter)
                 })
+        }
+        .boxed()
+    }
+
+    fn matching<'a>(
+        &'a self,
+        fragment: &'a str,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<ExecutionId>, StoreError>> {
+        self.inner.matching(fragment, limit).boxed()
+    }
+
+    fn workflow_counts(&self) -> BoxFuture<'_, Result<Vec<WorkflowCount>, StoreError>> {
+        async {
+            self.inner
+                .read("count executions", usize::MAX, list::workflow_counts)
         }
         .boxed()
     }

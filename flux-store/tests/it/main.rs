@@ -6,6 +6,7 @@ mod child;
 mod crash;
 mod disk_full;
 mod durability;
+mod find;
 mod given;
 mod news;
 mod open;

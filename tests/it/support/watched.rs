@@ -9,7 +9,7 @@ use flux::clock::Timestamp;
 use flux::store::{
     ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Fire, Fired, Message,
     MessageId, NewMessage, PostError, QueueChange, QueueRecord, QueueSettings, ScheduleChange,
-    ScheduleRecord, Store, StoreError, Work, WorkRequest, WorkerGuard, WorkerRecord,
+    ScheduleRecord, Store, StoreError, Work, WorkRequest, WorkerGuard, WorkerRecord, WorkflowCount,
 };
 
 use flux::{Epoch, Event, EventSeq, ExecutionId, ExecutionKey, Payload, WorkerId};
@@ -157,6 +157,18 @@ impl Store for Watched {
         filter: Filter,
     ) -> BoxFuture<'_, Result<Vec<ExecutionRecord>, StoreError>> {
         self.inner.executions(filter)
+    }
+
+    fn matching<'a>(
+        &'a self,
+        fragment: &'a str,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<ExecutionId>, StoreError>> {
+        self.inner.matching(fragment, limit)
+    }
+
+    fn workflow_counts(&self) -> BoxFuture<'_, Result<Vec<WorkflowCount>, StoreError>> {
+        self.inner.workflow_counts()
     }
 
     fn orphans(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::given::{change, create, creation, hour, new, set};
 use crate::execution::Status;
 use crate::id::ExecutionKey;
-use crate::store::{Filter, NewExecution, Placement, Store};
+use crate::store::{Filter, NewExecution, Placement, Store, WorkflowCount};
 
 async fn list(store: &Arc<dyn Store>, filter: Filter) -> Vec<String> {
     let found = store.executions(filter).await.unwrap();
@@ -214,4 +214,101 @@ fn placed() -> Vec<Filter> {
         }
     }
     filters
+}
+
+/// By its beginning or its end, newest first, never more than asked for.
+pub async fn a_piece_of_an_id_finds_it(store: Arc<dyn Store>) {
+    let guard = store.join().await.unwrap();
+    for id in ["cab", "abba", "b", "bab", "abab", "xabx"] {
+        create(&store, id, guard.id()).await;
+    }
+    for (fragment, limit, wanted) in [
+        ("ab", 9, &["abab", "bab", "abba", "cab"][..]),
+        ("ab", 2, &["abab", "bab"]),
+        ("ab", 0, &[]),
+        ("a", 9, &["abab", "abba"]),
+        ("ba", 9, &["bab", "abba"]),
+        ("xabx.1", 9, &[]),
+        ("", 9, &[]),
+    ] {
+        let found = store.matching(fragment, limit).await.unwrap();
+        assert_eq!(found, wanted, "`{fragment}`, at most {limit}");
+    }
+}
+
+/// Nothing in it is a wildcard, and letters are what they are.
+pub async fn a_piece_of_an_id_is_taken_as_it_stands(store: Arc<dyn Store>) {
+    let guard = store.join().await.unwrap();
+    let ids = [
+        "a%c",
+        "abc",
+        "a_c",
+        "a*c",
+        "a[b]c",
+        "aäc",
+        "aÄc",
+        "\u{10FFFF}",
+        "A'c",
+        "a\\c",
+    ];
+    for id in ids {
+        create(&store, &format!("<{id}>"), guard.id()).await;
+    }
+    for id in ids {
+        for fragment in [format!("<{id}"), format!("{id}>")] {
+            let found = store.matching(&fragment, 9).await.unwrap();
+            assert_eq!(found, [format!("<{id}>").as_str()], "`{fragment}`");
+        }
+    }
+    for nothing in ["<%", "%>", "<a?", "*>", "<AB", "BC>", "<\u{10FFFE}"] {
+        assert_eq!(store.matching(nothing, 9).await.unwrap(), [""; 0]);
+    }
+}
+
+/// Whatever begins or ends with it.
+pub async fn an_id_in_full_is_found_alone(store: Arc<dyn Store>) {
+    let guard = store.join().await.unwrap();
+    for id in ["order", "order.1", "re-order"] {
+        create(&store, id, guard.id()).await;
+    }
+    assert_eq!(store.matching("order", 9).await.unwrap(), ["order"]);
+    assert_eq!(store.matching("order.1", 9).await.unwrap(), ["order.1"]);
+    assert_eq!(
+        store.matching("orde", 9).await.unwrap(),
+        ["order.1", "order"]
+    );
+}
+
+/// By name, then by status; what there is none of is left out.
+pub async fn each_workflow_is_counted_by_status(store: Arc<dyn Store>) {
+    let guard = store.join().await.unwrap();
+    assert_eq!(store.workflow_counts().await.unwrap(), []);
+    for (i, status) in Status::ALL.into_iter().cycle().take(12).enumerate() {
+        let given = NewExecution {
+            workflow: ["refund", "order"][i % 2].into(),
+            ..new(&format!("e{i}"), guard.id())
+        };
+        let key = store.commit(creation(given)).await.unwrap().key;
+        if status != Status::Pending {
+            set(&store, key, change(status)).await;
+        }
+    }
+    let count = |workflow: &str, status, count| WorkflowCount {
+        workflow: workflow.into(),
+        status,
+        count,
+    };
+    let wanted = [
+        count("order", Status::Running, 2),
+        count("order", Status::Paused, 1),
+        count("order", Status::Completed, 1),
+        count("order", Status::Failed, 1),
+        count("order", Status::Cancelled, 1),
+        count("refund", Status::Running, 2),
+        count("refund", Status::Paused, 1),
+        count("refund", Status::Completed, 1),
+        count("refund", Status::Failed, 1),
+        count("refund", Status::Terminated, 1),
+    ];
+    assert_eq!(store.workflow_counts().await.unwrap(), wanted);
 }

@@ -144,7 +144,11 @@ macro_rules! store_contract {
                 the_newest_comes_first,
                 pages_continue_where_the_last_one_ended,
                 filters_are_combined,
-                placements_and_moments_are_filters_too;
+                placements_and_moments_are_filters_too,
+                a_piece_of_an_id_finds_it,
+                a_piece_of_an_id_is_taken_as_it_stands,
+                an_id_in_full_is_found_alone,
+                each_workflow_is_counted_by_status;
             inboxes:
                 messages_come_in_order,
                 a_consumed_message_is_gone,

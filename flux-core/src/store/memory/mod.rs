@@ -13,7 +13,7 @@ use super::{
     Change, ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Fire, Fired,
     Message, MessageId, NewExecution, NewMessage, PostError, QueueChange, QueueRecord,
     QueueSettings, ScheduleChange, ScheduleRecord, Store, StoreError, Target, Work, WorkRequest,
-    WorkerGuard, WorkerRecord,
+    WorkerGuard, WorkerRecord, WorkflowCount,
 };
 use crate::clock::Timestamp;
 use crate::event::{Event, FORMAT};
@@ -21,6 +21,7 @@ use crate::execution::Status;
 use crate::id::{Epoch, EventSeq, ExecutionId, ExecutionKey, WorkerId};
 use crate::payload::Payload;
 
+mod find;
 mod gates;
 mod queues;
 mod schedules;
@@ -156,6 +157,18 @@ impl Store for MemoryStore {
                 .collect())
         }
         .boxed()
+    }
+
+    fn matching<'a>(
+        &'a self,
+        fragment: &'a str,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<ExecutionId>, StoreError>> {
+        async move { Ok(self.state().matching(fragment, limit)) }.boxed()
+    }
+
+    fn workflow_counts(&self) -> BoxFuture<'_, Result<Vec<WorkflowCount>, StoreError>> {
+        async move { Ok(self.state().workflow_counts()) }.boxed()
     }
 
     fn orphans(
