@@ -28,7 +28,7 @@ pub use context::{
 pub use engine::{
     Backend, Engine, EngineBuilder, Events, List, NewSchedule, OnEngine, Opening, Queue, Recovered,
     Release, ReleaseKind, Resume, Run, RunningWorker, Schedule, Start, StoreLocation, Worker,
-    Workflow, shutdown_signal,
+    Workflow, maintain, shutdown_signal,
 };
 pub use error::{
     Error, ErrorRecord, EscapedCall, Failure, FailureKind, NonDeterminism, TaskError,

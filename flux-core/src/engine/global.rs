@@ -9,7 +9,7 @@ use tokio::sync::OnceCell;
 
 use super::{Engine, EngineBuilder};
 use crate::error::Error;
-use crate::store::{Durability, Store, StoreError};
+use crate::store::{Durability, Maintenance, Store, StoreError};
 
 /// The environment variable that names the store of a builder that is told none.
 const STORE_VARIABLE: &str = "FLUX_STORE";
@@ -29,6 +29,8 @@ pub struct Backend {
     pub takes_paths: bool,
     /// Opens a store.
     pub open: fn(StoreLocation) -> Opening,
+    /// Looks after the store at a place, which is not touched before it is asked for something.
+    pub maintain: fn(place: &str) -> Box<dyn Maintenance>,
 }
 
 inventory::collect!(Backend);
@@ -70,18 +72,24 @@ impl Engine {
     }
 }
 
+/// Looks after a store by its location, a path or `scheme:place`; without one, the store of [`Engine::global`]. It need
+/// not exist, and its tables may be older or newer than this program.
+///
+/// # Errors
+///
+/// [`Error::Configuration`] where no kind of store understands the location.
+pub fn maintain(location: Option<&str>) -> Result<Box<dyn Maintenance>, Error> {
+    let location = location.map_or_else(default_location, str::to_owned);
+    let (backend, place) = find_backend(&location)?;
+    Ok((backend.maintain)(place))
+}
+
 /// Opens the store that the environment names, or the default file.
 pub(super) async fn open_default(
     durability: Durability,
     stall_after: Option<Duration>,
 ) -> Result<Arc<dyn Store>, Error> {
-    let location = std::env::var(STORE_VARIABLE).unwrap_or_default();
-    let location = if location.is_empty() {
-        DEFAULT_FILE
-    } else {
-        &location
-    };
-    open_location(location, durability, stall_after).await
+    open_location(&default_location(), durability, stall_after).await
 }
 
 /// Opens a store by its location: a path, or `scheme:place`.
@@ -90,6 +98,27 @@ pub(super) async fn open_location(
     durability: Durability,
     stall_after: Option<Duration>,
 ) -> Result<Arc<dyn Store>, Error> {
+    let (backend, place) = find_backend(location)?;
+    Ok((backend.open)(StoreLocation {
+        place: place.to_owned(),
+        durability,
+        stall_after,
+    })
+    .await?)
+}
+
+/// What the environment names, or the default file.
+fn default_location() -> String {
+    let location = std::env::var(STORE_VARIABLE).unwrap_or_default();
+    if location.is_empty() {
+        DEFAULT_FILE.to_owned()
+    } else {
+        location
+    }
+}
+
+/// The kind of store that understands a location, and the place without the scheme.
+fn find_backend(location: &str) -> Result<(&'static Backend, &str), Error> {
     let backends = || inventory::iter::<Backend>.into_iter();
     let by_scheme = backends().find_map(|backend| {
         let place = location.strip_prefix(backend.scheme)?.strip_prefix(':')?;
@@ -101,16 +130,10 @@ pub(super) async fn open_location(
             .find(|backend| backend.takes_paths && !has_other_scheme)
             .map(|b| (b, location))
     };
-    let Some((backend, place)) = by_scheme.or_else(by_path) else {
+    by_scheme.or_else(by_path).ok_or_else(|| {
         let known: Vec<_> = backends().map(|backend| backend.scheme).collect();
-        return Err(Error::Configuration(format!(
+        Error::Configuration(format!(
             "no store understands the location `{location}`; known are paths and {known:?}"
-        )));
-    };
-    Ok((backend.open)(StoreLocation {
-        place: place.to_owned(),
-        durability,
-        stall_after,
+        ))
     })
-    .await?)
 }

@@ -53,7 +53,7 @@ mod worker;
 mod workflow;
 
 pub use builder::EngineBuilder;
-pub use global::{Backend, Opening, StoreLocation};
+pub use global::{Backend, Opening, StoreLocation, maintain};
 pub use list::List;
 pub use queue::Queue;
 pub use recover::Recovered;

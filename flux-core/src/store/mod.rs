@@ -18,6 +18,7 @@ use crate::payload::Payload;
 
 mod commit;
 mod count;
+mod maintenance;
 mod memory;
 mod placement;
 mod queue;
@@ -29,6 +30,7 @@ mod work;
 pub mod contract;
 
 pub use count::WorkflowCount;
+pub use maintenance::{BackedUp, Maintenance, Migrated, Problem, StoreContents, StoreInfo};
 pub use memory::MemoryStore;
 pub use placement::{Gate, InTheWay, Placement};
 pub use queue::{QueueChange, QueueRecord, QueueSettings, Rate};

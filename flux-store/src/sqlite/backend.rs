@@ -6,9 +6,15 @@ use flux_core::store::{Store, StoreError};
 use flux_core::{Backend, StoreLocation};
 
 use super::SqliteOptions;
+use super::maintenance::SqliteMaintenance;
 
 inventory::submit! {
-    Backend { scheme: "sqlite", takes_paths: true, open: |location| Box::pin(open(location)) }
+    Backend {
+        scheme: "sqlite",
+        takes_paths: true,
+        open: |location| Box::pin(open(location)),
+        maintain: |place| Box::new(SqliteMaintenance::new(place)),
+    }
 }
 
 async fn open(location: StoreLocation) -> Result<Arc<dyn Store>, StoreError> {

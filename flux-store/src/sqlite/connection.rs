@@ -5,10 +5,12 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use flux_core::store::Durability;
 use rusqlite::{Connection, OpenFlags};
+
+use super::error::is_busy;
 
 /// How long others may be in the way before a write fails.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -146,6 +148,20 @@ pub(super) fn open(file: &Path, flags: OpenFlags) -> rusqlite::Result<Connection
     connection.set_prepared_statement_cache_capacity(160);
     connection.busy_handler(Some(wait_for_others()))?;
     Ok(connection)
+}
+
+/// Tries again while others are in the way: SQLite does not wait by itself when a change of the journal mode is, as
+/// where another process is creating or closing the same file.
+pub(super) fn patiently<T>(mut work: impl FnMut() -> rusqlite::Result<T>) -> rusqlite::Result<T> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match work() {
+            Err(error) if is_busy(&error) && Instant::now() < deadline => {
+                thread::sleep(Duration::from_millis(2));
+            }
+            done => return done,
+        }
+    }
 }
 
 /// Waits while others write.

@@ -72,7 +72,7 @@ pub(super) fn inspect(at: &Location, foreign: Foreign, blame: &Blame) -> rusqlit
 
 /// Opens the file so that looking leaves no trace: neither is a log left behind by a crash written
 /// into the file, nor are new files left beside it.
-fn look(at: &Location, log: u64) -> rusqlite::Result<Connection> {
+pub(super) fn look(at: &Location, log: u64) -> rusqlite::Result<Connection> {
     let connection = connection::open(&at.file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, log > 0)?;
     connection.execute_batch("PRAGMA query_only = ON")?;
@@ -127,6 +127,6 @@ fn refused(blame: &Blame, reason: &str) -> Found {
     Found::Refused(blame.plain(OPEN, reason))
 }
 
-fn length(file: &Path) -> u64 {
+pub(super) fn length(file: &Path) -> u64 {
     fs::metadata(file).map_or(0, |found| found.len())
 }

@@ -7,6 +7,9 @@ use super::inspect::schema_version;
 /// The version this program knows.
 pub(super) const VERSION: i64 = 2;
 
+/// The same, for those who are told of it.
+pub(super) const KNOWN: u32 = 2;
+
 const META: &str =
     "CREATE TABLE flux_meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID";
 
@@ -47,5 +50,6 @@ mod tests {
     #[test]
     fn the_steps_lead_to_the_version() {
         assert_eq!(i64::try_from(STEPS.len()).unwrap(), VERSION);
+        assert_eq!(i64::from(KNOWN), VERSION);
     }
 }

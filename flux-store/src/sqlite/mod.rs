@@ -6,6 +6,7 @@
 //! claim_ready ──────────> reader: peek ──> writer: give          work, takeover, ready, pending; lane by lane
 //! changed ──────────────> watch ─┬─> writer                      asks every 50 ms while someone waits
 //!                                └─> death ──> life              looks every 400 ms
+//! maintain ─────────────────────────────> the file     apart from the store, on threads of its own
 //! join, claim, orphans ─> life ─┬ worker ───── <file>-workers/   a locked file per owner
 //!                               └ beat ──────> flux_workers      a number that goes up while it runs
 //! ```
@@ -29,6 +30,7 @@ mod lane;
 mod life;
 mod line;
 mod list;
+mod maintenance;
 mod migrate;
 mod open;
 mod orphan;

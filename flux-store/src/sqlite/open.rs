@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use flux_core::store::StoreError;
 
 use super::Durability;
 use super::beat::STALL_AFTER;
-use super::connection::{Lane, PATIENCE};
-use super::error::{Blame, is_busy};
+use super::connection::{Lane, patiently};
+use super::error::Blame;
 use super::inspect::{Foreign, Found, inspect, schema_version};
 use super::migrate;
 use super::path::Location;
@@ -97,18 +97,9 @@ impl SqliteOptions {
     pub fn open_blocking(self) -> Result<SqliteStore, StoreError> {
         let at = Location::resolve(&self.path)?;
         let blame = Blame::new(at.file.display().to_string());
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            match self.attempt(&at, &blame) {
-                Ok(lane) => return Ok(SqliteStore::start(at, self.settings, lane?, blame)),
-                // Another process is creating or closing the same file. SQLite does not wait by
-                // itself when a change of the journal mode is in the way.
-                Err(error) if is_busy(&error) && Instant::now() < deadline => {
-                    std::thread::sleep(Duration::from_millis(2));
-                }
-                Err(error) => return Err(blame.sqlite(OPEN, error)),
-            }
-        }
+        let lane = patiently(|| self.attempt(&at, &blame));
+        let lane = lane.map_err(|error| blame.sqlite(OPEN, error))??;
+        Ok(SqliteStore::start(at, self.settings, lane, blame))
     }
 
     fn attempt(&self, at: &Location, blame: &Blame) -> rusqlite::Result<Result<Lane, StoreError>> {

@@ -21,27 +21,42 @@ pub(super) struct Location {
 impl Location {
     /// Resolves `path`; folders on the way that do not exist are created.
     pub(super) fn resolve(path: &Path) -> Result<Self, StoreError> {
+        const OPEN: &str = "open the file";
         let blame = Blame::new(path.display().to_string());
-        if path.as_os_str().is_empty() || path == Path::new(":memory:") {
+        if names_no_file(path) {
             let reason =
                 "this names no file: give a path, or use `.in_memory()` for a store without one";
-            return Err(blame.plain("open the file", reason));
+            return Err(blame.plain(OPEN, reason));
         }
-        let file = absolute(path).map_err(|error| {
-            blame.io(
-                "open the file",
-                "its folder cannot be created or entered",
-                error,
-            )
-        })?;
+        let file = absolute(path)
+            .map_err(|error| blame.io(OPEN, "its folder cannot be created or entered", error))?;
+        Ok(Self::of(file))
+    }
+
+    /// Resolves `path` for what `action` says. Nothing is created; what does not exist is where it says.
+    pub(super) fn of_existing(path: &Path, action: &str) -> Result<Self, StoreError> {
+        let blame = Blame::new(path.display().to_string());
+        if names_no_file(path) {
+            return Err(blame.plain(action, "this names no file: give a path"));
+        }
+        let file = fs::canonicalize(path).or_else(|_| std::path::absolute(path));
+        let file = file.map_err(|error| blame.io(action, "its path leads nowhere", error))?;
+        Ok(Self::of(file))
+    }
+
+    fn of(file: PathBuf) -> Self {
         let workers = beside(&file, "-workers");
-        Ok(Self { file, workers })
+        Self { file, workers }
     }
 
     /// The write-ahead log.
     pub(super) fn wal(&self) -> PathBuf {
         beside(&self.file, "-wal")
     }
+}
+
+fn names_no_file(path: &Path) -> bool {
+    path.as_os_str().is_empty() || path == Path::new(":memory:")
 }
 
 fn absolute(path: &Path) -> io::Result<PathBuf> {

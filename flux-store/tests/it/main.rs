@@ -8,6 +8,7 @@ mod disk_full;
 mod durability;
 mod find;
 mod given;
+mod maintenance;
 mod news;
 mod open;
 mod processes;
