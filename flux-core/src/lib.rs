@@ -36,7 +36,8 @@ pub use error::{
 };
 pub use event::{Event, EventKind, FORMAT};
 pub use execution::{
-    Execution, Handle, NotCompleted, PausePoint, Status, TaskInfo, TaskStatus, UnknownStatus,
+    CallInfo, CallKind, CallStatus, Execution, Handle, NotCompleted, PausePoint, Status, TaskInfo,
+    TaskStatus, UnknownStatus,
 };
 pub use id::{Epoch, EventSeq, ExecutionId, ExecutionKey, WorkerId};
 pub use payload::{Payload, PayloadError};

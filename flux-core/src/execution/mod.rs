@@ -1,5 +1,7 @@
 //! What callers get back.
 
+mod calls;
+mod counting;
 mod handle;
 mod snapshot;
 mod status;
@@ -7,6 +9,7 @@ mod tasks;
 mod view;
 mod waiting;
 
+pub use calls::{CallInfo, CallKind, CallStatus};
 pub use handle::Handle;
 pub(crate) use snapshot::Snapshot;
 pub use status::{Status, UnknownStatus};

@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::de::DeserializeOwned;
 
+use super::calls::CallInfo;
 use super::snapshot::Snapshot;
 use super::status::Status;
 use super::tasks::{TaskInfo, tasks_of};
@@ -18,7 +19,7 @@ use crate::payload::Payload;
 /// One run of a workflow, as it was at one moment.
 ///
 /// It is a snapshot: it does not change when the execution goes on. The history is read from the store on
-/// demand, with [`events`](Self::events) and [`tasks`](Self::tasks).
+/// demand, with [`events`](Self::events), [`calls`](Self::calls) and [`tasks`](Self::tasks).
 #[derive(Clone)]
 pub struct Execution<O = serde_json::Value> {
     engine: Engine,
@@ -247,7 +248,14 @@ impl<O> Execution<O> {
         self.engine.history(self.execution_id()).await
     }
 
-    /// Reads what became of each task, in the order they were called.
+    /// Reads what became of each call that counts, in the order they were made: see [`CallInfo::of`].
+    pub async fn calls(&self) -> Result<Vec<CallInfo>, Error> {
+        let calls = CallInfo::of(&self.events().await?).into_iter();
+        let (id, points) = (self.execution_id(), &self.pauses);
+        Ok(calls.map(|call| call.wanted_at(id, points)).collect())
+    }
+
+    /// Reads what became of each task that counts, in the order they were called.
     pub async fn tasks(&self) -> Result<Vec<TaskInfo>, Error> {
         Ok(tasks_of(&self.events().await?))
     }
