@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use flux::{EventKind, ExecutionContext, TaskError, task, workflow};
 
-use crate::support::{Shelf, begin, code_of, count, ran, set_code, unique};
+use crate::support::{Shelf, When, begin, code_of, count, ran, set_code, unique};
 
 #[task]
 async fn pass_time(millis: u64) {
@@ -89,5 +89,35 @@ async fn a_workflow_begins_anew_under_its_id_and_keeps_its_signals() {
         let run = go_round.on(&engine).resume(&id).await.unwrap();
         assert_eq!(run.output().unwrap(), &(vec![1, 2, 3], true));
         assert_eq!(ran(&id, "pass_time"), 3);
+    }
+}
+
+#[workflow]
+async fn begin_at_once(ctx: ExecutionContext<u32>) -> u32 {
+    if *ctx.input() == 0 {
+        ctx.continue_as_new(1).await;
+    }
+    flux::pause("look").await;
+    *ctx.input()
+}
+
+/// PITFALL: the first commit did not write where the replay begins, so that code which began anew before it had asked for
+/// anything could not go on after a crash.
+#[tokio::test(start_paused = true)]
+async fn a_new_beginning_in_the_very_first_commit_survives_a_crash() {
+    for shelf in Shelf::every_way().await {
+        let id = unique("begin");
+        let engine = shelf.engine().await;
+        shelf.stop_at(1, When::AfterCommit);
+        let run = begin_at_once.on(&engine).run(0).execution_id(&id);
+        assert!(shelf.crash(run).await.is_none());
+        drop(engine);
+        shelf.nobody_is_left().await;
+        shelf.go_on();
+        let engine = shelf.engine().await;
+        let run = begin_at_once.on(&engine).resume(&id).await.unwrap();
+        assert!(run.is_paused(), "{run}");
+        let run = begin_at_once.on(&engine).resume(&id).await.unwrap();
+        assert_eq!(run.output(), Some(&1));
     }
 }

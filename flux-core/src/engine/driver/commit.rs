@@ -169,8 +169,11 @@ impl Driver {
     pub(super) fn changes(&self, standing: &Change) -> Option<Change> {
         let same = self.record.as_ref().map_or(
             standing.status == Status::Running
+                && standing.attempt == 1
                 && standing.wake_at.is_none()
-                && standing.waiting.is_none(),
+                && standing.waiting.is_none()
+                && standing.base == EventSeq::FIRST
+                && standing.rewound.is_none(),
             |record| {
                 record.status == standing.status
                     && record.attempt == standing.attempt
