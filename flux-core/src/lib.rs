@@ -27,8 +27,8 @@ pub use context::{
 };
 pub use engine::{
     Backend, Engine, EngineBuilder, Events, List, NewSchedule, OnEngine, Opening, Queue, Recovered,
-    Release, ReleaseKind, Resume, Run, RunningWorker, Schedule, Start, StoreLocation, Worker,
-    Workflow, maintain, shutdown_signal,
+    Release, ReleaseKind, Replayed, Resume, Run, RunningWorker, Schedule, Start, StoreLocation,
+    Worker, Workflow, maintain, shutdown_signal,
 };
 pub use error::{
     Error, ErrorRecord, EscapedCall, Failure, FailureKind, NonDeterminism, TaskError,

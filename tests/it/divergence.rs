@@ -80,7 +80,9 @@ async fn refuse(code: u32) -> (NonDeterminism, ExecutionId) {
         let engine = shelf.engine().await;
         let before = engine.history(&id).await.unwrap();
         set_code(&id, code);
+        let replayed = engine.replay(&id).await.unwrap_err();
         let error = bill_customer.on(&engine).resume(&id).await.unwrap_err();
+        assert_eq!(replayed.to_string(), error.to_string());
         let Error::NonDeterminism(divergence) = error else {
             panic!("{error}")
         };

@@ -59,6 +59,14 @@ impl History {
         Ok((history, rewind))
     }
 
+    /// Only what is recorded up to `last`, however much follows meanwhile.
+    pub(crate) fn until(mut self, last: EventSeq) -> Self {
+        if let Some(run) = self.runs.back_mut() {
+            run.1 = run.1.min(last.get());
+        }
+        self
+    }
+
     /// What a rewind that is not written yet keeps.
     pub(crate) fn kept(
         store: &Arc<dyn Store>,
@@ -155,7 +163,8 @@ impl History {
     }
 }
 
-fn is_delivery(event: &Event) -> bool {
+/// Whether the code is polled with it.
+pub(crate) fn is_delivery(event: &Event) -> bool {
     let is_news = matches!(event.kind, EventKind::Woken | EventKind::WorkflowStopping);
     event.kind.is_completion() || is_news || is_start(event)
 }

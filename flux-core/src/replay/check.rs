@@ -1,7 +1,8 @@
 //! A replayed delivery: what the code did is compared with what is recorded.
 
+use super::ended::{check_end, how_it_ended, puts_away};
 use super::matching::{IssuedCall, Matched, match_calls};
-use super::{Divergence, End, Group, Machine, Polled, Stop};
+use super::{Divergence, Group, Machine, Polled, Stop};
 use crate::context::shared::{Call, CallKey, Issued};
 use crate::event::{Event, EventKind};
 use crate::id::EventSeq;
@@ -11,7 +12,7 @@ pub(super) struct Recorded {
     pub(super) arrival: Event,
     calls: Vec<Event>,
     cancels: Vec<Event>,
-    end: Option<Event>,
+    pub(super) end: Option<Event>,
 }
 
 impl Machine {
@@ -46,8 +47,10 @@ impl Machine {
             self.unwoken = Some(recorded);
             return Ok(false);
         }
-        self.check(&recorded, &polled)
-            .map_err(|stop| self.mark_foreign(name_end(stop, &polled)))?;
+        self.check(&recorded)
+            .map_err(|stop| name_end(stop, &polled))
+            .and_then(|()| self.check_end(&recorded, &polled))
+            .map_err(|stop| self.mark_foreign(stop))?;
         Ok(true)
     }
 
@@ -92,7 +95,7 @@ impl Machine {
         let ended = state.continue_with.is_some() || !matches!(polled, Polled::Pending);
         issued < recorded.calls.len()
             || state.cancelled.len() < recorded.cancels.len()
-            || (recorded.end.is_some() && !ended)
+            || (recorded.end.as_ref().is_some_and(|end| !puts_away(end)) && !ended)
     }
 
     /// Sorts what is recorded of a delivery, and gives the values to the code.
@@ -122,12 +125,12 @@ impl Machine {
     }
 
     /// Compares what the code did with what is recorded, and numbers its calls as recorded.
-    fn check(&self, recorded: &Recorded, polled: &Polled) -> Result<(), Stop> {
+    fn check(&self, recorded: &Recorded) -> Result<(), Stop> {
         let Recorded {
             arrival,
             calls,
             cancels,
-            end,
+            end: _,
         } = recorded;
         let mut state = self.shared.state();
         let issued = std::mem::take(&mut state.issued);
@@ -142,8 +145,7 @@ impl Machine {
             match_calls(&held, calls, state.choice)
         };
         state.is_ambiguous |= matched.is_ambiguous;
-        check_calls(arrival, calls, &matched, |key| state.calls.get(&key))
-            .map_err(Stop::Diverged)?;
+        check_calls(recorded, &matched, |key| state.calls.get(&key)).map_err(Stop::Diverged)?;
         for (key, seq) in matched.pairs {
             state.number(key, seq);
         }
@@ -155,43 +157,45 @@ impl Machine {
             return Err(Stop::Diverged(Divergence::not_asked(value, None)));
         }
         let dropped = std::mem::take(&mut state.cancelled);
-        check_cancels(arrival, cancels, &dropped).map_err(Stop::Diverged)?;
-        check_end(arrival, end.as_ref(), polled, state.continue_with.is_some())
-            .map_err(Stop::Diverged)
+        check_cancels(arrival, cancels, &dropped).map_err(Stop::Diverged)
+    }
+
+    /// Compares how the code ended with the end that is recorded.
+    fn check_end(&self, recorded: &Recorded, polled: &Polled) -> Result<(), Stop> {
+        let limit = self.shared.env.payload_limit;
+        let continues = self.shared.state().continue_with.is_some();
+        check_end(recorded, polled, continues, limit).map_err(Stop::Diverged)
     }
 }
 
 /// Code that ended where the history goes on asked for nothing because it ended.
 fn name_end(stop: Stop, polled: &Polled) -> Stop {
-    let how = match polled {
-        Polled::Ended(End::Completed(_)) => "returned".to_owned(),
-        Polled::Ended(End::Failed(failed)) if failed.panicked => {
-            format!("panicked: {}", failed.error.message)
+    match (stop, how_it_ended(polled)) {
+        (Stop::Diverged(divergence), Some(found)) if divergence.site.is_none() => {
+            Stop::Diverged(Divergence {
+                found,
+                ..divergence
+            })
         }
-        Polled::Ended(End::Failed(failed)) => {
-            format!("returned an error: {}", failed.error.message)
-        }
-        Polled::Pending | Polled::Ended(End::ContinuedAsNew(_) | End::Stopped(_)) => return stop,
-    };
-    match stop {
-        Stop::Diverged(divergence) if divergence.site.is_none() => Stop::Diverged(Divergence {
-            found: how,
-            ..divergence
-        }),
-        other => other,
+        (stop, _) => stop,
     }
 }
 
 fn check_calls<'a>(
-    arrival: &Event,
-    recorded: &[Event],
+    recorded: &Recorded,
     matched: &Matched,
     call: impl Fn(CallKey) -> Option<&'a Call>,
 ) -> Result<(), Divergence> {
     let extra = matched.extra.first().and_then(|key| call(*key));
     match (matched.missing.first(), extra) {
-        (Some(&missing), instead) => Err(Divergence::not_asked(&recorded[missing], instead)),
-        (None, Some(extra)) => Err(Divergence::not_recorded(arrival.seq, extra)),
+        (Some(&missing), instead) => Err(Divergence::not_asked(&recorded.calls[missing], instead)),
+        (None, Some(extra)) => {
+            let divergence = Divergence::not_recorded(recorded.arrival.seq, extra);
+            Err(match &recorded.end {
+                Some(end) => divergence.instead_of(end),
+                None => divergence,
+            })
+        }
         (None, None) => Ok(()),
     }
 }
@@ -209,22 +213,5 @@ fn check_cancels(
     match dropped.iter().find(|call| !is_recorded(call)) {
         Some(call) => Err(Divergence::dropped(arrival.seq, *call)),
         None => Ok(()),
-    }
-}
-
-fn check_end(
-    arrival: &Event,
-    end: Option<&Event>,
-    polled: &Polled,
-    continues: bool,
-) -> Result<(), Divergence> {
-    let ended = continues || !matches!(polled, Polled::Pending);
-    match (end, ended) {
-        (Some(end), false) => Err(Divergence::plain(end, "goes on")),
-        (None, true) => Err(Divergence::plain(
-            arrival,
-            "ends after it, and the history goes on",
-        )),
-        _ => Ok(()),
     }
 }

@@ -1,7 +1,7 @@
 //! Where the code and the history part, and how that is told.
 
 use crate::context::shared::{Call, Fault};
-use crate::error::{Error, NonDeterminism, describe_event};
+use crate::error::{Error, FailureData, FailureKind, NonDeterminism, describe_event};
 use crate::event::{Event, EventKind};
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::PayloadError;
@@ -161,11 +161,33 @@ const FOREIGN: &str = "this workflow awaits something that is not durable (a tim
 
 fn describe_recorded(event: &Event) -> String {
     let what = describe_event(event.kind, event.name_str());
+    if let Some(came_to) = describe_end(event) {
+        return format!("{what} with {came_to}");
+    }
     match &event.payload {
         Some(payload) if event.kind.is_call() && payload.as_str() != "null" => {
             format!("{what} with input {}", clip(payload.as_str()))
         }
         _ => what,
+    }
+}
+
+/// What an end came to.
+fn describe_end(event: &Event) -> Option<String> {
+    let payload = event.payload.as_ref()?;
+    match event.kind {
+        EventKind::WorkflowCompleted if payload.as_str() != "null" => {
+            Some(format!("output {}", clip(payload.as_str())))
+        }
+        EventKind::WorkflowFailed => {
+            let failure: FailureData = payload.decode().ok()?;
+            let how = match failure.kind {
+                FailureKind::Panicked => "panic",
+                _ => "error",
+            };
+            Some(format!("{how} {}", clip(&failure.error.message)))
+        }
+        _ => None,
     }
 }
 
@@ -187,7 +209,7 @@ fn asked_for(call: &Call) -> String {
 }
 
 /// Long inputs are cut: the point of an error is to find the line.
-fn clip(text: &str) -> String {
+pub(super) fn clip(text: &str) -> String {
     const LIMIT: usize = 200;
     match text.char_indices().nth(LIMIT) {
         Some((end, _)) => format!("`{}…`", &text[..end]),

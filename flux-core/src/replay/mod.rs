@@ -33,6 +33,7 @@ mod collect;
 mod digest;
 mod diverge;
 mod end;
+mod ended;
 pub(crate) mod matching;
 mod waker;
 
@@ -65,6 +66,14 @@ pub(crate) struct Machine {
 pub(crate) struct Group {
     pub(crate) arrival: Event,
     pub(crate) asked: Vec<Event>,
+}
+
+impl Group {
+    /// Whether nothing is recorded after the arrival but an end that came without the code: it may have come before
+    /// the code was polled.
+    pub(crate) fn is_cut_off(&self) -> bool {
+        matches!(self.asked.as_slice(), [end] if ended::puts_away(end))
+    }
 }
 
 /// What the code did in a live delivery.
@@ -107,6 +116,11 @@ impl Machine {
     /// Whether the code was made.
     pub(crate) fn has_begun(&self) -> bool {
         self.has_begun
+    }
+
+    /// Whether the code was made, and has come to its end.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.has_begun && self.code.is_none()
     }
 
     /// The number the next event gets.
@@ -212,6 +226,13 @@ impl Machine {
         self.hand(arrival, value)?;
         let polled = self.poll()?;
         Ok(self.collect(polled))
+    }
+
+    /// Hands over a recorded arrival and polls nothing: what it brings must be of the type the code has today.
+    pub(crate) fn hand_over(&mut self, arrival: &Event) -> Result<(), Stop> {
+        self.advance(arrival);
+        self.shared.begin(arrival.seq, arrival.at, true);
+        self.hand(arrival, None)
     }
 
     fn mark_foreign(&self, stop: Stop) -> Stop {

@@ -28,6 +28,8 @@ where
     let output = live.output().unwrap_or_else(|| panic!("{live}")).clone();
     let history = lines(&live.events().await.unwrap());
     let commits = shelf.commits();
+    let again = shelf.engine().await.replay(&id).await.unwrap();
+    assert!(again.is_finished, "{again:?}");
 
     let id = unique(workflow.name());
     let shelf = Shelf::memory().always_replay();
@@ -116,6 +118,10 @@ where
 
         let engine = shelf.engine().await;
         let before = engine.history(&id).await.unwrap_or_default();
+        if !before.is_empty() {
+            let replayed = engine.replay(&id).await;
+            replayed.unwrap_or_else(|error| panic!("{at}: {error}\n{}", lines(&before)));
+        }
         let on = self.workflow.on(&engine);
         let run = on.run(self.input.clone()).execution_id(&id).await;
         let run = run.unwrap_or_else(|error| panic!("{at}: {error}\n{}", lines(&before)));

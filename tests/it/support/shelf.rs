@@ -4,8 +4,8 @@ use std::future::Future;
 use std::sync::{Arc, OnceLock};
 
 use flux::sqlite::SqliteStore;
-use flux::store::{MemoryStore, Store};
-use flux::{Engine, EngineBuilder};
+use flux::store::{ExecutionRecord, MemoryStore, Store};
+use flux::{Engine, EngineBuilder, ExecutionId};
 
 use super::watched::Watched;
 use super::{Greeter, TokioClock};
@@ -109,6 +109,16 @@ impl Shelf {
     /// How many commits there were so far.
     pub(crate) fn commits(&self) -> usize {
         self.store.commits()
+    }
+
+    /// How often anybody wanted to change anything so far, by a commit or otherwise.
+    pub(crate) fn writes(&self) -> usize {
+        self.store.writes()
+    }
+
+    /// The row of an execution.
+    pub(crate) async fn row(&self, id: &ExecutionId) -> ExecutionRecord {
+        self.store.execution(id).await.unwrap().unwrap()
     }
 
     /// Stops the world at the given commit, counted from 1 from now.

@@ -1,4 +1,4 @@
-//! A store around another: it counts commits, and can stop the world before or after one of them.
+//! A store around another: it counts commits and all other writes, and can stop the world before or after a commit.
 
 use std::any::Any;
 use std::fmt;
@@ -21,6 +21,7 @@ use super::shelf::{Fault, When};
 pub(crate) struct Watched {
     inner: Arc<dyn Store>,
     commits: AtomicUsize,
+    writes: AtomicUsize,
     stop: Mutex<Option<(usize, When)>>,
     stopped: watch::Sender<bool>,
     fault: Mutex<Option<(usize, Fault)>>,
@@ -33,6 +34,7 @@ impl Watched {
         Arc::new(Self {
             inner,
             commits: AtomicUsize::new(0),
+            writes: AtomicUsize::new(0),
             stop: Mutex::new(None),
             stopped: watch::Sender::new(false),
             fault: Mutex::new(None),
@@ -42,6 +44,15 @@ impl Watched {
 
     pub(crate) fn commits(&self) -> usize {
         self.commits.load(Ordering::SeqCst)
+    }
+
+    /// How often anybody wanted to change anything.
+    pub(crate) fn writes(&self) -> usize {
+        self.writes.load(Ordering::SeqCst)
+    }
+
+    fn count_write(&self) {
+        self.writes.fetch_add(1, Ordering::SeqCst);
     }
 
     /// From commit `number` on (the next one is 1), no commit returns; `None` lifts it.
@@ -125,6 +136,7 @@ impl Store for Watched {
     }
 
     fn commit(&self, commit: Commit) -> BoxFuture<'_, Result<Committed, CommitError>> {
+        self.count_write();
         Box::pin(async move {
             let number = self.commits.fetch_add(1, Ordering::SeqCst) + 1;
             if let Some(fault) = self.fault_at(number) {
@@ -180,6 +192,7 @@ impl Store for Watched {
     }
 
     fn claim_ready(&self, request: WorkRequest) -> BoxFuture<'_, Result<Work, StoreError>> {
+        self.count_write();
         self.inner.claim_ready(request)
     }
 
@@ -196,6 +209,7 @@ impl Store for Watched {
         name: &'a str,
         change: QueueChange,
     ) -> BoxFuture<'a, Result<QueueSettings, StoreError>> {
+        self.count_write();
         self.inner.set_queue(name, change)
     }
 
@@ -211,6 +225,7 @@ impl Store for Watched {
     }
 
     fn put_schedule(&self, schedule: ScheduleRecord) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.count_write();
         self.inner.put_schedule(schedule)
     }
 
@@ -219,14 +234,17 @@ impl Store for Watched {
         id: &'a str,
         change: ScheduleChange,
     ) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.count_write();
         self.inner.change_schedule(id, change)
     }
 
     fn delete_schedule<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, StoreError>> {
+        self.count_write();
         self.inner.delete_schedule(id)
     }
 
     fn fire(&self, fire: Fire) -> BoxFuture<'_, Result<Fired, StoreError>> {
+        self.count_write();
         self.inner.fire(fire)
     }
 
@@ -252,6 +270,7 @@ impl Store for Watched {
         id: &'a ExecutionId,
         worker: WorkerId,
     ) -> BoxFuture<'a, Result<ExecutionRecord, ClaimError>> {
+        self.count_write();
         self.inner.claim(id, worker)
     }
 
@@ -261,6 +280,7 @@ impl Store for Watched {
         epoch: Epoch,
         ready_at: Option<Timestamp>,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.count_write();
         self.inner.release(key, epoch, ready_at)
     }
 
@@ -269,6 +289,7 @@ impl Store for Watched {
         to: &'a ExecutionId,
         message: NewMessage,
     ) -> BoxFuture<'a, Result<(), PostError>> {
+        self.count_write();
         self.inner.post(to, message)
     }
 

@@ -1,10 +1,6 @@
 //! Taking an execution up: from nothing, from its history, or again after a failed attempt.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::sync::mpsc;
 
 use super::activation::{Activation, Arrival, NewOutcome};
 use super::attempts::Progress;
@@ -12,48 +8,20 @@ use super::cancel::Cancelling;
 use super::due::Due;
 use super::end::RewindPlan;
 use super::limits::ActiveTime;
-use super::{Answer, Driver, Halt, Input, Intent};
+use super::{Answer, Driver, Halt, Intent};
 use crate::clock::Timestamp;
 use crate::context::ChildPolicy;
 use crate::context::request::Request;
-use crate::context::shared::Shared;
 use crate::engine::Inner;
 use crate::engine::history::{History, Item};
 use crate::engine::pool::Pool;
-use crate::error::{Error, FailureData, NonDeterminism};
-use crate::event::{AttemptMeta, EndedMeta, Event, EventKind, FORMAT};
+use crate::engine::replaying::{Replaying, check_format, fresh_machine, is_worth_another};
+use crate::error::FailureData;
+use crate::event::{AttemptMeta, EndedMeta, Event, EventKind};
 use crate::execution::Snapshot;
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::Payload;
-use crate::replay::{Group, Machine};
 use crate::store::ExecutionRecord;
-use crate::workflow::WorkflowDef;
-
-/// How many deliveries are replayed before other tasks of the runtime get their turn.
-const TURN: usize = 256;
-
-/// How long a replay waits for a foreign wake-up to happen again.
-const FOREIGN_PATIENCE: Duration = Duration::from_secs(30);
-
-/// How many orders of calls that are alike in everything are tried before a replay is given up.
-const CHOICES: usize = 15;
-
-/// A machine at the beginning of a history.
-pub(super) fn fresh_machine(
-    engine: &Arc<Inner>,
-    def: &'static WorkflowDef,
-    id: &ExecutionId,
-    sender: &mpsc::UnboundedSender<Input>,
-    scheduled_at: Option<Timestamp>,
-    next: EventSeq,
-) -> Machine {
-    let shared = Shared::new(id.clone(), def, Arc::clone(&engine.env), scheduled_at);
-    let sender = sender.clone();
-    let on_foreign = move || {
-        let _ = sender.send(Input::Woken);
-    };
-    Machine::new(shared, next, Arc::new(on_foreign))
-}
 
 impl Driver {
     /// The start, as the first arrival.
@@ -114,14 +82,7 @@ impl Driver {
         record: ExecutionRecord,
         intent: Intent,
     ) -> Result<(), Halt> {
-        if record.format > FORMAT {
-            return Err(Error::FormatTooNew {
-                id: record.id,
-                found: record.format,
-                supported: FORMAT,
-            }
-            .into());
-        }
+        check_format(&record)?;
         self.parent.clone_from(&record.parent);
         self.base = record.base;
         self.rewound = record.rewound;
@@ -257,14 +218,16 @@ impl Driver {
     /// Replays the history up to the live edge. Where calls alike in everything had to be told apart by their
     /// order and the code then parts from the history, other orders are tried.
     async fn load(&mut self) -> Result<BTreeMap<EventSeq, Progress>, Halt> {
-        for choice in 0..CHOICES {
+        let mut choice = 0;
+        loop {
             let loaded = self.load_choosing(choice).await;
-            let diverged = matches!(&loaded, Err(Halt::Error(Error::NonDeterminism(_))));
-            if !diverged || !self.machine.is_ambiguous() {
-                return loaded;
+            match &loaded {
+                Err(Halt::Error(error)) if is_worth_another(choice, error, &self.machine) => {
+                    choice += 1;
+                }
+                _ => return loaded,
             }
         }
-        self.load_choosing(CHOICES).await
     }
 
     async fn load_choosing(&mut self, choice: usize) -> Result<BTreeMap<EventSeq, Progress>, Halt> {
@@ -346,94 +309,26 @@ impl Driver {
         history: &mut History,
         replay: &mut ReplayRun,
     ) -> Result<(), Halt> {
-        let mut count = 0;
-        while let Some(item) = history.next().await? {
-            match item {
-                Item::Note(event) => {
-                    self.machine.replay_note(&event);
-                    self.observe(&event, replay);
-                }
-                Item::Delivery { group, open } if open && self.is_undelivered(&group.arrival) => {
-                    self.observe(&group.arrival, replay);
-                    self.machine.skip_to(group.arrival.seq);
-                    self.arrivals.push_back(Arrival::Open(group.arrival));
-                }
-                Item::Delivery { group, .. } => self.replay_group(group, replay).await?,
+        let active = &mut self.active;
+        let mut replaying = Replaying {
+            machine: &mut self.machine,
+            id: &self.id,
+            workflow: self.def.name,
+            inputs: &mut self.inputs,
+            has_stale_inbox: &mut self.has_stale_inbox,
+        };
+        let observe = |event: &Event| {
+            active.observe(event);
+            if event.kind == EventKind::Rewound {
+                active.restart(event.at);
             }
-            count += 1;
-            if count % TURN == 0 {
-                tokio::task::yield_now().await;
-            }
+            replay.see(event);
+        };
+        if let Some(arrival) = replaying.all(history, observe).await? {
+            self.machine.skip_to(arrival.seq);
+            self.arrivals.push_back(Arrival::Open(arrival));
         }
         Ok(())
-    }
-
-    /// Whether the last arrival of the history may have been committed before the code was polled with it: only
-    /// a beginning and the end of a transaction are. Any other was delivered, and the code asked for nothing.
-    fn is_undelivered(&self, arrival: &Event) -> bool {
-        match arrival.kind {
-            EventKind::WorkflowStarted | EventKind::ContinuedAsNew | EventKind::Rewound => true,
-            _ => arrival.refers.is_some_and(|call| {
-                let mut state = self.machine.shared.state();
-                let request = state
-                    .call_by_seq(call)
-                    .and_then(|call| call.request.as_ref());
-                matches!(request, Some(Request::Transaction(_)))
-            }),
-        }
-    }
-
-    async fn replay_group(&mut self, group: Group, replay: &mut ReplayRun) -> Result<(), Halt> {
-        self.observe(&group.arrival, replay);
-        for event in &group.asked {
-            self.observe(event, replay);
-        }
-        let arrival = group.arrival.seq;
-        let replayed = tokio::task::unconstrained(async { self.machine.replay(group) }).await;
-        let mut is_done = replayed.map_err(|stop| stop.into_error(&self.id, self.def.name))?;
-        while !is_done {
-            self.wait_for_foreign(arrival).await?;
-            let replayed = tokio::task::unconstrained(async { self.machine.replay_again() }).await;
-            is_done = replayed.map_err(|stop| stop.into_error(&self.id, self.def.name))?;
-        }
-        Ok(())
-    }
-
-    fn observe(&mut self, event: &Event, replay: &mut ReplayRun) {
-        self.active.observe(event);
-        if event.kind == EventKind::Rewound {
-            self.active.restart(event.at);
-        }
-        replay.see(event);
-    }
-
-    async fn wait_for_foreign(&mut self, event: EventSeq) -> Result<(), Halt> {
-        let woken = async {
-            while let Some(input) = self.inputs.recv().await {
-                if matches!(input, Input::Woken) {
-                    return;
-                }
-                self.has_stale_inbox |= matches!(input, Input::Inbox);
-            }
-        };
-        if tokio::time::timeout(FOREIGN_PATIENCE, woken).await.is_ok() {
-            return Ok(());
-        }
-        let error = NonDeterminism {
-            id: self.id.clone(),
-            workflow: self.def.name.to_owned(),
-            event,
-            recorded: "a wake-up by something that is not durable".to_owned(),
-            found: format!(
-                "was not woken again within {}",
-                humantime::format_duration(FOREIGN_PATIENCE)
-            ),
-            site: None,
-            note: Some(
-                "move what the workflow awaited there into a task or a `flux::step`".to_owned(),
-            ),
-        };
-        Err(Error::from(error).into())
     }
 
     /// Takes up every call that waits at the live edge.
@@ -567,19 +462,14 @@ impl Driver {
                 Item::Delivery { group, open } if open && first_open == Some(group.arrival.seq) => {
                 }
                 Item::Delivery { group, .. } => {
-                    let seq = group.arrival.seq;
-                    std::mem::swap(&mut self.machine, &mut machine);
-                    let replayed = self.machine.replay(group);
-                    let mut is_done =
-                        replayed.map_err(|stop| stop.into_error(&self.id, self.def.name))?;
-                    while !is_done {
-                        self.wait_for_foreign(seq).await?;
-                        is_done = self
-                            .machine
-                            .replay_again()
-                            .map_err(|stop| stop.into_error(&self.id, self.def.name))?;
-                    }
-                    std::mem::swap(&mut self.machine, &mut machine);
+                    let mut replaying = Replaying {
+                        machine: &mut machine,
+                        id: &self.id,
+                        workflow: self.def.name,
+                        inputs: &mut self.inputs,
+                        has_stale_inbox: &mut self.has_stale_inbox,
+                    };
+                    replaying.group(group).await?;
                 }
             }
         }

@@ -22,6 +22,7 @@ use super::Inner;
 use super::active::Refusal;
 use super::history::Rewind;
 use super::pool::Pool;
+use super::replaying::fresh_machine;
 use crate::clock::Timestamp;
 use crate::context::ChildPolicy;
 use crate::error::Error;
@@ -272,7 +273,7 @@ impl Driver {
         sender: mpsc::UnboundedSender<Input>,
         inputs: mpsc::UnboundedReceiver<Input>,
     ) -> Self {
-        let machine = boot::fresh_machine(engine, def, &id, &sender, None, EventSeq::FIRST);
+        let machine = fresh_machine(engine, def, &id, &sender, None, EventSeq::FIRST);
         Self {
             engine: Arc::clone(engine),
             def,

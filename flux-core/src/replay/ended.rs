@@ -1,0 +1,129 @@
+//! The end that is recorded, and the one that the code comes to.
+//!
+//! A driver never replays an end: what is over it leaves alone, and a rewind takes the end back. Who only looks at a
+//! history does.
+
+use super::check::Recorded;
+use super::digest::digest;
+use super::diverge::clip;
+use super::matching::digest_of;
+use super::{Divergence, End, Polled};
+use crate::error::{ErrorRecord, FailureData, FailureKind};
+use crate::event::{Event, EventKind};
+use crate::payload::Payload;
+use crate::workflow::StopReason;
+
+/// Compares how the code ended in a delivery with what is recorded. Errors are compared as they are kept under `limit`.
+pub(super) fn check_end(
+    recorded: &Recorded,
+    polled: &Polled,
+    continues: bool,
+    limit: usize,
+) -> Result<(), Divergence> {
+    let found = if continues {
+        Some("begins anew".to_owned())
+    } else {
+        how_it_ended(polled)
+    };
+    let Some(end) = &recorded.end else {
+        return if continues || matches!(polled, Polled::Ended(_)) {
+            let found = found.as_deref().unwrap_or("ends after it");
+            Err(Divergence::plain(
+                &recorded.arrival,
+                &format!("{found}, and the history goes on"),
+            ))
+        } else {
+            Ok(())
+        };
+    };
+    if !continues && comes_to(end, polled, limit) {
+        return Ok(());
+    }
+    Err(Divergence::plain(
+        end,
+        found.as_deref().unwrap_or("goes on"),
+    ))
+}
+
+/// How the code ended by itself, as it is told beside what is recorded.
+pub(super) fn how_it_ended(polled: &Polled) -> Option<String> {
+    match polled {
+        Polled::Ended(End::Completed(output)) if output.as_str() == "null" => {
+            Some("returned".to_owned())
+        }
+        Polled::Ended(End::Completed(output)) => {
+            Some(format!("returned {}", clip(output.as_str())))
+        }
+        Polled::Ended(End::Failed(failed)) if failed.panicked => {
+            Some(format!("panicked: {}", failed.error.message))
+        }
+        Polled::Ended(End::Failed(failed)) => {
+            Some(format!("returned an error: {}", failed.error.message))
+        }
+        Polled::Pending | Polled::Ended(End::ContinuedAsNew(_) | End::Stopped(_)) => None,
+    }
+}
+
+/// Whether this end may come while the code waits: it is put away then, wherever it stands.
+pub(super) fn puts_away(end: &Event) -> bool {
+    match end.kind {
+        EventKind::WorkflowTerminated | EventKind::WorkflowCancelled => true,
+        EventKind::WorkflowFailed => {
+            failure_of(end).is_some_and(|failure| is_out_of_time(&failure))
+        }
+        _ => false,
+    }
+}
+
+fn comes_to(end: &Event, polled: &Polled, limit: usize) -> bool {
+    match (end.kind, polled) {
+        (EventKind::WorkflowCompleted, Polled::Ended(End::Completed(output))) => {
+            digest_of(end.payload.as_ref()) == digest(output.as_str())
+        }
+        (EventKind::WorkflowFailed, _) => fails_so(end, polled, limit),
+        (EventKind::WorkflowCancelled, Polled::Ended(End::Stopped(stopped))) => {
+            stopped.why == StopReason::Cancelled
+        }
+        (EventKind::WorkflowCancelled | EventKind::WorkflowTerminated, Polled::Pending) => true,
+        _ => false,
+    }
+}
+
+fn fails_so(end: &Event, polled: &Polled, limit: usize) -> bool {
+    let Some(failure) = failure_of(end) else {
+        return false;
+    };
+    match polled {
+        Polled::Pending => is_out_of_time(&failure),
+        Polled::Ended(End::Stopped(stopped)) => stopped.why == StopReason::OutOfTime(failure.kind),
+        Polled::Ended(End::Failed(failed)) => {
+            let kind = if failed.panicked {
+                FailureKind::Panicked
+            } else {
+                FailureKind::Error
+            };
+            let error = failed.error.clone().within(limit);
+            failure.kind == kind && is_same_error(&failure.error, &error)
+        }
+        Polled::Ended(End::Completed(_) | End::ContinuedAsNew(_)) => false,
+    }
+}
+
+fn failure_of(end: &Event) -> Option<FailureData> {
+    end.payload.as_ref()?.decode().ok()
+}
+
+fn is_out_of_time(failure: &FailureData) -> bool {
+    matches!(
+        failure.kind,
+        FailureKind::Timeout { .. } | FailureKind::Deadline { .. }
+    )
+}
+
+/// The name of its type is no part of what an error says: it changes when a module is renamed.
+fn is_same_error(recorded: &ErrorRecord, found: &ErrorRecord) -> bool {
+    let json = |error: &ErrorRecord| error.json.as_ref().map(Payload::as_str).map(digest);
+    recorded.message == found.message
+        && recorded.chain == found.chain
+        && json(recorded) == json(found)
+}
