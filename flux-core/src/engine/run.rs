@@ -226,4 +226,12 @@ impl Engine {
             Err(error) => Start(Launch::Going(Box::pin(async { Err(error) }))),
         }
     }
+
+    /// As [`start_by_name`](Self::start_by_name), but [runs](crate::Workflow::run) it until it finishes or pauses.
+    pub fn run_by_name(&self, name: &str, input: impl Serialize) -> Run<serde_json::Value> {
+        match self.inner().registry.newest(name) {
+            Ok(def) => Run::new(Some(self.clone()), def, &input),
+            Err(error) => Run(Launch::Going(Box::pin(async { Err(error) }))),
+        }
+    }
 }

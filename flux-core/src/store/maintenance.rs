@@ -16,6 +16,9 @@ use crate::id::ExecutionId;
 ///
 /// Everything here may be done while programs use the store.
 pub trait Maintenance: Send + Sync + fmt::Debug {
+    /// Whether there is a store.
+    fn exists(&self) -> bool;
+
     /// Says what the store is and what is in it. Nothing is created or changed.
     ///
     /// Of a store whose tables are newer than this program only sizes and versions are told.

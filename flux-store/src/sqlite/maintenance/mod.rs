@@ -41,6 +41,10 @@ impl SqliteMaintenance {
 }
 
 impl Maintenance for SqliteMaintenance {
+    fn exists(&self) -> bool {
+        self.path.exists()
+    }
+
     fn info(&self) -> BoxFuture<'_, Result<StoreInfo, StoreError>> {
         self.run(info::ACTION, info::info).boxed()
     }
