@@ -36,6 +36,7 @@ mod identity;
 mod limits;
 mod logging;
 mod on_exit;
+mod onlookers;
 mod orders;
 mod pauses;
 mod plain_calls;

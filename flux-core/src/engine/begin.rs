@@ -319,12 +319,7 @@ async fn attach(
         tokio::task::yield_now().await;
         return Ok(Outcome::Again);
     };
-    match engine
-        .inner()
-        .store
-        .claim(&request.id, engine.inner().worker.id())
-        .await
-    {
+    match engine.inner().claim(&request.id).await {
         Ok(record) => {
             let begin = Begin::Claimed {
                 record: Box::new(record),

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::global::{open_default, open_location};
+use super::global::{StoreLocation, default_place, open_location};
 use super::{Engine, Settings};
 use crate::clock::{Clock, SystemClock};
 use crate::context::request::Policy;
@@ -72,6 +72,17 @@ impl EngineBuilder {
     /// that has died they are taken over at once.
     pub fn stall_after(mut self, span: Duration) -> Self {
         self.stall_after = Some(span);
+        self
+    }
+
+    /// Opens the store only to look at it and to steer what others drive: nothing is created, its tables stay of the
+    /// version they have, and nothing is written by opening. A store that is not there yet, or whose tables are older
+    /// than this program, is an [`Error::Store`] that says the cure.
+    ///
+    /// The engine is not [listed](Engine::workers) as an owner until it first has to own something: to terminate what
+    /// nobody drives, for example.
+    pub fn onlooker(mut self) -> Self {
+        self.settings.is_onlooker = true;
         self
     }
 
@@ -180,11 +191,16 @@ impl EngineBuilder {
 
     pub(crate) async fn build_unchecked(self) -> Result<Engine, Error> {
         let registry = Registry::collect(&self.by_hand)?;
+        let location = |place| StoreLocation {
+            place,
+            durability: self.durability,
+            stall_after: self.stall_after,
+            is_onlooker: self.settings.is_onlooker,
+        };
         let store = match self.store {
-            Choice::Default => open_default(self.durability, self.stall_after).await?,
+            Choice::Default => open_location(location(default_place())).await?,
             Choice::Path(path) => {
-                let location = path.to_string_lossy();
-                open_location(&location, self.durability, self.stall_after).await?
+                open_location(location(path.to_string_lossy().into_owned())).await?
             }
             Choice::Shared(store) => store,
         };
@@ -211,6 +227,7 @@ impl Default for Settings {
             workflow_max_attempts: 1,
             cancel_window: Duration::from_secs(30),
             always_replay: replays_always(),
+            is_onlooker: false,
         }
     }
 }

@@ -114,7 +114,7 @@ impl Inner {
         let Some(_claiming) = self.begin_claim(&record.id) else {
             return Ok(());
         };
-        match self.store.claim(&record.id, self.worker.id()).await {
+        match self.claim(&record.id).await {
             Ok(claimed) => {
                 let begin = Begin::Claimed {
                     record: Box::new(claimed),

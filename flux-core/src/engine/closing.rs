@@ -89,7 +89,7 @@ impl Inner {
         let Some(_claiming) = self.begin_claim(id) else {
             return Ok(false);
         };
-        let record = match self.store.claim(id, self.worker.id()).await {
+        let record = match self.claim(id).await {
             Ok(record) => record,
             Err(ClaimError::Held { .. } | ClaimError::NotFound) => return Ok(false),
             Err(ClaimError::Failed(error)) => return Err(error.into()),

@@ -44,6 +44,9 @@ pub struct StoreLocation {
     pub durability: Durability,
     /// How long a worker may show nothing before others take over; `None`: what the backend thinks right.
     pub stall_after: Option<Duration>,
+    /// Whether it is opened by an [onlooker](crate::EngineBuilder::onlooker): opening creates nothing, brings no tables to
+    /// the present version and writes nothing.
+    pub is_onlooker: bool,
 }
 
 impl Engine {
@@ -79,42 +82,26 @@ impl Engine {
 ///
 /// [`Error::Configuration`] where no kind of store understands the location.
 pub fn maintain(location: Option<&str>) -> Result<Box<dyn Maintenance>, Error> {
-    let location = location.map_or_else(default_location, str::to_owned);
+    let location = location.map_or_else(default_place, str::to_owned);
     let (backend, place) = find_backend(&location)?;
     Ok((backend.maintain)(place))
 }
 
-/// Opens the store that the environment names, or the default file.
-pub(super) async fn open_default(
-    durability: Durability,
-    stall_after: Option<Duration>,
-) -> Result<Arc<dyn Store>, Error> {
-    open_location(&default_location(), durability, stall_after).await
-}
-
-/// Opens a store by its location: a path, or `scheme:place`.
-pub(super) async fn open_location(
-    location: &str,
-    durability: Durability,
-    stall_after: Option<Duration>,
-) -> Result<Arc<dyn Store>, Error> {
-    let (backend, place) = find_backend(location)?;
-    Ok((backend.open)(StoreLocation {
-        place: place.to_owned(),
-        durability,
-        stall_after,
-    })
-    .await?)
-}
-
-/// What the environment names, or the default file.
-fn default_location() -> String {
-    let location = std::env::var(STORE_VARIABLE).unwrap_or_default();
-    if location.is_empty() {
+/// The location that the environment names, or the default file.
+pub(super) fn default_place() -> String {
+    let named = std::env::var(STORE_VARIABLE).unwrap_or_default();
+    if named.is_empty() {
         DEFAULT_FILE.to_owned()
     } else {
-        location
+        named
     }
+}
+
+/// Opens a store by its location, whose place is a path or `scheme:place`.
+pub(super) async fn open_location(at: StoreLocation) -> Result<Arc<dyn Store>, Error> {
+    let (backend, place) = find_backend(&at.place)?;
+    let place = place.to_owned();
+    Ok((backend.open)(StoreLocation { place, ..at }).await?)
 }
 
 /// The kind of store that understands a location, and the place without the scheme.

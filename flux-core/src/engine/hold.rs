@@ -58,7 +58,7 @@ impl Engine {
         let Some(_claiming) = inner.begin_claim(id) else {
             return Ok(());
         };
-        let record = match inner.store.claim(id, inner.worker.id()).await {
+        let record = match inner.claim(id).await {
             Ok(record) => record,
             Err(ClaimError::Held { .. }) => return Ok(()),
             Err(ClaimError::NotFound) => return Err(inner.not_found(id)),

@@ -22,7 +22,6 @@ use crate::payload::Payload;
 use crate::registry::Registry;
 use crate::store::{
     ExecutionRecord, MemoryStore, MessageKind, NewMessage, PostError, Store, StoreError,
-    WorkerGuard,
 };
 use crate::task::States;
 
@@ -37,6 +36,7 @@ mod global;
 pub(crate) mod history;
 mod hold;
 mod list;
+mod owner;
 mod place;
 pub(crate) mod pool;
 mod queue;
@@ -86,11 +86,12 @@ pub(crate) struct Settings {
     workflow_max_attempts: u32,
     cancel_window: Duration,
     always_replay: bool,
+    is_onlooker: bool,
 }
 
 pub(crate) struct Inner {
+    owner: owner::Owner,
     pub(crate) store: Arc<dyn Store>,
-    pub(crate) worker: WorkerGuard,
     pub(crate) registry: Registry,
     pub(crate) env: Arc<Environment>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -141,15 +142,14 @@ impl Engine {
         settings: &Settings,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Error> {
-        let worker = store.join().await?;
         let env = Environment {
             states,
             payload_limit: settings.payload_limit,
             defaults: settings.task,
         };
         let inner = Inner {
+            owner: owner::Owner::default(),
             store,
-            worker,
             registry,
             env: Arc::new(env),
             clock,
@@ -165,6 +165,9 @@ impl Engine {
             events: tokio::sync::broadcast::Sender::new(EVENT_BACKLOG),
             salvaged: Mutex::default(),
         };
+        if !settings.is_onlooker {
+            inner.owner().await?;
+        }
         Ok(Self {
             inner: Arc::new(inner),
         })

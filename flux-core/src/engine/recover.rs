@@ -79,12 +79,7 @@ impl Engine {
         let Some(claiming) = self.inner.begin_claim(&record.id) else {
             return Ok(None);
         };
-        let claimed = match self
-            .inner
-            .store
-            .claim(&record.id, self.inner.worker.id())
-            .await
-        {
+        let claimed = match self.inner.claim(&record.id).await {
             Ok(claimed) => claimed,
             Err(ClaimError::Held { .. } | ClaimError::NotFound) => return Ok(None),
             Err(ClaimError::Failed(error)) => return Err(error.into()),

@@ -259,12 +259,7 @@ fn check_pause(record: &ExecutionRecord, answer: &Answer) -> Result<Option<Pause
 }
 
 pub(super) async fn claim(engine: &Engine, id: &ExecutionId) -> Result<ExecutionRecord, Error> {
-    match engine
-        .inner()
-        .store
-        .claim(id, engine.inner().worker.id())
-        .await
-    {
+    match engine.inner().claim(id).await {
         Ok(record) => Ok(record),
         Err(ClaimError::Held { by }) => Err(Error::AlreadyRunning { id: id.clone(), by }),
         Err(ClaimError::NotFound) => Err(engine.inner().not_found(id)),

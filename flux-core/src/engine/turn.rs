@@ -8,7 +8,7 @@ use super::{Engine, Inner};
 use crate::error::Error;
 use crate::execution::{Snapshot, Status};
 use crate::id::ExecutionId;
-use crate::store::{ExecutionRecord, Runnable, WorkRequest};
+use crate::store::{ExecutionRecord, Runnable, StoreError, WorkRequest};
 
 impl Engine {
     /// Waits until an execution has settled, whoever drives it; while it is `Pending` and this engine has no worker,
@@ -59,7 +59,7 @@ impl Inner {
                 && let Some(_claiming) = self.begin_claim(id)
             {
                 let code = self.registry.for_execution(&record, None)?;
-                let work = self.store.claim_ready(self.request(&record)).await?;
+                let work = self.store.claim_ready(self.request(&record).await?).await?;
                 if let Some(record) = work.claimed.into_iter().next() {
                     let begin = Begin::Claimed {
                         record: Box::new(record),
@@ -84,9 +84,9 @@ impl Inner {
         }
     }
 
-    fn request(&self, record: &ExecutionRecord) -> WorkRequest {
-        WorkRequest {
-            worker: self.worker.id(),
+    async fn request(&self, record: &ExecutionRecord) -> Result<WorkRequest, StoreError> {
+        Ok(WorkRequest {
+            worker: self.owner().await?,
             now: self.clock.now(),
             limit: 1,
             code: vec![Runnable {
@@ -98,6 +98,6 @@ impl Inner {
             except: std::collections::BTreeSet::new(),
             max_takeovers: self.max_recoveries,
             only: Some(record.key),
-        }
+        })
     }
 }

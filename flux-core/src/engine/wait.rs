@@ -184,7 +184,7 @@ impl Inner {
             return Ok(false);
         }
         if let Some(owner) = record.owner {
-            return Ok(owner == self.worker.id());
+            return Ok(self.owner_if_any() == Some(owner));
         }
         // A worker that was stopped in order may have left it to one that is about to start.
         let now = self.clock.now();
@@ -197,9 +197,9 @@ impl Inner {
     /// Whether anybody else is there who might be a worker.
     async fn has_colleagues(&self) -> Result<bool, StoreError> {
         let workers = self.store.workers().await?;
-        let mine = self.worker.id();
+        let mine = self.owner_if_any();
         Ok(workers
             .iter()
-            .any(|worker| worker.is_alive && worker.id != mine))
+            .any(|worker| worker.is_alive && Some(worker.id) != mine))
     }
 }

@@ -22,5 +22,8 @@ async fn open(location: StoreLocation) -> Result<Arc<dyn Store>, StoreError> {
     if let Some(span) = location.stall_after {
         options = options.stall_after(span);
     }
+    if location.is_onlooker {
+        options = options.onlooker();
+    }
     Ok(Arc::new(options.open().await?))
 }

@@ -66,10 +66,18 @@ impl TransactionFence {
 impl Lane {
     /// Opens the file to write, without touching it yet.
     pub(super) fn open(file: &Path) -> rusqlite::Result<Self> {
-        let mut connection = open(
+        Self::on(open(
             file,
             OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE,
-        )?;
+        )?)
+    }
+
+    /// The same for a file that is there, and otherwise is not created.
+    pub(super) fn open_existing(file: &Path) -> rusqlite::Result<Self> {
+        Self::on(open(file, OpenFlags::SQLITE_OPEN_READ_WRITE)?)
+    }
+
+    fn on(mut connection: Connection) -> rusqlite::Result<Self> {
         let fence = Arc::new(TransactionFence::default());
         let guard = Arc::clone(&fence);
         connection.commit_hook(Some(move || guard.up.load(Ordering::Relaxed)))?;
@@ -109,6 +117,11 @@ impl Lane {
                  keep the file on a local disk, not on a network share"
             )));
         }
+        self.tune(durability)
+    }
+
+    /// Sets the durability and what makes for speed, which changes nothing in the file; `Err` says what did not stick.
+    pub(super) fn tune(&self, durability: Durability) -> rusqlite::Result<Result<(), String>> {
         self.connection.execute_batch(&format!(
             "PRAGMA synchronous = {level};
              PRAGMA fullfsync = 1;

@@ -1,5 +1,6 @@
 //! What the handles on a store share: the connections, and what is done with them.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flux_core::id::{ExecutionId, WorkerId};
@@ -17,6 +18,7 @@ use super::connection::Lane;
 use super::death::DeathWatch;
 use super::error::Blame;
 use super::inbox::Posted;
+use super::inspect::Errand;
 use super::life::Life;
 use super::open::Settings;
 use super::path::Location;
@@ -34,6 +36,8 @@ pub(super) struct Inner {
     pub(super) durability: Durability,
     pub(super) blame: Blame,
     pub(super) life: Arc<Life>,
+    /// Whether this store has made the workers' folder, and is to take it away if nobody is left in it.
+    tidies: AtomicBool,
     /// The queue that work was given from last: they take turns.
     last_queue: Mutex<Option<Arc<str>>>,
     readers: Arc<Readers>,
@@ -46,6 +50,7 @@ impl Inner {
         let Settings {
             durability,
             stall_after,
+            errand,
         } = settings;
         let version = watch::version(&lane);
         let writer = Writer::new(at.file.clone(), durability, lane, blame.clone());
@@ -58,6 +63,7 @@ impl Inner {
         Self {
             watch: Watch::new(writer.observer(), version, deaths),
             life,
+            tidies: AtomicBool::new(errand == Errand::Use),
             last_queue: Mutex::default(),
             readers,
             at,
@@ -73,7 +79,9 @@ impl Drop for Inner {
         self.watch.close();
         self.life.beats.close();
         self.writer.close();
-        self.life.workers.leave();
+        if self.tidies.load(Ordering::Relaxed) {
+            self.life.workers.leave();
+        }
     }
 }
 
@@ -118,6 +126,7 @@ impl Inner {
 
     pub(super) async fn join(&self) -> Result<WorkerGuard, StoreError> {
         const ACTION: &str = "register a worker";
+        self.tidies.store(true, Ordering::Relaxed);
         // Spoilt numbers take a sweep by another process at the very moment: once is rare.
         for _ in 0..100 {
             let (life, every) = (Arc::clone(&self.life), self.life.beats.every());

@@ -25,6 +25,19 @@ pub(super) enum Foreign {
     Adopt,
 }
 
+/// What a file is opened for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Errand {
+    /// To keep executions in it: it is created, and its tables are brought to the present version.
+    Use,
+    /// To look at it and to steer what is there: opening leaves it as it is.
+    Look,
+}
+
+/// Why one who only looks finds nothing.
+pub(super) const NONE_THERE: &str = "there is none at this path: a program that uses it makes it when it first runs, \
+     and `flux db migrate` makes an empty one";
+
 /// What a file is, as far as opening it goes.
 pub(super) enum Found {
     /// It may be opened.
@@ -34,10 +47,17 @@ pub(super) enum Found {
 }
 
 /// Looks at the file, if there is one. `Err` is what SQLite said, to be tried again when it is busy.
-pub(super) fn inspect(at: &Location, foreign: Foreign, blame: &Blame) -> rusqlite::Result<Found> {
+pub(super) fn inspect(
+    at: &Location,
+    errand: Errand,
+    foreign: Foreign,
+    blame: &Blame,
+) -> rusqlite::Result<Found> {
     let log = length(&at.wal());
     match fs::metadata(&at.file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::Usable),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            return Ok(empty(errand, blame));
+        }
         Err(error) => {
             return Ok(Found::Refused(blame.io(
                 OPEN,
@@ -57,7 +77,7 @@ pub(super) fn inspect(at: &Location, foreign: Foreign, blame: &Blame) -> rusqlit
                 "the file is empty but its write-ahead log is not: it was cut short; restore it from a backup",
             ));
         }
-        Ok(found) if found.len() == 0 => return Ok(Found::Usable),
+        Ok(found) if found.len() == 0 => return Ok(empty(errand, blame)),
         Ok(_) => {}
     }
     let connection = look(at, log)?;
@@ -67,7 +87,7 @@ pub(super) fn inspect(at: &Location, foreign: Foreign, blame: &Blame) -> rusqlit
             "the file is read-only: make it and its folder writable",
         ));
     }
-    judge(&connection, foreign, blame)
+    judge(&connection, errand, foreign, blame)
 }
 
 /// Opens the file so that looking leaves no trace: neither is a log left behind by a crash written
@@ -79,12 +99,25 @@ pub(super) fn look(at: &Location, log: u64) -> rusqlite::Result<Connection> {
     Ok(connection)
 }
 
-fn judge(connection: &Connection, foreign: Foreign, blame: &Blame) -> rusqlite::Result<Found> {
+/// A place that holds nothing yet.
+fn empty(errand: Errand, blame: &Blame) -> Found {
+    match errand {
+        Errand::Use => Found::Usable,
+        Errand::Look => refused(blame, NONE_THERE),
+    }
+}
+
+fn judge(
+    connection: &Connection,
+    errand: Errand,
+    foreign: Foreign,
+    blame: &Blame,
+) -> rusqlite::Result<Found> {
     // The first read that goes to the disk: what is no database or is cut short is found here.
     let tables: i64 =
         connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
     if tables == 0 {
-        return Ok(Found::Usable);
+        return Ok(empty(errand, blame));
     }
     match schema_version(connection)? {
         Some(version) if version > migrate::VERSION => Ok(refused(
@@ -100,7 +133,16 @@ fn judge(connection: &Connection, foreign: Foreign, blame: &Blame) -> rusqlite::
             "it is a SQLite database of another program: choose another path, or say `.adopt(true)` to \
              keep Flux's tables (`flux_*`) beside those that are there",
         )),
-        _ => Ok(Found::Usable),
+        None => Ok(empty(errand, blame)),
+        Some(version) if errand == Errand::Look && version < migrate::VERSION => Ok(refused(
+            blame,
+            &format!(
+                "it was written by an older Flux (its tables have version {version}, this program knows {known}): \
+                 `flux db migrate` brings it up to date; older programs cannot use it after that",
+                known = migrate::VERSION
+            ),
+        )),
+        Some(_) => Ok(Found::Usable),
     }
 }
 

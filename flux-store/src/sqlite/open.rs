@@ -10,7 +10,7 @@ use super::Durability;
 use super::beat::STALL_AFTER;
 use super::connection::{Lane, patiently};
 use super::error::Blame;
-use super::inspect::{Foreign, Found, inspect, schema_version};
+use super::inspect::{Errand, Foreign, Found, inspect, schema_version};
 use super::migrate;
 use super::path::Location;
 use super::store::SqliteStore;
@@ -44,6 +44,7 @@ pub struct SqliteOptions {
 pub(super) struct Settings {
     pub(super) durability: Durability,
     pub(super) stall_after: Duration,
+    pub(super) errand: Errand,
 }
 
 impl SqliteOptions {
@@ -54,6 +55,7 @@ impl SqliteOptions {
             settings: Settings {
                 durability: Durability::Full,
                 stall_after: STALL_AFTER,
+                errand: Errand::Use,
             },
             foreign: Foreign::Refuse,
         }
@@ -87,6 +89,14 @@ impl SqliteOptions {
         self
     }
 
+    /// Opens the file only to look at it and to steer what is there: opening neither creates nor changes anything. A
+    /// file that is not there, or whose tables are older than this program, is an error that says the cure. What the
+    /// store is asked to write afterwards it writes.
+    pub fn onlooker(mut self) -> Self {
+        self.settings.errand = Errand::Look;
+        self
+    }
+
     /// Opens the file, on a thread of its own: it works on every runtime, and without one.
     pub async fn open(self) -> Result<SqliteStore, StoreError> {
         let blame = Blame::new(self.path.display().to_string());
@@ -95,7 +105,7 @@ impl SqliteOptions {
 
     /// Opens the file on this thread.
     pub fn open_blocking(self) -> Result<SqliteStore, StoreError> {
-        let at = Location::resolve(&self.path)?;
+        let at = Location::resolve(&self.path, self.settings.errand)?;
         let blame = Blame::new(at.file.display().to_string());
         let lane = patiently(|| self.attempt(&at, &blame));
         let lane = lane.map_err(|error| blame.sqlite(OPEN, error))??;
@@ -103,9 +113,27 @@ impl SqliteOptions {
     }
 
     fn attempt(&self, at: &Location, blame: &Blame) -> rusqlite::Result<Result<Lane, StoreError>> {
-        if let Found::Refused(error) = inspect(at, self.foreign, blame)? {
+        let errand = self.settings.errand;
+        if let Found::Refused(error) = inspect(at, errand, self.foreign, blame)? {
             return Ok(Err(error));
         }
+        let lane = match errand {
+            Errand::Use => self.set_up(at, blame)?,
+            Errand::Look => self.look(at, blame)?,
+        };
+        let Ok(lane) = lane else { return Ok(lane) };
+        match schema_version(&lane.connection)? {
+            Some(migrate::VERSION) => Ok(Ok(lane)),
+            // Another program opened the file since we looked.
+            _ => Ok(Err(blame.plain(
+                OPEN,
+                "another version of Flux is changing it: try again",
+            ))),
+        }
+    }
+
+    /// Opens the file with all that a program needs that uses it.
+    fn set_up(&self, at: &Location, blame: &Blame) -> rusqlite::Result<Result<Lane, StoreError>> {
         if let Err(error) = fs::create_dir_all(&at.workers) {
             return Ok(Err(blame.io(
                 OPEN,
@@ -118,13 +146,15 @@ impl SqliteOptions {
             return Ok(Err(blame.plain(OPEN, reason)));
         }
         migrate::migrate(&mut lane.connection)?;
-        match schema_version(&lane.connection)? {
-            Some(migrate::VERSION) => Ok(Ok(lane)),
-            // A newer program opened the file since we looked.
-            _ => Ok(Err(blame.plain(
-                OPEN,
-                "another version of Flux is changing it: try again",
-            ))),
-        }
+        Ok(Ok(lane))
+    }
+
+    /// Opens the file as it is: a copy of a store, say, keeps its journal mode.
+    fn look(&self, at: &Location, blame: &Blame) -> rusqlite::Result<Result<Lane, StoreError>> {
+        let lane = Lane::open_existing(&at.file)?;
+        let tuned = lane.tune(self.settings.durability)?;
+        Ok(tuned
+            .map(|()| lane)
+            .map_err(|reason| blame.plain(OPEN, reason)))
     }
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use flux_core::store::StoreError;
 
 use super::error::Blame;
+use super::inspect::{Errand, NONE_THERE};
 
 /// The file and what lies beside it.
 #[derive(Clone, Debug)]
@@ -19,14 +20,17 @@ pub(super) struct Location {
 }
 
 impl Location {
-    /// Resolves `path`; folders on the way that do not exist are created.
-    pub(super) fn resolve(path: &Path) -> Result<Self, StoreError> {
+    /// Resolves `path`; folders on the way that do not exist are created for one who comes to use the file.
+    pub(super) fn resolve(path: &Path, errand: Errand) -> Result<Self, StoreError> {
         const OPEN: &str = "open the file";
         let blame = Blame::new(path.display().to_string());
         if names_no_file(path) {
             let reason =
                 "this names no file: give a path, or use `.in_memory()` for a store without one";
             return Err(blame.plain(OPEN, reason));
+        }
+        if errand == Errand::Look && !path.exists() {
+            return Err(blame.plain(OPEN, NONE_THERE));
         }
         let file = absolute(path)
             .map_err(|error| blame.io(OPEN, "its folder cannot be created or entered", error))?;

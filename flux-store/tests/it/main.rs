@@ -10,6 +10,7 @@ mod find;
 mod given;
 mod maintenance;
 mod news;
+mod onlooker;
 mod open;
 mod processes;
 mod refuse;

@@ -358,12 +358,7 @@ impl Driver {
             self.watch_child(call, &wanted);
             return Ok(());
         };
-        let claimed = self
-            .engine
-            .store
-            .claim(&wanted.id, self.engine.worker.id())
-            .await;
-        match claimed {
+        match self.engine.claim(&wanted.id).await {
             Ok(record) => {
                 let begin = Begin::Claimed {
                     record: Box::new(record),

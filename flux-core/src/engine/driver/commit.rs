@@ -248,7 +248,7 @@ impl Driver {
                 version: self.def.version,
                 created_at: self.created_at,
                 parent: self.parent.clone(),
-                owner: Some(self.engine.worker.id()),
+                owner: self.engine.owner_if_any(),
                 placement: self.placement.clone(),
             })),
         }
@@ -291,7 +291,7 @@ impl Driver {
             parent: self.parent.clone(),
             base: EventSeq::FIRST,
             rewound: None,
-            owner: Some(self.engine.worker.id()),
+            owner: self.engine.owner_if_any(),
             epoch: Epoch(1),
             started_at: Some(self.created_at),
             ready_at: None,

@@ -352,6 +352,8 @@ impl Driver {
         begin: Begin,
         mut started: impl FnMut(),
     ) -> Result<Snapshot, Halt> {
+        // What it begins, and what children it begins, is this engine's.
+        self.engine.owner().await?;
         match begin {
             Begin::New {
                 input,

@@ -155,7 +155,7 @@ impl Crew {
             let Some(record) = engine.store.execution(&id).await? else {
                 continue;
             };
-            let is_mine = record.owner == Some(engine.worker.id());
+            let is_mine = record.owner == Some(engine.owner().await?);
             let is_started = matches!(record.status, Status::Running | Status::Paused);
             if !is_mine || !is_started {
                 continue;
@@ -163,7 +163,7 @@ impl Crew {
             let Some(claiming) = engine.begin_claim(&id) else {
                 continue;
             };
-            let claimed = engine.store.claim(&id, engine.worker.id()).await;
+            let claimed = engine.claim(&id).await;
             drop(claiming);
             match claimed {
                 Ok(record) => self.take_in(record, None).await,

@@ -100,7 +100,7 @@ async fn round(
     crew.adopt_adrift().await?;
     let now = engine.clock.now();
     let request = WorkRequest {
-        worker: engine.worker.id(),
+        worker: engine.owner().await?,
         now,
         limit: room.min(BATCH),
         code: code.to_vec(),

@@ -9,12 +9,10 @@ use rusqlite::Connection;
 
 use crate::sqlite::connection::patiently;
 use crate::sqlite::error::Blame;
-use crate::sqlite::inspect::{length, look, schema_version};
+use crate::sqlite::inspect::{NONE_THERE, length, look, schema_version};
 use crate::sqlite::migrate;
 use crate::sqlite::path::Location;
 
-const MISSING: &str = "there is none at this path: a program that uses it makes it when it first runs, and \
-     `flux db migrate` makes an empty one";
 const EMPTY: &str = "the file is empty: a program that uses it makes its tables when it first runs, and \
      `flux db migrate` does so now";
 const CUT_SHORT: &str =
@@ -89,7 +87,7 @@ fn refuse_unless_file(
         Ok(found) if found.len() == 0 && length(&at.wal()) > 0 => refused(CUT_SHORT),
         Ok(found) if found.len() == 0 => refused(EMPTY),
         Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => refused(MISSING),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => refused(NONE_THERE),
         Err(error) => Err(blame.io(action, "it cannot be looked at", error)),
     }
 }
