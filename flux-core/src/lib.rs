@@ -1,5 +1,6 @@
 //! The engine of Flux: everything but SQL and macros. Users depend on the `flux` crate, which re-exports this.
 
+mod catalog;
 pub mod clock;
 mod context;
 mod engine;
@@ -19,6 +20,7 @@ mod task;
 pub mod time;
 mod workflow;
 
+pub use catalog::WorkflowInfo;
 pub use context::{
     Cancelled, ChildCall, ChildPolicy, Elapsed, ExecutionContext, IntoStep, Pause, PauseValue,
     Random, RawContext, SignalWait, Sleep, TaskCall, TaskContext, Timeout, UndoCall, cancelled,

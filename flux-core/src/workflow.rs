@@ -60,7 +60,8 @@ pub struct WorkflowOptions {
 }
 
 /// What becomes of an execution that a limit leaves no room for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum OnConflict {
     /// It is not started, and its start is an error.
     #[default]

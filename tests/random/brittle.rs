@@ -10,8 +10,8 @@ use flux::clock::Timestamp;
 use flux::store::{
     ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Fire, Fired, Message,
     MessageId, NewMessage, PostError, QueueChange, QueueRecord, QueueSettings, ScheduleChange,
-    ScheduleRecord, Store, StoreError, Target, Work, WorkRequest, WorkerGuard, WorkerRecord,
-    WorkflowCount,
+    ScheduleRecord, Serves, Store, StoreError, Target, Work, WorkRequest, WorkerGuard,
+    WorkerRecord, WorkflowCount, WorkflowDescription,
 };
 use flux::{Epoch, Event, EventSeq, ExecutionId, Payload};
 use flux::{ExecutionKey, WorkerId};
@@ -394,6 +394,25 @@ impl Store for Brittle {
 
     fn workers(&self) -> BoxFuture<'_, Result<Vec<WorkerRecord>, StoreError>> {
         pass!(self, self.inner.workers())
+    }
+
+    fn describe_workflows(
+        &self,
+        workflows: Vec<WorkflowDescription>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        pass!(self, self.inner.describe_workflows(workflows))
+    }
+
+    fn workflows(&self) -> BoxFuture<'_, Result<Vec<WorkflowDescription>, StoreError>> {
+        pass!(self, self.inner.workflows())
+    }
+
+    fn serve(
+        &self,
+        worker: WorkerId,
+        serves: Option<Serves>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        pass!(self, self.inner.serve(worker, serves))
     }
 
     fn changed(&self) -> BoxFuture<'_, ()> {

@@ -16,6 +16,7 @@ use crate::execution::Status;
 use crate::id::{Epoch, EventSeq, ExecutionId, ExecutionKey, WorkerId};
 use crate::payload::Payload;
 
+mod catalog;
 mod commit;
 mod count;
 mod maintenance;
@@ -29,6 +30,7 @@ mod work;
 #[cfg(feature = "test-util")]
 pub mod contract;
 
+pub use catalog::{Serves, WorkflowDescription};
 pub use count::WorkflowCount;
 pub use maintenance::{BackedUp, Maintenance, Migrated, Problem, StoreContents, StoreInfo};
 pub use memory::MemoryStore;
@@ -211,6 +213,24 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
 
     /// Lists who is registered as an owner.
     fn workers(&self) -> BoxFuture<'_, Result<Vec<WorkerRecord>, StoreError>>;
+
+    /// Keeps what a program says of its workflows, for those who do not have their code. It takes the place of what was
+    /// said of the same name and version; nothing is written where that is the same and was
+    /// [said lately](WorkflowDescription::replaces).
+    fn describe_workflows(
+        &self,
+        workflows: Vec<WorkflowDescription>,
+    ) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Lists the workflows that programs have described, by name and version.
+    fn workflows(&self) -> BoxFuture<'_, Result<Vec<WorkflowDescription>, StoreError>>;
+
+    /// Keeps what a registered owner takes as a worker, for as long as it is registered; `None`: nothing any more.
+    fn serve(
+        &self,
+        worker: WorkerId,
+        serves: Option<Serves>,
+    ) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Resolves once something may have been written since the call by anyone but the commits of
     /// this store value: another process, [`post`](Store::post), [`release`](Store::release),

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use super::ExecutionRecord;
+use serde::{Deserialize, Serialize};
+
+use super::{ExecutionRecord, Serves};
 use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::id::{ExecutionId, ExecutionKey, WorkerId};
@@ -35,7 +37,7 @@ pub struct WorkRequest {
 }
 
 /// A workflow that a worker has code for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Runnable {
     /// Its name.
     pub workflow: Arc<str>,
@@ -80,4 +82,6 @@ pub struct WorkerRecord {
     pub is_alive: bool,
     /// How many executions it owns.
     pub owns: u64,
+    /// What its engine's workers take; `None` while it runs none.
+    pub serves: Option<Serves>,
 }

@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::inspect::schema_version;
 
 /// The version this program knows.
-pub(super) const VERSION: i64 = 2;
+pub(super) const VERSION: i64 = 3;
 
 /// The same, for those who are told of it.
 pub(super) const KNOWN: u32 = 2;
@@ -14,9 +14,10 @@ const META: &str =
     "CREATE TABLE flux_meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID";
 
 /// What leads from each version to the next.
-const STEPS: [&str; 2] = [
+const STEPS: [&str; 3] = [
     include_str!("../../migrations/sqlite/0001_init.sql"),
     include_str!("../../migrations/sqlite/0002_living.sql"),
+    include_str!("../../migrations/sqlite/0003_catalog.sql"),
 ];
 
 /// Applies what is missing. Of several processes that open a new file, the first creates the

@@ -14,6 +14,7 @@
 mod backend;
 mod beat;
 mod call;
+mod catalog;
 mod commit;
 mod connection;
 mod death;

@@ -9,7 +9,7 @@ use flux_core::execution::Status;
 use flux_core::id::{Epoch, EventSeq, ExecutionId, ExecutionKey, WorkerId};
 use flux_core::payload::Payload;
 use flux_core::store::{
-    ExecutionRecord, Gate, Message, MessageId, MessageKind, Placement, ScheduleRecord,
+    ExecutionRecord, Gate, Message, MessageId, MessageKind, Placement, ScheduleRecord, Serves,
 };
 use rusqlite::Row;
 use rusqlite::types::{FromSqlError, Type};
@@ -81,6 +81,26 @@ pub(super) fn status(row: &Row<'_>, column: usize, key: ExecutionKey) -> rusqlit
 pub(super) fn tags_as_json(tags: &[Arc<str>]) -> Option<String> {
     let json = || serde_json::to_string(tags).expect("texts are JSON");
     (!tags.is_empty()).then(json)
+}
+
+/// What a worker takes as [`serves`] reads it.
+pub(super) fn serves_as_json(serves: &Serves) -> String {
+    serde_json::to_string(serves).expect("names and numbers are JSON")
+}
+
+/// Reads what a worker takes.
+pub(super) fn serves(
+    row: &Row<'_>,
+    column: usize,
+    worker: WorkerId,
+) -> rusqlite::Result<Option<Serves>> {
+    let read = |text: &str| {
+        serde_json::from_str(text).map_err(|error| {
+            let holds = format!("a worker's `serves` that cannot be read: {error}");
+            unreadable(column, "flux_workers", worker.0, holds)
+        })
+    };
+    maybe_text(row, column)?.map(read).transpose()
 }
 
 /// Reads the part of [`EXECUTION`] that says where an execution belongs; most belong nowhere.

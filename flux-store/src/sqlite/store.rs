@@ -11,7 +11,8 @@ use flux_core::payload::Payload;
 use flux_core::store::{
     ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Fire, Fired, Message,
     MessageId, NewMessage, PostError, QueueChange, QueueRecord, QueueSettings, ScheduleChange,
-    ScheduleRecord, Store, StoreError, Work, WorkRequest, WorkerGuard, WorkerRecord, WorkflowCount,
+    ScheduleRecord, Serves, Store, StoreError, Work, WorkRequest, WorkerGuard, WorkerRecord,
+    WorkflowCount, WorkflowDescription,
 };
 use futures::future::{BoxFuture, FutureExt as _};
 use rusqlite::Connection;
@@ -23,7 +24,7 @@ use super::inner::Inner;
 use super::open::{Settings, SqliteOptions};
 use super::path::Location;
 use super::work::Asked;
-use super::{execution, history, inbox, list, orphan, published, queue, schedule};
+use super::{catalog, execution, history, inbox, list, orphan, published, queue, schedule};
 
 /// Keeps executions in one SQLite file.
 ///
@@ -314,6 +315,37 @@ impl Store for SqliteStore {
             self.inner.read("list workers", usize::MAX, list)
         }
         .boxed()
+    }
+
+    fn describe_workflows(
+        &self,
+        workflows: Vec<WorkflowDescription>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        const ACTION: &str = "describe workflows";
+        async move {
+            let news = |connection: &Connection| catalog::news(connection, workflows);
+            let news = self.inner.read(ACTION, 1, news)?;
+            if news.is_empty() {
+                return Ok(());
+            }
+            let describe = move |connection: &Connection| catalog::describe(connection, &news);
+            self.inner.write(ACTION, describe).await
+        }
+        .boxed()
+    }
+
+    fn workflows(&self) -> BoxFuture<'_, Result<Vec<WorkflowDescription>, StoreError>> {
+        async move { self.inner.read("list workflows", 1, catalog::list) }.boxed()
+    }
+
+    fn serve(
+        &self,
+        worker: WorkerId,
+        serves: Option<Serves>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        let serve =
+            move |connection: &Connection| catalog::serve(connection, worker, serves.as_ref());
+        self.inner.write("say what a worker takes", serve).boxed()
     }
 
     fn changed(&self) -> BoxFuture<'_, ()> {

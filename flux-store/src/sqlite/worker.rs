@@ -64,7 +64,7 @@ impl Workers {
     pub(super) fn list(&self, connection: &Connection) -> rusqlite::Result<Vec<WorkerRecord>> {
         const LIST: &str = "SELECT id, pid, host, started_at, (SELECT count(*) FROM flux_executions \
              INDEXED BY flux_executions_by_owner \
-             WHERE owner = flux_workers.id AND owner IS NOT NULL AND status < 4) \
+             WHERE owner = flux_workers.id AND owner IS NOT NULL AND status < 4), serves \
              FROM flux_workers ORDER BY id";
         let mut list = connection.prepare_cached(LIST)?;
         let workers = list.query_map([], |row| {
@@ -76,6 +76,7 @@ impl Workers {
                 started_at: Timestamp::from_micros(row.get(3)?),
                 is_alive: self.is_alive(id),
                 owns: row::count(row, 4)?,
+                serves: row::serves(row, 5, id)?,
             })
         })?;
         workers.collect()

@@ -9,7 +9,8 @@ use flux::clock::Timestamp;
 use flux::store::{
     ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Fire, Fired, Message,
     MessageId, NewMessage, PostError, QueueChange, QueueRecord, QueueSettings, ScheduleChange,
-    ScheduleRecord, Store, StoreError, Work, WorkRequest, WorkerGuard, WorkerRecord, WorkflowCount,
+    ScheduleRecord, Serves, Store, StoreError, Work, WorkRequest, WorkerGuard, WorkerRecord,
+    WorkflowCount, WorkflowDescription,
 };
 
 use flux::{Epoch, Event, EventSeq, ExecutionId, ExecutionKey, Payload, WorkerId};
@@ -310,6 +311,25 @@ impl Store for Watched {
         name: &'a str,
     ) -> BoxFuture<'a, Result<Option<Payload>, StoreError>> {
         self.inner.published(key, name)
+    }
+
+    fn describe_workflows(
+        &self,
+        workflows: Vec<WorkflowDescription>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.inner.describe_workflows(workflows)
+    }
+
+    fn workflows(&self) -> BoxFuture<'_, Result<Vec<WorkflowDescription>, StoreError>> {
+        self.inner.workflows()
+    }
+
+    fn serve(
+        &self,
+        worker: WorkerId,
+        serves: Option<Serves>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.inner.serve(worker, serves)
     }
 
     fn changed(&self) -> BoxFuture<'_, ()> {

@@ -29,6 +29,7 @@ use std::time::Duration;
 
 use super::Store;
 
+pub mod catalog;
 pub mod changes;
 pub mod claims;
 pub mod commits;
@@ -231,6 +232,10 @@ macro_rules! store_contract {
                 an_unfinished_one_may_stop_the_next,
                 an_unfinished_one_may_be_cancelled,
                 what_cannot_be_started_is_skipped;
+            catalog:
+                the_latest_description_is_kept,
+                a_description_is_renewed_by_the_hour,
+                what_a_worker_takes_is_listed;
             model:
                 random_operations_leave_what_they_leave_in_memory;
         }

@@ -12,8 +12,8 @@ use tokio::time::Instant;
 use super::{
     Change, ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Fire, Fired,
     Message, MessageId, NewExecution, NewMessage, PostError, QueueChange, QueueRecord,
-    QueueSettings, ScheduleChange, ScheduleRecord, Store, StoreError, Target, Work, WorkRequest,
-    WorkerGuard, WorkerRecord, WorkflowCount,
+    QueueSettings, ScheduleChange, ScheduleRecord, Serves, Store, StoreError, Target, Work,
+    WorkRequest, WorkerGuard, WorkerRecord, WorkflowCount, WorkflowDescription,
 };
 use crate::clock::Timestamp;
 use crate::event::{Event, FORMAT};
@@ -21,6 +21,7 @@ use crate::execution::Status;
 use crate::id::{Epoch, EventSeq, ExecutionId, ExecutionKey, WorkerId};
 use crate::payload::Payload;
 
+mod catalog;
 mod find;
 mod gates;
 mod queues;
@@ -47,13 +48,15 @@ struct State {
     /// In order of creation: the key of an execution is its place, counted from 1.
     executions: Vec<Entry>,
     by_id: BTreeMap<ExecutionId, ExecutionKey>,
-    alive: BTreeSet<WorkerId>,
+    /// Who is alive, and what they take.
+    alive: BTreeMap<WorkerId, Option<Serves>>,
     workers: i64,
     messages: i64,
     queues: BTreeMap<Arc<str>, queues::Queue>,
     /// The queue that work was given from last: they take turns.
     last_queue: Option<Arc<str>>,
     schedules: BTreeMap<Arc<str>, ScheduleRecord>,
+    workflows: BTreeMap<(Arc<str>, u32), WorkflowDescription>,
 }
 
 struct Entry {
@@ -104,7 +107,7 @@ impl Store for MemoryStore {
             let mut state = self.state();
             state.workers += 1;
             let id = WorkerId(state.workers);
-            state.alive.insert(id);
+            state.alive.insert(id, None);
             Ok(WorkerGuard::new(
                 id,
                 Alive {
@@ -378,6 +381,33 @@ impl Store for MemoryStore {
         .boxed()
     }
 
+    fn describe_workflows(
+        &self,
+        workflows: Vec<WorkflowDescription>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        async move {
+            self.state().describe_workflows(workflows);
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn workflows(&self) -> BoxFuture<'_, Result<Vec<WorkflowDescription>, StoreError>> {
+        async move { Ok(self.state().workflows()) }.boxed()
+    }
+
+    fn serve(
+        &self,
+        worker: WorkerId,
+        serves: Option<Serves>,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        async move {
+            self.state().serve(worker, serves);
+            Ok(())
+        }
+        .boxed()
+    }
+
     fn changed(&self) -> BoxFuture<'_, ()> {
         // Counts from this call, not from the first poll.
         self.shared.changed.notified().boxed()
@@ -396,7 +426,7 @@ impl State {
     fn is_driven(&self, record: &ExecutionRecord) -> bool {
         record
             .owner
-            .is_some_and(|owner| self.alive.contains(&owner))
+            .is_some_and(|owner| self.alive.contains_key(&owner))
     }
 
     fn commit(&mut self, mut commit: Commit) -> Result<Committed, CommitError> {
@@ -525,13 +555,14 @@ impl State {
                 .filter(|entry| !entry.record.status.is_finished());
             owned.count() as u64
         };
-        let record = |id: &WorkerId| WorkerRecord {
+        let record = |(id, serves): (&WorkerId, &Option<Serves>)| WorkerRecord {
             id: *id,
             pid: std::process::id(),
             host: String::new(),
             started_at: Timestamp::from_micros(0),
             is_alive: true,
             owns: owns(*id),
+            serves: serves.clone(),
         };
         self.alive.iter().map(record).collect()
     }

@@ -89,7 +89,7 @@ impl State {
         let is_lost = |record: &ExecutionRecord| {
             record
                 .owner
-                .is_some_and(|owner| !self.alive.contains(&owner))
+                .is_some_and(|owner| !self.alive.contains_key(&owner))
                 && !record.status.is_finished()
         };
         for key in self.candidates(desk, is_lost) {
