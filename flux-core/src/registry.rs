@@ -67,14 +67,18 @@ impl Registry {
         newest.copied().collect()
     }
 
+    /// All versions of all workflows, by name.
+    pub(crate) fn all(&self) -> impl Iterator<Item = &'static WorkflowDef> {
+        self.workflows.values().flat_map(BTreeMap::values).copied()
+    }
+
     /// What there is code for.
     pub(crate) fn runnables(&self) -> Vec<Runnable> {
-        let defs = self.workflows.values().flat_map(BTreeMap::values);
-        let runnable = |def: &&'static WorkflowDef| Runnable {
+        let runnable = |def: &'static WorkflowDef| Runnable {
             workflow: def.name.into(),
             versions: def.accepts.clone(),
         };
-        defs.map(runnable).collect()
+        self.all().map(runnable).collect()
     }
 
     /// The newest version of a workflow.
@@ -86,6 +90,7 @@ impl Registry {
         newest.copied().ok_or_else(|| Error::WorkflowNotFound {
             name: name.to_owned(),
             available: self.names(),
+            described: Vec::new(),
         })
     }
 
@@ -127,6 +132,7 @@ impl Registry {
             return Err(Error::WorkflowNotFound {
                 name: record.workflow.to_string(),
                 available: self.names(),
+                described: Vec::new(),
             });
         }
         Err(version_mismatch(&record.id, record, available))

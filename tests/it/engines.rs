@@ -147,7 +147,10 @@ async fn an_unknown_workflow_shows_what_is_registered() {
         .state(crate::support::Greeter { word: "hi" });
     let engine = builder.build().await.unwrap();
     let error = engine.resume("lost").await.unwrap_err();
-    let Error::WorkflowNotFound { name, available } = &error else {
+    let Error::WorkflowNotFound {
+        name, available, ..
+    } = &error
+    else {
         panic!("{error}")
     };
     assert_eq!(name, "of_another_program");

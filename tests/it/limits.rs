@@ -195,6 +195,7 @@ fn an_error_says_what_and_the_cure_in_one_line() {
             Error::WorkflowNotFound {
                 name: "pay".into(),
                 available: vec!["ship".into()],
+                described: vec![],
             },
             "registered are `ship`",
         ),
@@ -202,6 +203,7 @@ fn an_error_says_what_and_the_cure_in_one_line() {
             Error::WorkflowNotFound {
                 name: "pay".into(),
                 available: vec![],
+                described: vec![],
             },
             "use my_flows as _",
         ),

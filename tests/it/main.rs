@@ -17,6 +17,7 @@ mod attempts;
 mod bodies;
 mod calls;
 mod cancel;
+mod catalog;
 mod child_policy;
 mod children;
 mod commits;

@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 
 use super::active::{Driving, Refusal};
 use super::driver::{Begin, Intent};
+use super::elsewhere::Named;
 use super::place::{Wishes, dedup_key, place};
 use super::run::{Description, Due};
 use super::workflow::{check_workflow, engine_for};
@@ -34,6 +35,9 @@ pub(super) async fn run<O: DeserializeOwned + 'static>(
             },
             Outcome::Refused(refusal) => refused(&engine, &mut request, refusal).await?,
             Outcome::Again => tokio::task::yield_now().await,
+            Outcome::Elsewhere if request.is_for_worker => {
+                break engine.wait_settled(&request.id).await?;
+            }
             Outcome::Elsewhere => match engine.wait_turn_and_settled(&request.id).await {
                 // Whoever was starting it has let go of it before the start was durable.
                 Err(Error::ExecutionNotFound { .. } | Error::Interrupted { .. }) => {
@@ -70,7 +74,7 @@ pub(super) async fn start<O>(description: Description) -> Result<Handle<O>, Erro
                 continue;
             }
             // It has to wait for others, not for a worker: nobody else may see to it.
-            Outcome::Elsewhere if request.is_queued && request.placement.queue.is_none() => {
+            Outcome::Elsewhere if request.has_to_begin_in_turn() => {
                 if !engine.inner().has_worker() {
                     engine.begin_in_turn(request.id.clone());
                 }
@@ -107,6 +111,8 @@ struct Request {
     placement: Placement,
     /// Whether it waits for a worker; otherwise it is driven at once.
     is_queued: bool,
+    /// Whether it is a worker's to drive, and never this start's.
+    is_for_worker: bool,
     refuses_duplicate: bool,
     /// Whether it stands for an execution that another start began, perhaps with another input.
     is_other: bool,
@@ -129,7 +135,7 @@ enum Outcome {
 async fn prepare(description: Description, what: &str) -> Result<(Engine, Request), Error> {
     let Description {
         engine,
-        def,
+        workflow,
         input,
         id,
         queue,
@@ -137,13 +143,17 @@ async fn prepare(description: Description, what: &str) -> Result<(Engine, Reques
         due,
         dedup,
         refuses_duplicate,
+        is_for_worker,
     } = description;
-    let what = format!("{}.{what}", def.name);
-    let cure = format!("use `{}.call(..)`, which is recorded", def.name);
-    let engine = engine_for(engine, &what, &cure).await?;
-    let what = || format!("input of workflow `{}`", def.name);
+    let name = workflow.name();
+    let engine = engine_for(engine, &format!("{name}.{what}"), &cure(&workflow)).await?;
+    let what = || format!("input of workflow `{name}`");
     let input = input.map_err(|error| invalid(what(), error))?;
     engine.inner().check_size(&input, what)?;
+    let def = match &workflow {
+        Named::Code(def) => def,
+        Named::Name(name) => engine.inner().elsewhere(name).await?,
+    };
     // Refused before anything is written: what does not survive its own round trip.
     (def.reencode)(&input).map_err(|error| invalid(what(), error))?;
     let is_named = id.is_some();
@@ -161,7 +171,8 @@ async fn prepare(description: Description, what: &str) -> Result<(Engine, Reques
         dedup: dedup.map(Into::into),
     };
     let placement = place(engine.inner(), def, &input, wishes).await?;
-    let is_queued = placement.queue.is_some() || placement.due.is_some_and(|due| due > now);
+    let is_queued =
+        is_for_worker || placement.queue.is_some() || placement.due.is_some_and(|due| due > now);
     let request = Request {
         def,
         input,
@@ -169,10 +180,19 @@ async fn prepare(description: Description, what: &str) -> Result<(Engine, Reques
         is_named,
         placement,
         is_queued,
+        is_for_worker,
         refuses_duplicate,
         is_other: false,
     };
     Ok((engine, request))
+}
+
+/// What to do inside a workflow instead.
+fn cure(workflow: &Named) -> String {
+    match workflow {
+        Named::Code(def) => format!("use `{}.call(..)`, which is recorded", def.name),
+        Named::Name(_) => "start it in a task or a `flux::step`".to_owned(),
+    }
 }
 
 /// Something is in the way of a start: that is an error, or the start is to be tried differently.
@@ -232,6 +252,11 @@ impl Request {
     fn waits_at_its_gate(&self) -> bool {
         let gate = self.placement.gate.as_ref();
         gate.is_some_and(|gate| !gate.refuses)
+    }
+
+    /// Whether it waits for others, with no worker to see to it.
+    fn has_to_begin_in_turn(&self) -> bool {
+        self.is_queued && !self.is_for_worker && self.placement.queue.is_none()
     }
 
     /// The execution that is there already is what the caller gets.
@@ -304,7 +329,7 @@ async fn attach(
     }
     // It has its turn when it has it, and one that sleeps is woken by a worker.
     let sleeps = record.owner.is_none() && engine.inner().has_worker_of(&record);
-    if record.status == Status::Pending || sleeps {
+    if record.status == Status::Pending || sleeps || request.is_for_worker {
         return Ok(Outcome::Elsewhere);
     }
     if engine.inner().is_active(&request.id) {

@@ -38,7 +38,7 @@ pub(crate) async fn place(
 ) -> Result<Placement, Error> {
     let options = &def.options;
     let queue = wishes.queue.or_else(|| options.queue.map(Arc::from));
-    check_name(queue.as_deref())?;
+    check_name("name of a queue", queue.as_deref())?;
     let partition = match &queue {
         Some(queue) => partition(engine, queue, def, input).await?,
         None => None,
@@ -155,9 +155,9 @@ fn text(value: &Value) -> Option<String> {
     }
 }
 
-/// Names of queues are typed, logged and put into paths of web pages.
-pub(super) fn check_name(queue: Option<&str>) -> Result<(), Error> {
-    let Some(name) = queue else { return Ok(()) };
+/// Names are typed, logged and put into paths of web pages.
+pub(super) fn check_name(what: &str, name: Option<&str>) -> Result<(), Error> {
+    let Some(name) = name else { return Ok(()) };
     let message = if name.trim().is_empty() {
         "it is empty"
     } else if name.len() > 255 {
@@ -168,7 +168,7 @@ pub(super) fn check_name(queue: Option<&str>) -> Result<(), Error> {
         return Ok(());
     };
     Err(Error::InvalidInput {
-        what: "name of a queue".to_owned(),
+        what: what.to_owned(),
         path: ".".to_owned(),
         message: message.to_owned(),
     })

@@ -120,7 +120,7 @@ impl Queue {
 
     async fn change(self) -> Result<QueueSettings, Error> {
         super::refuse_inside_workflow("engine.queue(..)", "change queues from outside")?;
-        check_name(Some(&self.name))?;
+        check_name("name of a queue", Some(&self.name))?;
         if let Some(error) = self.refused {
             return Err(error);
         }

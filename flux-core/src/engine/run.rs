@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::Engine;
 use super::begin::{run, start};
+use super::elsewhere::Named;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::execution::{Execution, Handle};
@@ -40,7 +41,7 @@ enum Launch<T> {
 
 pub(super) struct Description {
     pub(super) engine: Option<Engine>,
-    pub(super) def: &'static WorkflowDef,
+    pub(super) workflow: Named,
     pub(super) input: Result<Payload, PayloadError>,
     pub(super) id: Option<ExecutionId>,
     pub(super) queue: Option<String>,
@@ -48,6 +49,7 @@ pub(super) struct Description {
     pub(super) due: Due,
     pub(super) dedup: Option<String>,
     pub(super) refuses_duplicate: bool,
+    pub(super) is_for_worker: bool,
 }
 
 /// When a start is due.
@@ -59,10 +61,10 @@ pub(super) enum Due {
 }
 
 impl Description {
-    fn new<I: Serialize>(engine: Option<Engine>, def: &'static WorkflowDef, input: &I) -> Self {
+    fn new<I: Serialize>(engine: Option<Engine>, workflow: Named, input: &I) -> Self {
         Self {
             engine,
-            def,
+            workflow,
             input: Payload::encode(input),
             id: None,
             queue: None,
@@ -70,6 +72,7 @@ impl Description {
             due: Due::Now,
             dedup: None,
             refuses_duplicate: false,
+            is_for_worker: false,
         }
     }
 }
@@ -100,7 +103,7 @@ impl<O: DeserializeOwned + 'static> Run<O> {
         def: &'static WorkflowDef,
         input: &I,
     ) -> Self {
-        let description = Description::new(engine, def, input);
+        let description = Description::new(engine, Named::Code(def), input);
         Self(Launch::Described(Some(description), |description| {
             Box::pin(run(description))
         }))
@@ -108,12 +111,8 @@ impl<O: DeserializeOwned + 'static> Run<O> {
 }
 
 impl<O: 'static> Start<O> {
-    pub(super) fn new<I: Serialize>(
-        engine: Option<Engine>,
-        def: &'static WorkflowDef,
-        input: &I,
-    ) -> Self {
-        let description = Description::new(engine, def, input);
+    pub(super) fn new<I: Serialize>(engine: Option<Engine>, workflow: Named, input: &I) -> Self {
+        let description = Description::new(engine, workflow, input);
         Self(Launch::Described(Some(description), |description| {
             Box::pin(start(description))
         }))
@@ -138,6 +137,14 @@ macro_rules! start_options {
             pub fn queue(mut self, name: impl Into<String>) -> Self {
                 self.0
                     .describe(|description| description.queue = Some(name.into()));
+                self
+            }
+
+            /// Leaves it to a [worker](Engine::worker), of this program or another: it is `Pending` until one takes
+            /// it. What is recorded at once is its input.
+            pub fn for_worker(mut self) -> Self {
+                self.0
+                    .describe(|description| description.is_for_worker = true);
                 self
             }
 
@@ -222,7 +229,7 @@ impl Engine {
     /// the input is not what the workflow takes. Nothing is stored then.
     pub fn start_by_name(&self, name: &str, input: impl Serialize) -> Start<serde_json::Value> {
         match self.inner().registry.newest(name) {
-            Ok(def) => Start::new(Some(self.clone()), def, &input),
+            Ok(def) => Start::new(Some(self.clone()), Named::Code(def), &input),
             Err(error) => Start(Launch::Going(Box::pin(async { Err(error) }))),
         }
     }

@@ -7,6 +7,7 @@ use std::time::SystemTime;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::elsewhere::Named;
 use super::resume::Resume;
 use super::run::{Run, Start};
 use super::{Engine, refuse_inside_workflow};
@@ -78,7 +79,7 @@ impl<I: Serialize, O: DeserializeOwned + 'static> Workflow<I, O> {
 
     /// Starts the workflow and returns once the start is durable; it goes on by itself.
     pub fn start(&self, input: I) -> Start<O> {
-        Start::new(None, self.def, &input)
+        Start::new(None, Named::Code(self.def), &input)
     }
 
     /// Starts the workflow at a moment: until then the execution is `Pending`, and then a
@@ -124,7 +125,8 @@ impl<I: Serialize, O: DeserializeOwned + 'static> OnEngine<I, O> {
 
     /// As [`Workflow::start`].
     pub fn start(&self, input: I) -> Start<O> {
-        Start::new(Some(self.engine.clone()), self.workflow.def, &input)
+        let workflow = Named::Code(self.workflow.def);
+        Start::new(Some(self.engine.clone()), workflow, &input)
     }
 
     /// As [`Workflow::start_at`].

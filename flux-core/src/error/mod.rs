@@ -49,15 +49,18 @@ pub enum Error {
     },
     /// No workflow of this name is registered in this program.
     #[error(
-        "no workflow `{name}` is registered in this program; registered are {}. \
+        "no workflow `{name}` is registered in this program; registered are {}{}. \
              A crate that nothing refers to registers nothing: `use my_flows as _;`",
-        List(available)
+        List(available),
+        Described(described)
     )]
     WorkflowNotFound {
         /// The name asked for.
         name: String,
         /// What is registered.
         available: Vec<String>,
+        /// What other programs have described in the store, where that would have done, too.
+        described: Vec<String>,
     },
     /// Two workflows have one name and version.
     #[error(
@@ -380,6 +383,18 @@ impl fmt::Display for List<'_> {
             write!(f, "{comma}`{item}`")?;
         }
         Ok(())
+    }
+}
+
+/// What other programs have said that they have, if they were asked for it.
+struct Described<'a>(&'a [String]);
+
+impl fmt::Display for Described<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_empty() {
+            return Ok(());
+        }
+        write!(f, ", and in the store's catalog are {}", List(self.0))
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 
+use super::elsewhere::Named;
 use super::{Engine, Workflow};
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -30,7 +31,7 @@ pub use release::{Release, ReleaseKind};
 pub struct NewSchedule {
     engine: Engine,
     id: String,
-    def: &'static WorkflowDef,
+    workflow: Named,
     input: Result<Payload, PayloadError>,
     when: Option<String>,
     zone: Option<String>,
@@ -78,7 +79,7 @@ impl Engine {
         NewSchedule {
             engine: self.clone(),
             id: id.into(),
-            def: workflow.def(),
+            workflow: Named::Code(workflow.def()),
             input: Payload::encode(&input),
             when: None,
             zone: None,
@@ -90,27 +91,29 @@ impl Engine {
 
     /// As [`schedule`](Self::schedule), of a workflow by its name and with an input that comes as JSON.
     ///
+    /// The workflow need not be registered in this program if the [catalog](Engine::catalog) has it; its input is then
+    /// not compared with the type that it takes.
+    ///
     /// # Errors
     ///
-    /// [`Error::WorkflowNotFound`].
+    /// When it is awaited: [`Error::WorkflowNotFound`], which lists what is registered and what the catalog has.
     pub fn schedule_by_name(
         &self,
         id: impl Into<String>,
         workflow: &str,
         input: impl Serialize,
-    ) -> Result<NewSchedule, Error> {
-        let def = self.inner().registry.newest(workflow)?;
-        Ok(NewSchedule {
+    ) -> NewSchedule {
+        NewSchedule {
             engine: self.clone(),
             id: id.into(),
-            def,
+            workflow: Named::Name(workflow.to_owned()),
             input: Payload::encode(&input),
             when: None,
             zone: None,
             overlap: Overlap::default(),
             catch_up: CatchUp::default(),
             jitter: Duration::ZERO,
-        })
+        }
     }
 
     /// Lists the schedules by name.
@@ -187,9 +190,13 @@ impl NewSchedule {
         let what = || format!("schedule `{}`", self.id);
         check_id(&self.id)?;
         let input = self.input.map_err(|error| super::invalid(what(), error))?;
-        (self.def.reencode)(&input).map_err(|error| {
+        let def = match &self.workflow {
+            Named::Code(def) => def,
+            Named::Name(name) => self.engine.inner().known(name).await?,
+        };
+        (def.reencode)(&input).map_err(|error| {
             super::invalid(
-                format!("input of workflow `{}` in {}", self.def.name, what()),
+                format!("input of workflow `{}` in {}", def.name, what()),
                 error,
             )
         })?;
@@ -214,7 +221,7 @@ impl NewSchedule {
             },
             is_declared: false,
         };
-        let record = put(&self.engine, &self.id, self.def.name, input, &stored).await?;
+        let record = put(&self.engine, &self.id, def.name, input, &stored).await?;
         Schedule::new(self.engine, record)
     }
 }
@@ -406,8 +413,9 @@ impl Schedule {
         Ok(())
     }
 
-    fn def(&self) -> Result<&'static WorkflowDef, Error> {
-        self.engine.inner().registry.newest(&self.record.workflow)
+    /// Its workflow, or what stands for it where the code is elsewhere.
+    async fn def(&self) -> Result<&'static WorkflowDef, Error> {
+        self.engine.inner().known(&self.record.workflow).await
     }
 }
 

@@ -102,7 +102,7 @@ impl Schedule {
             "starting a schedule's execution",
             "do it outside of workflows",
         )?;
-        let def = self.def()?;
+        let def = self.def().await?;
         let inner = self.engine.inner();
         let mut start = Vec::with_capacity(planned.len());
         for planned in planned {

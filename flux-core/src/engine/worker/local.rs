@@ -6,17 +6,27 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 
+use super::Settings;
 use crate::engine::Inner;
-use crate::store::ExecutionRecord;
+use crate::store::{ExecutionRecord, Serves, StoreError};
 
 /// The queues that a worker serves; `None`: all of them.
-pub(super) type Served = Option<BTreeSet<Arc<str>>>;
+type Served = Option<BTreeSet<Arc<str>>>;
+
+/// What a worker takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Serving {
+    queues: Served,
+    concurrency: u32,
+}
 
 /// The workers of one engine.
 #[derive(Debug)]
 pub(crate) struct Local {
-    present: Mutex<Vec<Served>>,
+    present: Mutex<Vec<Serving>>,
     calls: watch::Sender<u64>,
+    /// One at a time says what they take, so that the last to say it knows of all.
+    saying: tokio::sync::Mutex<()>,
 }
 
 impl Default for Local {
@@ -24,12 +34,13 @@ impl Default for Local {
         Self {
             present: Mutex::default(),
             calls: watch::Sender::new(0),
+            saying: tokio::sync::Mutex::default(),
         }
     }
 }
 
 impl Local {
-    fn present(&self) -> MutexGuard<'_, Vec<Served>> {
+    fn present(&self) -> MutexGuard<'_, Vec<Serving>> {
         self.present.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -41,11 +52,15 @@ impl Local {
     }
 
     /// Counts a worker in for as long as this is kept.
-    pub(super) fn enter(engine: &Arc<Inner>, served: Served) -> Present {
-        engine.workers.present().push(served.clone());
+    pub(super) fn enter(engine: &Arc<Inner>, settings: &Settings) -> Present {
+        let serving = Serving {
+            queues: settings.queues.clone(),
+            concurrency: u32::try_from(settings.concurrency).unwrap_or(u32::MAX),
+        };
+        engine.workers.present().push(serving.clone());
         Present {
             engine: Arc::clone(engine),
-            served,
+            serving,
         }
     }
 
@@ -59,14 +74,14 @@ impl Local {
 #[derive(Debug)]
 pub(super) struct Present {
     engine: Arc<Inner>,
-    served: Served,
+    serving: Serving,
 }
 
 impl Drop for Present {
     fn drop(&mut self) {
         {
             let mut present = self.engine.workers.present();
-            if let Some(place) = present.iter().position(|served| *served == self.served) {
+            if let Some(place) = present.iter().position(|other| *other == self.serving) {
                 present.swap_remove(place);
             }
         }
@@ -83,11 +98,32 @@ impl Inner {
 
     /// Whether a worker of this engine sees to what is in this queue, or in none.
     pub(crate) fn has_worker_for(&self, queue: Option<&Arc<str>>) -> bool {
-        let serves = |served: &Served| match (served, queue) {
+        let serves = |serving: &Serving| match (&serving.queues, queue) {
             (Some(served), Some(queue)) => served.contains(queue),
             _ => true,
         };
         self.workers.present().iter().any(serves)
+    }
+
+    /// Tells the store what the workers of this engine take together.
+    pub(super) async fn say_what_is_served(&self) -> Result<(), StoreError> {
+        let _saying = self.workers.saying.lock().await;
+        let serves = self.serves();
+        self.store.serve(self.owner().await?, serves).await
+    }
+
+    fn serves(&self) -> Option<Serves> {
+        let present = self.workers.present();
+        let all = |a: Served, b: &Served| Some(&a? | b.as_ref()?);
+        let (first, others) = present.split_first()?;
+        let queues = others.iter().map(|serving| &serving.queues);
+        Some(Serves {
+            queues: queues.fold(first.queues.clone(), all),
+            concurrency: present
+                .iter()
+                .fold(0, |sum, serving| sum.saturating_add(serving.concurrency)),
+            code: self.runnables(),
+        })
     }
 
     /// Whether a worker of this engine sees to this execution.

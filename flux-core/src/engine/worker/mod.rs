@@ -110,7 +110,7 @@ impl Worker {
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
         super::refuse_inside_workflow("engine.worker()", "start workers outside of workflows")?;
         let (stop, stopping) = watch::channel(false);
-        let present = Local::enter(self.engine.inner(), self.settings.queues.clone());
+        let present = Local::enter(self.engine.inner(), &self.settings);
         let work = rounds::work(
             Arc::clone(self.engine.inner()),
             self.settings,
@@ -135,7 +135,7 @@ impl Worker {
     /// Outside of a tokio runtime.
     pub fn spawn(self) -> RunningWorker {
         let (stop, stopping) = watch::channel(false);
-        let present = Local::enter(self.engine.inner(), self.settings.queues.clone());
+        let present = Local::enter(self.engine.inner(), &self.settings);
         let work = rounds::work(
             Arc::clone(self.engine.inner()),
             self.settings,

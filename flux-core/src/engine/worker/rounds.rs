@@ -12,6 +12,7 @@ use super::local::Present;
 use crate::clock::Timestamp;
 use crate::engine::schedule::{declare, fire_due};
 use crate::engine::{Engine, Inner};
+use crate::error::Error;
 use crate::store::{Runnable, Work, WorkRequest};
 
 /// At most this many are claimed in one transaction, so that none is long.
@@ -27,7 +28,7 @@ pub(super) async fn work(
     present: Present,
 ) {
     let code = engine.runnables();
-    declare_schedules(&engine, &mut stopping).await;
+    introduce(&engine, &mut stopping).await;
     let mut calls = engine.workers.calls();
     let mut crew = Crew::new(&engine);
     while !*stopping.borrow_and_update() {
@@ -53,19 +54,28 @@ pub(super) async fn work(
         }
     }
     drop(present);
+    if let Err(error) = engine.say_what_is_served().await {
+        tracing::warn!(%error, "a worker could not say that it takes nothing more");
+    }
     retire(&engine, &settings, &mut crew).await;
 }
 
-/// Writes the schedules down that the code declares, however often the store fails.
-async fn declare_schedules(engine: &Arc<Inner>, stopping: &mut watch::Receiver<bool>) {
-    let engine = Engine::of(engine);
-    while let Err(error) = declare(&engine).await {
-        tracing::warn!(%error, "the schedules of this program's workflows could not be written down");
+/// Writes down what others are to know of this program, however often the store fails.
+async fn introduce(engine: &Arc<Inner>, stopping: &mut watch::Receiver<bool>) {
+    while let Err(error) = write_down(engine).await {
+        tracing::warn!(%error, "the workflows of this program and their schedules could not be written down");
         tokio::select! {
             _ = stopping.changed() => return,
             () = tokio::time::sleep(AFTER_FAULT) => {}
         }
     }
+}
+
+/// The schedules that the code declares, what it is, and what workers here take.
+async fn write_down(engine: &Arc<Inner>) -> Result<(), Error> {
+    declare(&Engine::of(engine)).await?;
+    engine.describe_workflows().await?;
+    Ok(engine.say_what_is_served().await?)
 }
 
 /// Resolves when the next moment has come.
