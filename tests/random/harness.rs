@@ -238,7 +238,23 @@ pub(crate) async fn check_histories(ground: &Ground) -> Result<(), String> {
         };
         return Err(format!("{id}: {fail}\n{}", all_lines(ground).await));
     }
-    Ok(())
+    check_replays(ground).await
+}
+
+/// Goes through every history once more, to the end that is recorded, and carries out nothing.
+async fn check_replays(ground: &Ground) -> Result<(), String> {
+    let before = all_lines(ground).await;
+    let life = ground.live(false, None).await;
+    for id in ground.histories().await.into_keys() {
+        let replayed = life.engine.replay(&id).await;
+        if let Err(error) = replayed {
+            return Err(format!("{id}: replayed: {error}\n{before}"));
+        }
+    }
+    match all_lines(ground).await == before {
+        true => Ok(()),
+        false => Err(format!("replays have written something\n{before}")),
+    }
 }
 
 /// Every history on this ground, as text.
