@@ -46,6 +46,7 @@ mod recover;
 mod replay;
 mod replaying;
 mod resume;
+pub(crate) mod rewinding;
 mod run;
 mod schedule;
 mod subscribe;

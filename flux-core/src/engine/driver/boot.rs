@@ -6,7 +6,6 @@ use super::activation::{Activation, Arrival, NewOutcome};
 use super::attempts::Progress;
 use super::cancel::Cancelling;
 use super::due::Due;
-use super::end::RewindPlan;
 use super::limits::ActiveTime;
 use super::{Answer, Driver, Halt, Intent};
 use crate::clock::Timestamp;
@@ -16,8 +15,11 @@ use crate::engine::Inner;
 use crate::engine::history::{History, Item};
 use crate::engine::pool::Pool;
 use crate::engine::replaying::{Replaying, check_format, fresh_machine, is_worth_another};
+use crate::engine::rewinding::{Failed, RewindPlan, recorded_input};
 use crate::error::FailureData;
+use crate::error::{Error, FailureData, NonDeterminism};
 use crate::event::{AttemptMeta, EndedMeta, Event, EventKind};
+use crate::event::{AttemptMeta, EndedMeta, Event, EventKind, FORMAT};
 use crate::execution::Snapshot;
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::Payload;
@@ -159,23 +161,17 @@ impl Driver {
         let Some(record) = self.record.clone() else {
             return Ok(());
         };
-        let snapshot = Snapshot::read(&*self.engine.store, record.clone()).await?;
-        let Some(failure) = snapshot.failure.clone() else {
+        let Some(failed) = Failed::read(&self.engine.store, &record).await? else {
             return Ok(());
         };
-        let Some(last) = self.engine.store.last_event(record.key).await? else {
-            return Ok(());
-        };
-        let (_, rewind) = History::open(&self.engine.store, &record).await?;
-        self.rewind = rewind;
-        self.input = recorded_input(&self.engine, &record).await?;
+        let plan = failed.plan();
+        self.rewind = failed.rewind;
+        self.input = failed.input;
         self.attempt = record.attempt;
-        self.machine.skip_to(last.seq);
-        if decided_by_itself(&failure) && !failure.rolled_back {
-            self.tentative = Some(Box::new(snapshot));
+        self.machine.skip_to(failed.last.seq);
+        if decided_by_itself(&failed.failure) && !failed.failure.rolled_back {
+            self.tentative = Some(Box::new(failed.snapshot));
         }
-        let attempt = record.attempt + 1;
-        let plan = RewindPlan::of(&failure, last.seq, attempt, attempt);
         let event = self.rewind(plan);
         self.opening = Some(event);
         Ok(())
@@ -192,7 +188,7 @@ impl Driver {
         let (_, rewind) = History::open(&self.engine.store, &record).await?;
         self.budget_from = rewind.as_ref().map_or(1, |rewind| rewind.meta.budget_from);
         self.rewind = rewind;
-        self.input = recorded_input(&self.engine, &record).await?;
+        self.input = recorded_input(&self.engine.store, &record).await?;
         self.machine.skip_to(last.seq);
         let ended = last.meta::<EndedMeta>();
         let plan = RewindPlan {
@@ -547,12 +543,6 @@ impl ReplayRun {
             self.input.clone_from(&event.payload);
         }
     }
-}
-
-/// The input that a replay begins with.
-async fn recorded_input(engine: &Inner, record: &ExecutionRecord) -> Result<Option<Payload>, Halt> {
-    let first = engine.store.events(record.key, record.base, 1).await?.pop();
-    Ok(first.and_then(|event| event.payload))
 }
 
 /// Whether no task's error led to this failure.

@@ -1,16 +1,13 @@
 //! The end of an execution, or of one attempt of its workflow.
 
-use std::sync::Arc;
-
 use super::Driver;
 use super::activation::{Activation, Ended};
 use super::children::ChildOutcome;
 use super::limits::out_of_time;
-use crate::engine::history::Rewind;
+use crate::engine::rewinding::{RewindPlan, Rewindable};
 use crate::error::{FailureData, FailureKind};
-use crate::event::{EndedMeta, Event, EventKind, RewoundMeta};
+use crate::event::{EndedMeta, Event, EventKind};
 use crate::execution::Status;
-use crate::id::EventSeq;
 use crate::payload::Payload;
 use crate::replay::{End, FailedEnd};
 use crate::store::{MessageKind, NewMessage};
@@ -175,89 +172,19 @@ impl Driver {
 
     /// Takes back the end of the history. The event is to be committed before anything runs again.
     pub(super) fn rewind(&mut self, plan: RewindPlan) -> Event {
-        let kept = if plan.anew {
-            Vec::new()
-        } else {
-            Rewind::kept_until(self.rewind.as_ref(), self.base, plan.to)
-        };
-        let begins = plan.restart || kept.is_empty();
-        // With nothing kept and nothing to take up again, the events before are of no use.
-        let restart = plan.restart || (begins && !plan.anew);
-        let mut event = self.event_at(EventKind::Rewound, None);
+        let event = self.event_at(EventKind::Rewound, None);
         self.attempt = plan.attempt;
         self.budget_from = plan.budget_from;
-        let meta = RewoundMeta {
-            to: if begins {
-                self.base.get()
-            } else {
-                plan.to.get()
-            },
-            kept: if begins { Vec::new() } else { kept },
-            retry: if begins { Vec::new() } else { plan.retry },
-            attempt: plan.attempt,
-            budget_from: plan.budget_from,
+        let rewindable = Rewindable {
+            base: self.base,
+            rewind: self.rewind.as_ref(),
+            input: self.input.as_ref(),
+            workflow: self.def.name,
         };
-        event.meta = Payload::encode(&meta).ok();
-        if begins {
-            event.payload.clone_from(&self.input);
-            event.name = Some(Arc::from(self.def.name));
-        }
-        if restart {
-            self.base = event.seq;
-            self.rewound = None;
-            self.rewind = None;
-        } else {
-            self.rewound = Some(event.seq);
-            self.rewind = Some(Rewind {
-                seq: event.seq,
-                meta,
-            });
-        }
-        event
-    }
-}
-
-/// What a rewind takes back and what it gives.
-pub(super) struct RewindPlan {
-    /// The first event that no longer counts.
-    pub(super) to: EventSeq,
-    /// The calls that get another try.
-    pub(super) retry: Vec<EventSeq>,
-    /// Nothing is kept but the input.
-    pub(super) restart: bool,
-    /// The code begins from its input, because what it did was undone; it takes up again what was not.
-    pub(super) anew: bool,
-    /// The attempt of the workflow that begins.
-    pub(super) attempt: u32,
-    /// The attempt that opened its budget.
-    pub(super) budget_from: u32,
-}
-
-impl RewindPlan {
-    /// Another try of what failed: from the earliest failure that escaped; without one, from the last delivery,
-    /// or where time ran out, from there.
-    pub(super) fn of(
-        failure: &FailureData,
-        failed_at: EventSeq,
-        attempt: u32,
-        budget_from: u32,
-    ) -> Self {
-        let timed_out = matches!(
-            failure.kind,
-            FailureKind::Timeout { .. } | FailureKind::Deadline { .. }
-        );
-        let to = match failure.escaped.iter().map(|call| call.failed).min() {
-            Some(first) => first,
-            None if timed_out => failure.stopped.unwrap_or(failed_at),
-            None => failure.delivery,
-        };
-        Self {
-            to,
-            retry: failure.escaped.iter().map(|call| call.call).collect(),
-            restart: false,
-            anew: failure.rolled_back,
-            attempt,
-            budget_from,
-        }
+        let rewound = plan.carry_out(event, &rewindable);
+        self.base = rewound.base;
+        self.rewound = rewound.rewind.as_ref().map(|rewind| rewind.seq);
+        self.rewind = rewound.rewind;
+        rewound.event
     }
 }

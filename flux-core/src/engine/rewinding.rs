@@ -1,0 +1,156 @@
+//! Taking back the end of a history: what a rewind keeps, and what gets another try. Also without the code.
+
+use std::sync::Arc;
+
+use super::history::{History, Rewind};
+use crate::error::{FailureData, FailureKind};
+use crate::event::{Event, RewoundMeta};
+use crate::execution::Snapshot;
+use crate::id::EventSeq;
+use crate::payload::Payload;
+use crate::store::{ExecutionRecord, Store, StoreError};
+
+/// What a rewind takes back and what it gives.
+pub(crate) struct RewindPlan {
+    /// The first event that no longer counts.
+    pub(crate) to: EventSeq,
+    /// The calls that get another try.
+    pub(crate) retry: Vec<EventSeq>,
+    /// Nothing is kept but the input.
+    pub(crate) restart: bool,
+    /// The code begins from its input, because what it did was undone; it takes up again what was not.
+    pub(crate) anew: bool,
+    /// The attempt of the workflow that begins.
+    pub(crate) attempt: u32,
+    /// The attempt that opened its budget.
+    pub(crate) budget_from: u32,
+}
+
+/// What is rewound.
+pub(crate) struct Rewindable<'a> {
+    /// Where a replay starts.
+    pub(crate) base: EventSeq,
+    /// The last rewind.
+    pub(crate) rewind: Option<&'a Rewind>,
+    /// The input of the present beginning.
+    pub(crate) input: Option<&'a Payload>,
+    /// The workflow's name.
+    pub(crate) workflow: &'a str,
+}
+
+/// A rewind that is to be committed before anything runs again, and what the row then says.
+pub(crate) struct Rewound {
+    pub(crate) event: Event,
+    /// Where a replay starts.
+    pub(crate) base: EventSeq,
+    /// The last rewind: none where nothing before it is of any use.
+    pub(crate) rewind: Option<Rewind>,
+}
+
+impl RewindPlan {
+    /// Another try of what failed: from the earliest failure that escaped; without one, from the last delivery,
+    /// or where time ran out, from there.
+    pub(crate) fn of(
+        failure: &FailureData,
+        failed_at: EventSeq,
+        attempt: u32,
+        budget_from: u32,
+    ) -> Self {
+        let timed_out = matches!(
+            failure.kind,
+            FailureKind::Timeout { .. } | FailureKind::Deadline { .. }
+        );
+        let to = match failure.escaped.iter().map(|call| call.failed).min() {
+            Some(first) => first,
+            None if timed_out => failure.stopped.unwrap_or(failed_at),
+            None => failure.delivery,
+        };
+        Self {
+            to,
+            retry: failure.escaped.iter().map(|call| call.call).collect(),
+            restart: false,
+            anew: failure.rolled_back,
+            attempt,
+            budget_from,
+        }
+    }
+
+    /// Fills in `event`, a `REWOUND` that has its number and its moment.
+    pub(crate) fn carry_out(self, mut event: Event, of: &Rewindable<'_>) -> Rewound {
+        let kept = if self.anew {
+            Vec::new()
+        } else {
+            Rewind::kept_until(of.rewind, of.base, self.to)
+        };
+        let begins = self.restart || kept.is_empty();
+        // With nothing kept and nothing to take up again, the events before are of no use.
+        let restart = self.restart || (begins && !self.anew);
+        let meta = RewoundMeta {
+            to: if begins { of.base.get() } else { self.to.get() },
+            kept: if begins { Vec::new() } else { kept },
+            retry: if begins { Vec::new() } else { self.retry },
+            attempt: self.attempt,
+            budget_from: self.budget_from,
+        };
+        event.meta = Payload::encode(&meta).ok();
+        if begins {
+            event.payload = of.input.cloned();
+            event.name = Some(Arc::from(of.workflow));
+        }
+        let seq = event.seq;
+        Rewound {
+            event,
+            base: if restart { seq } else { of.base },
+            rewind: (!restart).then_some(Rewind { seq, meta }),
+        }
+    }
+}
+
+/// A failed execution, as far as another try has to know it.
+pub(crate) struct Failed {
+    pub(crate) snapshot: Snapshot,
+    pub(crate) failure: FailureData,
+    /// Its last event, which says how it failed.
+    pub(crate) last: Event,
+    pub(crate) rewind: Option<Rewind>,
+    pub(crate) input: Option<Payload>,
+}
+
+impl Failed {
+    /// Reads it; nothing where the history does not end in a failure.
+    pub(crate) async fn read(
+        store: &Arc<dyn Store>,
+        record: &ExecutionRecord,
+    ) -> Result<Option<Self>, StoreError> {
+        let snapshot = Snapshot::read(&**store, record.clone()).await?;
+        let Some(failure) = snapshot.failure.clone() else {
+            return Ok(None);
+        };
+        let Some(last) = store.last_event(record.key).await? else {
+            return Ok(None);
+        };
+        let (_, rewind) = History::open(store, record).await?;
+        Ok(Some(Self {
+            snapshot,
+            failure,
+            last,
+            rewind,
+            input: recorded_input(store, record).await?,
+        }))
+    }
+
+    /// Another try of what failed, with a new budget of attempts.
+    pub(crate) fn plan(&self) -> RewindPlan {
+        let attempt = self.snapshot.record.attempt + 1;
+        RewindPlan::of(&self.failure, self.last.seq, attempt, attempt)
+    }
+}
+
+/// The input that a replay begins with.
+pub(crate) async fn recorded_input(
+    store: &Arc<dyn Store>,
+    record: &ExecutionRecord,
+) -> Result<Option<Payload>, StoreError> {
+    let first = store.events(record.key, record.base, 1).await?.pop();
+    Ok(first.and_then(|event| event.payload))
+}
