@@ -259,6 +259,43 @@ async fn an_execution_that_somebody_paused_goes_on_when_it_is_resumed() {
     }
 }
 
+#[task]
+async fn note_until_told() {
+    begin();
+    let id = flux::task_context().unwrap().execution_id().clone();
+    while crate::support::code_of(&id) == 0 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[workflow]
+async fn note_and_ask(_ctx: ExecutionContext) -> Result<(), TaskError> {
+    let (noted, ()) = tokio::join!(note_until_told(), async { flux::pause("review").await });
+    noted
+}
+
+/// The hold was lost where the execution came to rest at a pause point of its own.
+#[tokio::test]
+async fn an_execution_that_somebody_paused_is_on_hold_also_at_its_own_pause_point() {
+    for shelf in Shelf::each().await {
+        let engine = shelf.engine().await;
+        let handle = note_and_ask.on(&engine).start(()).await.unwrap();
+        let id = handle.execution_id().clone();
+        while ran(&id, "note_until_told") == 0 {
+            tokio::task::yield_now().await;
+        }
+        engine.pause(&id).await.unwrap();
+        crate::support::set_code(&id, 1);
+        let held = handle.wait().await.unwrap();
+        assert!(held.held().is_some(), "{held}");
+        assert_eq!(held.pause_point(), Some("review"));
+        let waits = note_and_ask.on(&engine).resume(&id).await.unwrap();
+        assert_eq!((waits.held(), waits.pause_point()), (None, Some("review")));
+        let run = note_and_ask.on(&engine).resume(&id).await.unwrap();
+        assert!(run.has_succeeded());
+    }
+}
+
 #[tokio::test]
 async fn a_worker_takes_only_what_it_has_code_for() {
     use flux::store::{Commit, MemoryStore, NewExecution, Placement, Target};

@@ -137,6 +137,7 @@ impl Driver {
             .into_iter()
             .chain(self.window_ends());
         let wake_at = next.into_iter().chain(limit).min().filter(|_| waits);
+        let hold = self.hold.clone().filter(|_| status == Status::Paused);
         Change {
             status,
             attempt: self.attempt,
@@ -145,11 +146,11 @@ impl Driver {
             waiting: self.waiting().filter(|_| waits),
             base: self.base,
             rewound: self.rewound,
-            hold: None,
             release: (status != Status::Running).then_some(Release {
-                ready_at: wake_at,
+                ready_at: wake_at.filter(|_| hold.is_none()),
                 seen: self.last_message,
             }),
+            hold,
         }
     }
 
