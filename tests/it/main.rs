@@ -45,6 +45,7 @@ mod processes;
 mod queues;
 mod races;
 mod replays;
+mod requests;
 mod resting;
 mod resume_failed;
 mod robust;

@@ -33,6 +33,9 @@ use crate::workflow::WorkflowDef;
 /// | cancelled, terminated | is refused: [`Error::AlreadyFinished`] |
 /// | driven by somebody alive | is refused: [`Error::AlreadyRunning`] |
 ///
+/// Awaited, it drives the execution here, with the workflow registered in this program; [`request`](Resume::request)
+/// leaves that to whoever has the code.
+///
 /// A failed execution whose own code decided to fail has no call to try again: the code is replayed, and if it
 /// fails in the same way the execution is returned as it was.
 #[must_use = "a resume does nothing until it is awaited"]
@@ -47,8 +50,19 @@ struct Description {
     engine: Option<Engine>,
     def: Option<&'static WorkflowDef>,
     id: ExecutionId,
+    /// Only what has failed.
+    is_retry: bool,
     at: Option<String>,
     value: Option<Result<Payload, PayloadError>>,
+}
+
+/// A resume whose engine is known and whose value has been checked.
+pub(super) struct Described {
+    pub(super) engine: Engine,
+    pub(super) def: Option<&'static WorkflowDef>,
+    pub(super) id: ExecutionId,
+    is_retry: bool,
+    pub(super) answer: Answer,
 }
 
 impl<O> Resume<O> {
@@ -61,9 +75,28 @@ impl<O> Resume<O> {
             engine,
             def,
             id,
+            is_retry: false,
             at: None,
             value: None,
         })))
+    }
+
+    /// One that refuses what has not failed.
+    pub(super) fn of_failed(engine: Engine, id: ExecutionId) -> Self {
+        let mut resume = Self::new(Some(engine), None, id);
+        if let Stage::Described(Some(description)) = &mut resume.0 {
+            description.is_retry = true;
+        }
+        resume
+    }
+
+    pub(super) async fn describe(self) -> Result<Described, Error> {
+        match self.0 {
+            Stage::Described(Some(description)) => describe(description).await,
+            Stage::Described(None) | Stage::Going(_) => Err(Error::Configuration(
+                "this resume is under way already: make another one to request it".to_owned(),
+            )),
+        }
     }
 
     /// Gives the pause point its value. A value of another type than it wants is refused before anything is
@@ -109,10 +142,17 @@ impl Engine {
 }
 
 async fn resume<O: DeserializeOwned>(description: Description) -> Result<Execution<O>, Error> {
+    let described = describe(description).await?;
+    let snapshot = resume_record(&described).await?;
+    Execution::new(described.engine, snapshot)
+}
+
+async fn describe(description: Description) -> Result<Described, Error> {
     let Description {
         engine,
         def,
         id,
+        is_retry,
         at,
         value,
     } = description;
@@ -127,14 +167,44 @@ async fn resume<O: DeserializeOwned>(description: Description) -> Result<Executi
         value,
         meant: None,
     };
-    let snapshot = resume_record(&engine, def, &id, answer).await?;
-    Execution::new(engine, snapshot)
+    Ok(Described {
+        engine,
+        def,
+        id,
+        is_retry,
+        answer,
+    })
+}
+
+impl Described {
+    /// Refuses what is not to be retried.
+    pub(super) fn check_status(&self, status: Status) -> Result<(), Error> {
+        if self.is_retry && status != Status::Failed {
+            return Err(Error::NotFailed {
+                id: self.id.clone(),
+                status,
+            });
+        }
+        Ok(())
+    }
+}
+
+/// Whether it says which pause point it answers, or what with.
+pub(super) fn is_answer(answer: &Answer) -> bool {
+    answer.at.is_some() || answer.value.is_some()
 }
 
 impl Engine {
     /// Goes on with an execution that has failed, without waiting for it.
     pub(super) async fn resume_in_background(&self, id: &ExecutionId) -> Result<(), Error> {
-        if let Resumed::Driving(driving) = begin_resume(self, None, id, Answer::default()).await? {
+        let described = Described {
+            engine: self.clone(),
+            def: None,
+            id: id.clone(),
+            is_retry: false,
+            answer: Answer::default(),
+        };
+        if let Resumed::Driving(driving) = begin_resume(&described).await? {
             // One that exists is not refused.
             let _ = driving.started().await?;
             driving.into_guard().detach();
@@ -143,13 +213,9 @@ impl Engine {
     }
 }
 
-async fn resume_record(
-    engine: &Engine,
-    def: Option<&'static WorkflowDef>,
-    id: &ExecutionId,
-    answer: Answer,
-) -> Result<Snapshot, Error> {
-    match begin_resume(engine, def, id, answer).await? {
+async fn resume_record(described: &Described) -> Result<Snapshot, Error> {
+    let Described { engine, id, .. } = described;
+    match begin_resume(described).await? {
         Resumed::AsItIs(snapshot) => Ok(*snapshot),
         Resumed::Waiting => engine.wait_turn_and_settled(id).await,
         Resumed::Driving(driving) => match driving.settled().await? {
@@ -173,12 +239,15 @@ enum Resumed {
     Driving(Driving),
 }
 
-async fn begin_resume(
-    engine: &Engine,
-    def: Option<&'static WorkflowDef>,
-    id: &ExecutionId,
-    answer: Answer,
-) -> Result<Resumed, Error> {
+async fn begin_resume(described: &Described) -> Result<Resumed, Error> {
+    let Described {
+        engine,
+        def,
+        id,
+        answer,
+        ..
+    } = described;
+    let def = *def;
     // A driver whose future was just dropped is on its way out: that was a crash, and this comes after it.
     if let Some(active) = engine.inner().active.get(id)
         && active.is_abandoned()
@@ -189,6 +258,7 @@ async fn begin_resume(
     if let Some(def) = def {
         check_workflow(def, &record)?;
     }
+    described.check_status(record.status)?;
     let intent = match record.status {
         Status::Completed => {
             let snapshot = engine.inner().snapshot(record).await?;
@@ -210,16 +280,13 @@ async fn begin_resume(
         Status::Pending => return Ok(Resumed::Waiting),
         Status::Failed => Intent::Retry,
         // Off hold; a pause point is answered only by one that says so.
-        Status::Paused
-            if record.hold.is_some() && answer.at.is_none() && answer.value.is_none() =>
-        {
-            Intent::Recover
-        }
+        Status::Paused if record.hold.is_some() && !is_answer(answer) => Intent::Recover,
         Status::Paused => {
-            let meant = check_pause(&record, &answer)?;
+            let meant = check_pause(&record, answer)?;
+            let answer = answer.clone();
             Intent::Answer(Answer { meant, ..answer })
         }
-        _ if answer.at.is_some() || answer.value.is_some() => Intent::Answer(answer),
+        _ if is_answer(answer) => Intent::Answer(answer.clone()),
         _ => Intent::Recover,
     };
     let code = engine.inner().registry.for_execution(&record, def)?;
@@ -241,7 +308,10 @@ async fn begin_resume(
 }
 
 /// Refuses an answer that fits no pause point, before anybody is disturbed.
-fn check_pause(record: &ExecutionRecord, answer: &Answer) -> Result<Option<PausePoint>, Error> {
+pub(super) fn check_pause(
+    record: &ExecutionRecord,
+    answer: &Answer,
+) -> Result<Option<PausePoint>, Error> {
     let points = Waiting::read(record.waiting.as_ref()).pauses;
     let point = super::driver::choose_pause(&record.id, &points, answer, record.status)?;
     let wants = point.as_ref().and_then(PausePoint::wants);

@@ -8,11 +8,12 @@ use std::time::Duration;
 use futures::future::{Either, select};
 use tokio::sync::Notify;
 
+use super::request::waits_at;
 use super::{Engine, Inner};
 use crate::error::Error;
-use crate::execution::{Snapshot, Status};
+use crate::execution::{PausePoint, Snapshot, Status, Waiting};
 use crate::id::ExecutionId;
-use crate::store::{ExecutionRecord, StoreError};
+use crate::store::{ExecutionRecord, MessageKind, StoreError};
 
 /// The pace at which an execution is looked at that another engine drives: its commits are not announced.
 const PACE: Duration = Duration::from_millis(50);
@@ -131,7 +132,7 @@ impl Engine {
             let changed = engine.store.changed();
             let pace = engine.waiters.pace();
             let record = engine.record(id).await?;
-            if is_settled(record.status) {
+            if is_settled(record.status) && !engine.is_about_to_go_on(&record).await? {
                 return Ok(engine.snapshot(record).await?);
             }
             if engine.is_active(id) {
@@ -175,6 +176,37 @@ fn is_settled(status: Status) -> bool {
 }
 
 impl Inner {
+    /// Whether it stands at a pause point only because nobody has read yet that it is answered, and somebody may.
+    async fn is_about_to_go_on(&self, record: &ExecutionRecord) -> Result<bool, Error> {
+        if record.status != Status::Paused || record.hold.is_some() {
+            return Ok(false);
+        }
+        if !self.has_worker_of(record) && !self.has_colleagues().await? {
+            return Ok(false);
+        }
+        for point in Waiting::read(record.waiting.as_ref()).pauses {
+            if self.is_being_answered(&point).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The answer lies in the inbox, or a child has it and its parent does not know yet.
+    async fn is_being_answered(&self, point: &PausePoint) -> Result<bool, Error> {
+        let waiting = self.record(point.execution_id()).await?;
+        let inbox = self.store.inbox(waiting.key).await?;
+        if inbox
+            .iter()
+            .any(|message| message.kind == MessageKind::Resume)
+        {
+            return Ok(true);
+        }
+        // The answer and the message that brought it change places in one commit: so the row is read last.
+        let waiting = self.record(point.execution_id()).await?;
+        Ok(!waits_at(&waiting, point))
+    }
+
     /// Nobody drives it and nobody will by himself: its driver went with its runtime, or gave it up.
     async fn is_stranded(&self, record: &ExecutionRecord) -> Result<bool, StoreError> {
         let has_hope = record.status == Status::Pending

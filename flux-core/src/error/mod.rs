@@ -218,6 +218,16 @@ pub enum Error {
         /// How it ended.
         status: Status,
     },
+    /// What is to be tried again has not failed.
+    #[error(
+        "execution `{id}` has not failed: it is {status}; `retry` is for what has failed, `resume` for what is paused or crashed"
+    )]
+    NotFailed {
+        /// The execution.
+        id: ExecutionId,
+        /// Where it stands.
+        status: Status,
+    },
     /// The store holds no schedule of this name.
     #[error("there is no schedule `{id}` in store `{store}`")]
     ScheduleNotFound {

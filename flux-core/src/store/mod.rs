@@ -506,6 +506,8 @@ pub enum MessageKind {
     ChildPaused = 6,
     /// The parent has let go of the execution, which goes on by itself. It is not consumed.
     Abandon = 7,
+    /// The execution is to go on, of which the payload says more: a pause point is answered, or what failed is tried again.
+    Resume = 8,
 }
 
 impl MessageKind {
@@ -524,6 +526,7 @@ impl MessageKind {
             5 => Some(Self::Pause),
             6 => Some(Self::ChildPaused),
             7 => Some(Self::Abandon),
+            8 => Some(Self::Resume),
             _ => None,
         }
     }

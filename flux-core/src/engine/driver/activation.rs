@@ -37,6 +37,15 @@ impl Arrival {
         matches!(self, Self::Cancel(_))
     }
 
+    /// Whether it lies in the inbox until it is delivered.
+    pub(super) fn came_by_message(&self) -> bool {
+        match self {
+            Self::Outcome(outcome) => outcome.consumed.is_some(),
+            Self::Cancel(_) => true,
+            Self::Open(_) | Self::Note(_) => false,
+        }
+    }
+
     /// Whether it says no more than that something foreign woke the code.
     pub(super) fn is_wake_up(&self) -> bool {
         matches!(self, Self::Outcome(outcome) if outcome.kind == EventKind::Woken)
@@ -210,6 +219,10 @@ impl Driver {
                 activation.events.push(event);
             }
             EventKind::SignalReceived => self.requeue(outcome),
+            // By request: nobody waits to be told.
+            EventKind::PauseAnswered if outcome.consumed.is_some() => {
+                activation.consumed.extend(outcome.consumed);
+            }
             // A bare resume wants the execution to go on, and that it does.
             EventKind::PauseAnswered if self.answer_is_named => {
                 self.lost_answer =

@@ -11,16 +11,12 @@ use super::{Answer, Driver, Halt, Intent};
 use crate::clock::Timestamp;
 use crate::context::ChildPolicy;
 use crate::context::request::Request;
-use crate::engine::Inner;
 use crate::engine::history::{History, Item};
 use crate::engine::pool::Pool;
 use crate::engine::replaying::{Replaying, check_format, fresh_machine, is_worth_another};
 use crate::engine::rewinding::{Failed, RewindPlan, recorded_input};
 use crate::error::FailureData;
-use crate::error::{Error, FailureData, NonDeterminism};
 use crate::event::{AttemptMeta, EndedMeta, Event, EventKind};
-use crate::event::{AttemptMeta, EndedMeta, Event, EventKind, FORMAT};
-use crate::execution::Snapshot;
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::Payload;
 use crate::store::ExecutionRecord;
@@ -100,7 +96,7 @@ impl Driver {
         }
         let progress = self.load().await?;
         self.begin_queued();
-        let was_cut_off = !is_retry;
+        let was_cut_off = !is_retry && !self.is_untouched().await?;
         self.take_up_calls(progress, was_cut_off).await?;
         // What comes first may be an order to let go of them, which has to find them.
         self.await_starts().await;
@@ -148,12 +144,22 @@ impl Driver {
         self.due = Due::default();
         self.retries.clear();
         self.transactions.clear();
-        self.arrivals.clear();
+        self.forget_arrivals();
         self.signal_waits.clear();
         self.pauses.clear();
         self.cancel_waits.clear();
         let progress = self.load().await?;
         self.take_up_calls(progress, false).await
+    }
+
+    /// What came by message and was not delivered is read again.
+    fn forget_arrivals(&mut self) {
+        let mut arrivals = std::mem::take(&mut self.arrivals).into_iter();
+        if arrivals.any(|arrival| arrival.came_by_message()) {
+            self.inbox.clear();
+            self.last_message = None;
+            self.has_stale_inbox = true;
+        }
     }
 
     /// Plans the rewind of a failed execution; it is written with what first comes of it.

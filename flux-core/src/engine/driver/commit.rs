@@ -80,16 +80,17 @@ impl Driver {
         let standing = self.standing(None, &[]);
         let is_due = !self.retries.is_empty();
         if activation.events.is_empty() && (is_due || self.changes(&standing).is_none()) {
-            self.launch_retries()?;
-            if is_due {
-                return Ok(Step::Went);
-            }
-            if self.is_paused() {
+            if !is_due && self.is_paused() {
                 // There was nothing to do for whoever claimed it.
                 self.write(Activation::default(), Some(standing)).await?;
                 return Ok(self.settled(None, None, None));
             }
-            return Ok(Step::Idle);
+            // A request is over before what it asks for begins: a crash after that is one.
+            if !self.stale_messages.is_empty() {
+                self.write(Activation::default(), None).await?;
+            }
+            self.launch_retries()?;
+            return Ok(if is_due { Step::Went } else { Step::Idle });
         }
         self.commit(activation, standing).await?;
         self.after_commit().await;

@@ -45,6 +45,7 @@ mod commit;
 mod due;
 mod end;
 mod limits;
+pub(crate) mod requests;
 mod rest;
 mod stop;
 mod wait;
@@ -58,7 +59,7 @@ use children::{Cancellation, Child};
 use due::Due;
 use limits::ActiveTime;
 use stop::Termination;
-pub(crate) use waits::choose_pause;
+pub(crate) use waits::{choose_pause, takes_no_value};
 
 /// How a driver gets hold of its execution.
 #[derive(Debug)]

@@ -5,11 +5,12 @@ use std::sync::Arc;
 
 use super::activation::{Arrival, NewOutcome};
 use super::{Answer, Driver, Termination};
+use crate::clock::Timestamp;
 use crate::context::request::Request;
 use crate::error::Error;
 use crate::event::EventKind;
 use crate::execution::{PausePoint, Status, Waiting};
-use crate::id::EventSeq;
+use crate::id::{EventSeq, ExecutionId};
 use crate::payload::Payload;
 use crate::store::{Message, MessageKind, StoreError};
 
@@ -19,8 +20,12 @@ impl Driver {
         if self.due.is_empty() {
             return;
         }
-        let now = self.now();
-        while let Some((due, call)) = self.due.pop_until(now) {
+        self.fire_due_by(self.now());
+    }
+
+    /// As [`fire_due`](Self::fire_due), as of an earlier moment.
+    pub(super) fn fire_due_by(&mut self, moment: Timestamp) {
+        while let Some((due, call)) = self.due.pop_until(moment) {
             if self.tasks.contains_key(&call) {
                 self.retry_is_due(call);
             } else {
@@ -62,6 +67,7 @@ impl Driver {
             MessageKind::Terminate => {
                 self.termination.get_or_insert(Termination::of(message));
             }
+            MessageKind::Resume => self.receive_request(message),
         }
     }
 
@@ -213,7 +219,7 @@ impl Driver {
         Ok(None)
     }
 
-    fn check_answer(
+    pub(super) fn check_answer(
         &self,
         call: EventSeq,
         point: &PausePoint,
@@ -230,16 +236,7 @@ impl Driver {
         match (wants, &answer.value) {
             (None, None) => Ok(Payload::null()),
             (None, Some(value)) if value.as_str() == "null" => Ok(Payload::null()),
-            (None, Some(_)) => Err(Error::InvalidInput {
-                what: format!(
-                    "value for pause point `{}` of execution `{}`",
-                    point.name(),
-                    self.id
-                ),
-                path: ".".to_owned(),
-                message: "this pause point takes no value; `flux::pause(name).value::<T>()` would"
-                    .to_owned(),
-            }),
+            (None, Some(_)) => Err(takes_no_value(&self.id, point)),
             (Some(wanted), None) => Err(Error::ResumeValueRequired {
                 id: self.id.clone(),
                 name: point.name().to_owned(),
@@ -275,7 +272,7 @@ impl Driver {
 
 /// The pause point an answer is meant for; none where the answer says nothing and nothing waits.
 pub(crate) fn choose_pause(
-    id: &crate::id::ExecutionId,
+    id: &ExecutionId,
     points: &[PausePoint],
     answer: &Answer,
     status: Status,
@@ -307,5 +304,18 @@ pub(crate) fn choose_pause(
             id: id.clone(),
             names: names(),
         }),
+    }
+}
+
+/// The error of a value that the pause point does not want.
+pub(crate) fn takes_no_value(id: &ExecutionId, point: &PausePoint) -> Error {
+    Error::InvalidInput {
+        what: format!(
+            "value for pause point `{}` of execution `{id}`",
+            point.name()
+        ),
+        path: ".".to_owned(),
+        message: "this pause point takes no value; `flux::pause(name).value::<T>()` would"
+            .to_owned(),
     }
 }

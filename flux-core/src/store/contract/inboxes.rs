@@ -31,6 +31,7 @@ pub async fn messages_come_in_order(store: Arc<dyn Store>) {
         MessageKind::Cancel,
         MessageKind::Terminate,
         MessageKind::Abandon,
+        MessageKind::Resume,
     ];
     for (i, kind) in (0..9).zip(kinds.into_iter().cycle()) {
         let message = NewMessage {

@@ -1,0 +1,239 @@
+//! Lets an execution that nobody drives go on, without its code: off hold, or once more after it failed.
+
+use std::sync::Arc;
+
+use super::active::Claiming;
+use super::driver::requests::Request;
+use super::resume::claim;
+use super::rewinding::{Failed, Rewindable, Rewound};
+use super::{Engine, Inner};
+use crate::error::Error;
+use crate::event::{Event, EventKind, FORMAT};
+use crate::execution::{Status, Waiting};
+use crate::id::{EventSeq, ExecutionId};
+use crate::payload::Payload;
+use crate::store::{
+    Change, Commit, CommitError, ExecutionRecord, MessageKind, NewMessage, Release, StoreError,
+    Target,
+};
+
+impl Inner {
+    /// Takes an execution off hold and leaves it to a worker. `false` where somebody was faster: look again.
+    pub(super) async fn take_off_hold(self: &Arc<Self>, id: &ExecutionId) -> Result<bool, Error> {
+        let _claiming = self.claim_alone(id).await?;
+        let record = claim(&Engine::of(self), id).await?;
+        let commit = Commit {
+            target: target(&record),
+            events: Vec::new(),
+            change: Some(self.off_hold(&record)),
+            consumed: Vec::new(),
+            published: Vec::new(),
+            outbox: Vec::new(),
+            transaction: None,
+        };
+        self.leave_to_worker(&record, commit).await
+    }
+
+    fn off_hold(&self, record: &ExecutionRecord) -> Change {
+        let waits_at_none = Waiting::read(record.waiting.as_ref()).pauses.is_empty();
+        let status = match record.status {
+            Status::Paused if waits_at_none => Status::Running,
+            status => status,
+        };
+        Change {
+            status,
+            attempt: record.attempt,
+            finished_at: record.finished_at,
+            wake_at: record.wake_at,
+            waiting: record.waiting.clone(),
+            base: record.base,
+            rewound: record.rewound,
+            hold: None,
+            release: Some(self.at_once()),
+        }
+    }
+
+    /// Opens a failed execution again, and leaves it to a worker to try again what failed. `false` where somebody was
+    /// faster: look again.
+    pub(super) async fn reopen(self: &Arc<Self>, seen: &ExecutionRecord) -> Result<bool, Error> {
+        if seen.format > FORMAT {
+            return Err(Error::FormatTooNew {
+                id: seen.id.clone(),
+                found: seen.format,
+                supported: FORMAT,
+            });
+        }
+        let _claiming = self.claim_alone(&seen.id).await?;
+        let record = claim(&Engine::of(self), &seen.id).await?;
+        if record.status != Status::Failed {
+            let ready_at = (!record.status.is_finished()).then(|| self.clock.now());
+            let store = &self.store;
+            store.release(record.key, record.epoch, ready_at).await?;
+            return Ok(false);
+        }
+        match self.rewound(&record).await {
+            Ok(rewound) => {
+                let commit = self.reopening(&record, rewound);
+                self.leave_to_worker(&record, commit).await
+            }
+            Err(error) => {
+                let store = &self.store;
+                store.release(record.key, record.epoch, None).await?;
+                Err(error)
+            }
+        }
+    }
+
+    /// The rewind that lets a failed execution try again.
+    async fn rewound(&self, record: &ExecutionRecord) -> Result<Rewound, Error> {
+        let failed = Failed::read(&self.store, record).await?;
+        let failed = failed.ok_or_else(|| self.unreadable(record))?;
+        let seq = failed.last.seq.next();
+        if seq >= EventSeq::MAX {
+            return Err(Error::HistoryTooLong {
+                id: record.id.clone(),
+                events: seq.get(),
+            });
+        }
+        let event = Event {
+            seq,
+            at: self.clock.now().max(failed.last.at),
+            kind: EventKind::Rewound,
+            refers: None,
+            name: None,
+            payload: None,
+            meta: None,
+        };
+        let rewindable = Rewindable {
+            base: record.base,
+            rewind: failed.rewind.as_ref(),
+            input: failed.input.as_ref(),
+            workflow: &record.workflow,
+        };
+        Ok(failed.plan().carry_out(event, &rewindable))
+    }
+
+    fn unreadable(&self, record: &ExecutionRecord) -> Error {
+        Error::Store(StoreError {
+            store: self.store.describe(),
+            action: format!("read how execution `{}` failed", record.id),
+            reason: "its last event is no failure that this Flux can read".to_owned(),
+            source: None,
+        })
+    }
+
+    /// One commit: the rewind, the row, and the message that tells its next driver that nothing has been begun since.
+    fn reopening(&self, record: &ExecutionRecord, rewound: Rewound) -> Commit {
+        let rewind = rewound.rewind.as_ref().map(|rewind| rewind.seq);
+        let request = Request::Retry {
+            rewound: rewound.event.seq,
+        };
+        let message = NewMessage {
+            kind: MessageKind::Resume,
+            name: "retry".into(),
+            payload: Payload::encode(&request).unwrap_or_else(|_| Payload::null()),
+            dedup: None,
+            at: self.clock.now(),
+        };
+        Commit {
+            target: target(record),
+            change: Some(Change {
+                status: Status::Running,
+                attempt: record.attempt + 1,
+                finished_at: None,
+                wake_at: None,
+                waiting: None,
+                base: rewound.base,
+                rewound: rewind,
+                hold: None,
+                release: Some(self.at_once()),
+            }),
+            events: vec![rewound.event],
+            consumed: Vec::new(),
+            published: Vec::new(),
+            outbox: vec![(record.id.clone(), message)],
+            transaction: None,
+        }
+    }
+
+    fn at_once(&self) -> Release {
+        Release {
+            ready_at: Some(self.clock.now()),
+            seen: None,
+        }
+    }
+
+    /// Commits what lets the execution go on, and calls the workers.
+    async fn leave_to_worker(
+        self: &Arc<Self>,
+        record: &ExecutionRecord,
+        commit: Commit,
+    ) -> Result<bool, Error> {
+        let (key, epoch, ready_at) = (record.key, record.epoch, Some(self.clock.now()));
+        match self.store.commit(commit).await {
+            Ok(_) => {}
+            Err(CommitError::Fenced) => return Ok(false),
+            Err(CommitError::Full(other)) => {
+                self.store.release(key, epoch, None).await?;
+                return Err(Error::AlreadyRunning {
+                    id: other.holder,
+                    by: format!(
+                        "somebody, and execution `{}` may not run beside it",
+                        record.id
+                    ),
+                });
+            }
+            Err(CommitError::Failed(error)) => {
+                let ready_at = ready_at.filter(|_| !record.status.is_finished());
+                self.store.release(key, epoch, ready_at).await?;
+                return Err(error.into());
+            }
+            Err(CommitError::Unknown(error)) if !self.is_written(record).await? => {
+                return Err(error.into());
+            }
+            Err(CommitError::Unknown(_)) => {}
+            Err(error) => return Err(Error::Configuration(error.to_string())),
+        }
+        // The commits of a store are no news to those who share it; a release is.
+        if let Err(error) = self.store.release(key, epoch, ready_at).await {
+            tracing::debug!(execution_id = %record.id, %error, "workers find out later");
+        }
+        self.notify_events(&record.id);
+        self.waiters.ring(&record.id);
+        self.workers.call();
+        Ok(true)
+    }
+
+    /// Nobody knows whether the commit happened: it would have given the execution up. Otherwise it is given up now.
+    async fn is_written(&self, record: &ExecutionRecord) -> Result<bool, Error> {
+        let found = self.record(&record.id).await?;
+        if found.epoch != record.epoch || found.owner.is_none() {
+            return Ok(true);
+        }
+        let ready_at = (!record.status.is_finished()).then(|| self.clock.now());
+        let store = &self.store;
+        store.release(record.key, record.epoch, ready_at).await?;
+        Ok(false)
+    }
+
+    /// The right to claim an execution that nobody in this process drives.
+    async fn claim_alone(self: &Arc<Self>, id: &ExecutionId) -> Result<Claiming, Error> {
+        // A driver whose future was just dropped is on its way out.
+        if let Some(active) = self.active.get(id)
+            && active.is_abandoned()
+        {
+            active.gone().await;
+        }
+        self.begin_claim(id).ok_or_else(|| Error::AlreadyRunning {
+            id: id.clone(),
+            by: "this process".to_owned(),
+        })
+    }
+}
+
+fn target(record: &ExecutionRecord) -> Target {
+    Target::Existing {
+        key: record.key,
+        epoch: record.epoch,
+    }
+}

@@ -1,0 +1,174 @@
+//! `Resume::request`: asks for an execution to go on, without driving it and without its code.
+
+use std::sync::Arc;
+
+use super::driver::requests::Request;
+use super::driver::{Answer, choose_pause, takes_no_value};
+use super::resume::{Described, Resume, check_pause, is_answer};
+use super::workflow::check_workflow;
+use super::{Engine, Inner};
+use crate::error::Error;
+use crate::execution::{Handle, PausePoint, Status, Waiting};
+use crate::id::ExecutionId;
+use crate::payload::Payload;
+use crate::store::{ExecutionRecord, MessageKind, NewMessage, PostError};
+
+impl<O> Resume<O> {
+    /// Asks for it and returns at once: whoever has the code, a [worker](Engine::worker) in this process or in
+    /// another, goes on with the execution. The workflow need not be registered here.
+    ///
+    /// When this returns `Ok` the request is durable: it survives crashes of both sides.
+    ///
+    /// | the execution is … | a request … |
+    /// |---|---|
+    /// | at a pause point | answers the one that is meant, and never a later one: a repeated request does nothing more |
+    /// | at a pause point, and at work beside it | the same, if it names the point or has a value |
+    /// | on hold | takes it off hold; it answers a pause point only if it names one or has a value |
+    /// | failed | opens it again: what failed is tried once more, as by a resume that is awaited |
+    /// | running, pending, completed | writes nothing |
+    /// | cancelled, terminated | is refused: [`Error::AlreadyFinished`] |
+    ///
+    /// # Errors
+    ///
+    /// Those of an awaited resume that can be found without the code. Whether a value is of the type that the pause
+    /// point wants only the code can tell: one of another type is dropped with a warning by whoever reads it, and the
+    /// execution stays paused as it was. A failed execution whose own code decided to fail is run again all the same.
+    pub async fn request(self) -> Result<Handle<O>, Error> {
+        let described = self.describe().await?;
+        while !described.try_request().await? {
+            tokio::task::yield_now().await;
+        }
+        Ok(Handle::new(described.engine, described.id))
+    }
+}
+
+impl Described {
+    /// `false` where somebody was faster: look again.
+    async fn try_request(&self) -> Result<bool, Error> {
+        let (inner, answer) = (self.engine.inner(), &self.answer);
+        let record = inner.record(&self.id).await?;
+        if let Some(def) = self.def {
+            check_workflow(def, &record)?;
+        }
+        self.check_status(record.status)?;
+        let point = match record.status {
+            Status::Completed => return Ok(true),
+            Status::Cancelled | Status::Terminated => {
+                return Err(Error::AlreadyFinished {
+                    id: record.id,
+                    status: record.status,
+                });
+            }
+            Status::Paused if record.hold.is_none() || is_answer(answer) => {
+                check_request(&record, answer)?
+            }
+            Status::Running if is_answer(answer) => check_request(&record, answer)?,
+            // It waits at none.
+            Status::Pending | Status::Failed => {
+                choose_pause(&record.id, &[], answer, record.status)?
+            }
+            Status::Running | Status::Paused => None,
+        };
+        match point {
+            Some(point) => inner.request_answer(&record, &point, answer).await,
+            None if record.status == Status::Failed => inner.reopen(&record).await,
+            None if record.hold.is_some() => inner.take_off_hold(&record.id).await,
+            None => Ok(true),
+        }
+    }
+}
+
+/// As far as it can be seen without the code.
+fn check_request(record: &ExecutionRecord, answer: &Answer) -> Result<Option<PausePoint>, Error> {
+    let point = check_pause(record, answer)?;
+    let has_value = answer
+        .value
+        .as_ref()
+        .is_some_and(|value| value.as_str() != "null");
+    match point {
+        Some(point) if has_value && point.wants().is_none() => {
+            Err(takes_no_value(&record.id, &point))
+        }
+        point => Ok(point),
+    }
+}
+
+impl Inner {
+    /// Sends an answer to the execution that has the pause point: this one, or a child at any depth.
+    async fn request_answer(
+        self: &Arc<Self>,
+        asked: &ExecutionRecord,
+        point: &PausePoint,
+        answer: &Answer,
+    ) -> Result<bool, Error> {
+        let target = self.record(point.execution_id()).await?;
+        if !waits_at(&target, point) {
+            // What the row says of a child is not the newest.
+            choose_pause(&asked.id, &[], answer, target.status)?;
+            return Ok(true);
+        }
+        if !self.take_path_off_hold(asked, target).await? {
+            return Ok(false);
+        }
+        let request = Request::Answer {
+            point: point.event(),
+            value: answer.value.clone(),
+        };
+        let what = || format!("value for a pause point of execution `{}`", asked.id);
+        let payload = Payload::encode(&request).map_err(|error| super::invalid(what(), error))?;
+        let message = NewMessage {
+            kind: MessageKind::Resume,
+            name: point.name().into(),
+            payload,
+            dedup: None,
+            at: self.clock.now(),
+        };
+        match self.store.post(point.execution_id(), message).await {
+            Ok(()) => {
+                self.active.notify_inbox(point.execution_id());
+                Ok(true)
+            }
+            // It has ended just now, as the next look tells.
+            Err(PostError::Finished(_)) => Ok(false),
+            Err(PostError::NotFound) => Err(self.not_found(point.execution_id())),
+            Err(PostError::Failed(error)) => Err(error.into()),
+        }
+    }
+
+    /// Takes the execution that waits, the one that was asked, and those between them off hold.
+    async fn take_path_off_hold(
+        self: &Arc<Self>,
+        asked: &ExecutionRecord,
+        target: ExecutionRecord,
+    ) -> Result<bool, Error> {
+        let mut record = target;
+        loop {
+            if record.hold.is_some() && !self.take_off_hold(&record.id).await? {
+                return Ok(false);
+            }
+            match record.parent {
+                Some(parent) if record.id != asked.id => record = self.record(&parent).await?,
+                _ => return Ok(true),
+            }
+        }
+    }
+}
+
+/// Whether an execution waits at this pause point of its own.
+pub(super) fn waits_at(record: &ExecutionRecord, point: &PausePoint) -> bool {
+    let own = Waiting::read(record.waiting.as_ref()).pauses;
+    own.iter()
+        .any(|own| own.event() == point.event() && own.execution_id() == &record.id)
+}
+
+impl Engine {
+    /// Tries again what failed, as [`resume`](Engine::resume) does, and refuses what has not: await it, or
+    /// [`request`](Resume::request) it.
+    ///
+    /// # Errors
+    ///
+    /// Those of a resume, and [`Error::NotFailed`].
+    pub fn retry(&self, id: impl Into<ExecutionId>) -> Resume<serde_json::Value> {
+        Resume::of_failed(self.clone(), id.into())
+    }
+}
