@@ -90,3 +90,24 @@ fn opening_works_on_every_runtime_and_without_one() {
         .unwrap()
         .unwrap();
 }
+
+#[test]
+fn older_tables_are_brought_up_to_date() {
+    let folder = folder();
+    let file = folder.path().join("flux.db");
+    drop(open(&file));
+    let connection = Connection::open(&file).unwrap();
+    connection
+        .execute_batch(
+            "DROP TABLE flux_workflows; ALTER TABLE flux_workers DROP COLUMN serves; \
+             UPDATE flux_meta SET value = '2' WHERE key = 'schema'",
+        )
+        .unwrap();
+    drop(connection);
+    let store = open(&file);
+    runtime().block_on(async {
+        assert_eq!(store.workflows().await.unwrap(), []);
+        let _guard = store.join().await.unwrap();
+        assert_eq!(store.workers().await.unwrap()[0].serves, None);
+    });
+}

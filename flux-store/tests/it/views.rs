@@ -6,7 +6,7 @@ use flux_core::id::Epoch;
 use flux_core::store::contract::given::{
     append, at, change, create, creation, event, json, new, set,
 };
-use flux_core::store::{Change, Commit, NewExecution};
+use flux_core::store::{Change, Commit, NewExecution, WorkflowDescription};
 use rusqlite::Connection;
 
 use super::given::{folder, open, runtime};
@@ -167,6 +167,13 @@ fn every_example_of_the_page_runs() {
             },
         )
         .await;
+        let described = WorkflowDescription {
+            name: "order".into(),
+            version: 1,
+            described: json(r#"{"queue":"orders"}"#),
+            seen_at: at(6),
+        };
+        store.describe_workflows(vec![described]).await.unwrap();
     });
     let connection = Connection::open(&file).unwrap();
     let examples: Vec<&str> = page
@@ -174,7 +181,7 @@ fn every_example_of_the_page_runs() {
         .skip(1)
         .map(|rest| rest.split("```").next().unwrap())
         .collect();
-    assert_eq!(examples.len(), 8);
+    assert_eq!(examples.len(), 9);
     for example in examples {
         let mut select = connection.prepare(example).unwrap();
         let columns = select.column_count();
