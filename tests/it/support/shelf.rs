@@ -36,7 +36,7 @@ pub(crate) struct Shelf {
     is_sqlite: bool,
     always_replay: bool,
     clock: OnceLock<TokioClock>,
-    _folder: Option<tempfile::TempDir>,
+    folder: Option<tempfile::TempDir>,
 }
 
 impl Shelf {
@@ -46,7 +46,7 @@ impl Shelf {
             is_sqlite: false,
             always_replay: false,
             clock: OnceLock::new(),
-            _folder: None,
+            folder: None,
         }
     }
 
@@ -59,7 +59,7 @@ impl Shelf {
             is_sqlite: true,
             always_replay: false,
             clock: OnceLock::new(),
-            _folder: Some(folder),
+            folder: Some(folder),
         }
     }
 
@@ -148,5 +148,18 @@ impl Shelf {
     /// Waits until every engine is gone, with all that it drove.
     pub(crate) async fn nobody_is_left(&self) {
         self.store.until_nobody_is_left().await;
+    }
+}
+
+impl Drop for Shelf {
+    /// Whatever a test does to its executions, the file it leaves is sound.
+    fn drop(&mut self) {
+        let Some(folder) = self.folder.as_ref().filter(|_| !std::thread::panicking()) else {
+            return;
+        };
+        let file = folder.path().join("flux.db");
+        let maintenance = flux_core::maintain(file.to_str()).unwrap();
+        let problems = futures::executor::block_on(maintenance.check()).unwrap();
+        assert!(problems.is_empty(), "{problems:#?}");
     }
 }
