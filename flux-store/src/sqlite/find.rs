@@ -218,7 +218,7 @@ fn as_integer(count: usize) -> i64 {
 /// The least text that is greater than all that begin with `prefix`, if there is one.
 fn after_all_with(prefix: &str) -> Option<String> {
     let (last, letter) = prefix.char_indices().next_back()?;
-    match (letter..).nth(1) {
+    match (letter..=char::MAX).nth(1) {
         Some(next) => Some(format!("{}{next}", &prefix[..last])),
         None => after_all_with(&prefix[..last]),
     }

@@ -59,6 +59,7 @@ fn among_many_the_same_is_found_as_by_looking_at_each() {
         ".8",
         ".1003",
         "ä%",
+        "\u{10FFFF}",
         "%",
         "\u{10FFFF}4",
         "x",

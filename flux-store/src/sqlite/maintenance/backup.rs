@@ -25,7 +25,7 @@ pub(super) fn backup(from: &Path, to: &Path) -> Result<BackedUp, StoreError> {
     let part = Part::beside(&to);
     write(&source, &part, &to)?;
     let finish = || {
-        File::open(&part.path)?.sync_all()?;
+        File::options().write(true).open(&part.path)?.sync_all()?;
         fs::rename(&part.path, &to)?;
         sync_folder_of(&to)
     };
