@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::payload::Payload;
 use crate::workflow::{OnConflict, WorkflowDef};
 
 /// What is known of a workflow without its code: what its attribute says.
@@ -52,9 +53,9 @@ pub struct WorkflowInfo {
     /// When it starts by itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub schedules: Vec<String>,
-    /// Whether it is known what it starts with when it is given no input. That is so of those that start by themselves.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub has_default_input: bool,
+    /// The input of one that is given none, as JSON: `null` or `{}`, whichever its type takes; `None` where it needs one.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "as_json")]
+    pub without_input: Option<Payload>,
 }
 
 impl WorkflowInfo {
@@ -76,7 +77,7 @@ impl WorkflowInfo {
             lock: options.lock.map(str::to_owned),
             tags: texts(options.tags),
             schedules: texts(options.schedules),
-            has_default_input: def.default_input.is_some(),
+            without_input: without_input(def),
         }
     }
 
@@ -97,8 +98,35 @@ impl WorkflowInfo {
             lock: None,
             tags: Vec::new(),
             schedules: Vec::new(),
-            has_default_input: false,
+            without_input: None,
         }
+    }
+}
+
+/// What stands for no input: nothing at all, or an object whose fields take their defaults.
+fn without_input(def: &WorkflowDef) -> Option<Payload> {
+    let forms = [Payload::null(), Payload::from_json("{}")];
+    forms.into_iter().find(|form| (def.reencode)(form).is_ok())
+}
+
+/// A recorded value as it is; `null` is a value.
+mod as_json {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use crate::payload::Payload;
+
+    #[expect(clippy::ref_option, reason = "serde calls it so")]
+    pub(super) fn serialize<S: Serializer>(
+        value: &Option<Payload>,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        value.serialize(serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Option<Payload>, D::Error> {
+        Payload::deserialize(deserializer).map(Some)
     }
 }
 
@@ -139,6 +167,18 @@ mod tests {
         assert_eq!(info.timeout, Some(Duration::from_secs(90)));
         assert_eq!(info.on_conflict, OnConflict::Skip);
         assert_eq!(serde_json::to_string(&info).unwrap(), json);
+    }
+
+    #[test]
+    fn that_nothing_stands_for_no_input_is_told_from_nothing_being_known() {
+        let known = WorkflowInfo {
+            without_input: Some(Payload::null()),
+            ..WorkflowInfo::unknown("a", 1)
+        };
+        for info in [known, WorkflowInfo::unknown("a", 1)] {
+            let json = serde_json::to_string(&info).unwrap();
+            assert_eq!(serde_json::from_str::<WorkflowInfo>(&json).unwrap(), info);
+        }
     }
 
     #[test]

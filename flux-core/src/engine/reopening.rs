@@ -66,9 +66,7 @@ impl Inner {
         let _claiming = self.claim_alone(&seen.id).await?;
         let record = claim(&Engine::of(self), &seen.id).await?;
         if record.status != Status::Failed {
-            let ready_at = (!record.status.is_finished()).then(|| self.clock.now());
-            let store = &self.store;
-            store.release(record.key, record.epoch, ready_at).await?;
+            self.give_up_claim(&record).await?;
             return Ok(false);
         }
         match self.rewound(&record).await {
@@ -77,8 +75,7 @@ impl Inner {
                 self.leave_to_worker(&record, commit).await
             }
             Err(error) => {
-                let store = &self.store;
-                store.release(record.key, record.epoch, None).await?;
+                self.give_up_claim(&record).await?;
                 Err(error)
             }
         }
@@ -169,31 +166,20 @@ impl Inner {
         record: &ExecutionRecord,
         commit: Commit,
     ) -> Result<bool, Error> {
-        let (key, epoch, ready_at) = (record.key, record.epoch, Some(self.clock.now()));
         match self.store.commit(commit).await {
             Ok(_) => {}
             Err(CommitError::Fenced) => return Ok(false),
-            Err(CommitError::Full(other)) => {
-                self.store.release(key, epoch, None).await?;
-                return Err(Error::AlreadyRunning {
-                    id: other.holder,
-                    by: format!(
-                        "somebody, and execution `{}` may not run beside it",
-                        record.id
-                    ),
-                });
+            Err(CommitError::Unknown(error)) => {
+                if !self.is_written(record).await? {
+                    return Err(error.into());
+                }
             }
-            Err(CommitError::Failed(error)) => {
-                let ready_at = ready_at.filter(|_| !record.status.is_finished());
-                self.store.release(key, epoch, ready_at).await?;
-                return Err(error.into());
+            Err(error) => {
+                self.give_up_claim(record).await?;
+                return Err(refused(&record.id, error));
             }
-            Err(CommitError::Unknown(error)) if !self.is_written(record).await? => {
-                return Err(error.into());
-            }
-            Err(CommitError::Unknown(_)) => {}
-            Err(error) => return Err(Error::Configuration(error.to_string())),
         }
+        let (key, epoch, ready_at) = (record.key, record.epoch, Some(self.clock.now()));
         // The commits of a store are no news to those who share it; a release is.
         if let Err(error) = self.store.release(key, epoch, ready_at).await {
             tracing::debug!(execution_id = %record.id, %error, "workers find out later");
@@ -210,10 +196,15 @@ impl Inner {
         if found.epoch != record.epoch || found.owner.is_none() {
             return Ok(true);
         }
+        self.give_up_claim(record).await?;
+        Ok(false)
+    }
+
+    /// Leaves an execution as it was claimed.
+    async fn give_up_claim(&self, record: &ExecutionRecord) -> Result<(), StoreError> {
         let ready_at = (!record.status.is_finished()).then(|| self.clock.now());
         let store = &self.store;
-        store.release(record.key, record.epoch, ready_at).await?;
-        Ok(false)
+        store.release(record.key, record.epoch, ready_at).await
     }
 
     /// The right to claim an execution that nobody in this process drives.
@@ -228,6 +219,18 @@ impl Inner {
             id: id.clone(),
             by: "this process".to_owned(),
         })
+    }
+}
+
+/// Why nothing was written.
+fn refused(id: &ExecutionId, error: CommitError) -> Error {
+    match error {
+        CommitError::Full(other) => Error::AlreadyRunning {
+            id: other.holder,
+            by: format!("somebody, and execution `{id}` may not run beside it"),
+        },
+        CommitError::Failed(error) => error.into(),
+        error => Error::Configuration(error.to_string()),
     }
 }
 
