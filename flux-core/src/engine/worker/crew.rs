@@ -218,7 +218,8 @@ impl Crew {
         };
         self.count_out(&member);
         match &ended.outcome {
-            Some(Ok(_)) => {
+            Some(Ok(status)) => {
+                tracing::info!(target: "flux::worker", execution_id = %member.id, %status, "an execution came to rest");
                 self.quarantine.release(ended.key);
                 self.engine.waiters.hope(&member.id);
             }
