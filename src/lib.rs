@@ -397,6 +397,9 @@
 //!
 //! There are none yet: SQLite, its library bundled, and the in-memory store are always there.
 
+#[cfg(feature = "cli")]
+#[doc(inline)]
+pub use flux_cli as cli;
 pub use flux_core::schedule::{CatchUp, Overlap};
 pub use flux_core::store::Durability;
 pub use flux_core::{

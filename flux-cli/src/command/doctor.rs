@@ -1,0 +1,317 @@
+//! `doctor`: looks for what is wrong, and says what to do about it.
+
+use std::time::{Duration, SystemTime};
+
+use anstyle::AnsiColor;
+use flux_core::store::{StoreInfo, WorkerRecord};
+use flux_core::{Engine, Error, Execution, Status, maintain};
+use serde::Serialize;
+
+use crate::exit::{Exit, Failure, Outcome};
+use crate::ids::short;
+use crate::output::{Cell, Column, Output, Row};
+use crate::session::Session;
+use crate::story::is_served;
+
+/// How many executions of each status are looked at.
+const LOOKED_AT: usize = 500;
+
+/// What is ready for longer than this is left alone.
+const OVERDUE: Duration = Duration::from_mins(1);
+
+/// A store up to this size is checked whole.
+const SMALL: u64 = 256 * 1024 * 1024;
+
+/// A log beyond this size is not being copied into the file.
+const LARGE_LOG: u64 = 256 * 1024 * 1024;
+
+/// One thing that was looked at.
+#[derive(Clone, Debug, Serialize)]
+struct Finding {
+    check: &'static str,
+    state: State,
+    message: String,
+    hint: Option<String>,
+}
+
+/// How it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Good,
+    /// Worth knowing.
+    Note,
+    Wrong,
+}
+
+impl Finding {
+    fn new(check: &'static str, state: State, message: impl Into<String>) -> Self {
+        Self {
+            check,
+            state,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+pub(super) async fn doctor(session: &Session) -> Outcome {
+    let store = maintain(Some(&session.place.location))?;
+    let info = store.info().await.map_err(Error::from)?;
+    let mut findings = vec![of_tables(&info), of_log(&info)];
+    if info.schema == Some(info.schema_known) {
+        findings.push(of_rows(session, &info).await?);
+        let engine = session.look().await?;
+        let workers = engine.workers().await?;
+        findings.push(of_workers(&workers));
+        findings.extend(of_executions(session, &engine, &workers).await?);
+        findings.push(of_schedules(session, &engine).await?);
+        findings.push(of_queues(session, &engine).await?);
+    }
+    session.output.rows(&findings)?;
+    let is_wrong = findings.iter().any(|finding| finding.state == State::Wrong);
+    Ok(if is_wrong {
+        Exit::Operational
+    } else {
+        Exit::Done
+    })
+}
+
+fn of_tables(info: &StoreInfo) -> Finding {
+    match info.schema {
+        Some(found) if found == info.schema_known => Finding::new(
+            "store",
+            State::Good,
+            format!("{}, tables of version {found}", info.location),
+        ),
+        Some(found) if found > info.schema_known => Finding::new(
+            "store",
+            State::Wrong,
+            format!(
+                "its tables have version {found}, this program knows {}",
+                info.schema_known
+            ),
+        )
+        .hint("use a newer program"),
+        _ => Finding::new(
+            "store",
+            State::Wrong,
+            "its tables are older than this program",
+        )
+        .hint("`flux db migrate` brings them up to date"),
+    }
+}
+
+fn of_log(info: &StoreInfo) -> Finding {
+    if info.wal_bytes > LARGE_LOG {
+        return Finding::new(
+            "log",
+            State::Wrong,
+            format!(
+                "the write-ahead log has {} MiB",
+                info.wal_bytes / 1024 / 1024
+            ),
+        )
+        .hint("some program has held a read transaction open for long: end it");
+    }
+    Finding::new("log", State::Good, "the write-ahead log is small")
+}
+
+async fn of_rows(session: &Session, info: &StoreInfo) -> Result<Finding, Failure> {
+    if info.size_bytes > SMALL {
+        return Ok(
+            Finding::new("rows", State::Note, "not looked at: the store is large")
+                .hint(session.command(&["db", "check"])),
+        );
+    }
+    let store = maintain(Some(&session.place.location))?;
+    let problems = store.check().await.map_err(Error::from)?;
+    Ok(match problems.first() {
+        None => Finding::new("rows", State::Good, "every history is whole"),
+        Some(first) => Finding::new(
+            "rows",
+            State::Wrong,
+            format!("{} problems, the first: {}", problems.len(), first.message),
+        )
+        .hint(session.command(&["db", "check"])),
+    })
+}
+
+fn of_workers(workers: &[WorkerRecord]) -> Finding {
+    let alive = workers.iter().filter(|worker| worker.is_alive);
+    let serving = alive.filter(|worker| worker.serves.is_some()).count();
+    let orphaned: u64 = workers
+        .iter()
+        .filter(|worker| !worker.is_alive)
+        .map(|worker| worker.owns)
+        .sum();
+    match (serving, orphaned) {
+        (0, 0) => Finding::new("workers", State::Note, "none is serving"),
+        (0, orphaned) => Finding::new(
+            "workers",
+            State::Wrong,
+            format!("none is serving, and {orphaned} executions wait whose process died"),
+        )
+        .hint("start a worker in the program that has their code"),
+        (serving, _) => Finding::new("workers", State::Good, format!("{serving} serving")),
+    }
+}
+
+/// Executions that wait for nobody, that are left alone, that are on hold.
+async fn of_executions(
+    session: &Session,
+    engine: &Engine,
+    workers: &[WorkerRecord],
+) -> Result<Vec<Finding>, Failure> {
+    let list = async |status| engine.list().status(status).limit(LOOKED_AT).await;
+    let mut live = list(Status::Pending).await?;
+    live.extend(list(Status::Running).await?);
+    let paused = list(Status::Paused).await?;
+    let now = session.output.now;
+    let unserved: Vec<&Execution> = live
+        .iter()
+        .filter(|execution| execution.worker().is_none() && !is_served(execution, workers))
+        .collect();
+    let stuck: Vec<&Execution> = live
+        .iter()
+        .filter(|execution| is_overdue(execution, now) && is_served(execution, workers))
+        .collect();
+    let held: Vec<&Execution> = paused
+        .iter()
+        .filter(|execution| execution.held().is_some())
+        .collect();
+    Ok(vec![
+        about(
+            "served",
+            State::Wrong,
+            &unserved,
+            (
+                "every execution that waits for a worker has one",
+                "wait for a worker that nobody runs",
+            ),
+            "start one in the program that has their code",
+        ),
+        about(
+            "taken",
+            State::Wrong,
+            &stuck,
+            (
+                "nothing that is ready is left alone",
+                "are ready and left alone by the workers that serve them",
+            ),
+            "their log says why: changed code, a limit of a queue, a full gate",
+        ),
+        about(
+            "held",
+            State::Note,
+            &held,
+            ("no execution is on hold", "are on hold"),
+            "`flux show` says why, `flux resume` lets them go on",
+        ),
+    ])
+}
+
+fn is_overdue(execution: &Execution, now: SystemTime) -> bool {
+    let is_limited = execution.status() == Status::Pending && execution.queue().is_some();
+    let ready = execution
+        .ready_at()
+        .filter(|_| execution.worker().is_none() && !is_limited);
+    ready.is_some_and(|ready| now.duration_since(ready).is_ok_and(|late| late > OVERDUE))
+}
+
+/// What is to be said of executions that there had better be none of: the first words where there are none.
+fn about(
+    check: &'static str,
+    state: State,
+    executions: &[&Execution],
+    (none, some): (&str, &str),
+    hint: &str,
+) -> Finding {
+    let Some(first) = executions.first() else {
+        return Finding::new(check, State::Good, none);
+    };
+    let example = format!("{} of `{}`", short(first.execution_id()), first.workflow());
+    let message = format!("{} executions {some}: {example} for one", executions.len());
+    Finding::new(check, state, message).hint(hint)
+}
+
+async fn of_schedules(session: &Session, engine: &Engine) -> Result<Finding, Failure> {
+    let schedules = engine.schedules().await?;
+    let now = session.output.now;
+    let late = schedules.iter().find(|schedule| {
+        let next = schedule.next_at().filter(|_| !schedule.is_paused());
+        next.is_some_and(|next| now.duration_since(next).is_ok_and(|late| late > OVERDUE))
+    });
+    Ok(match late {
+        None => Finding::new(
+            "schedules",
+            State::Good,
+            format!("{} schedules, none late", schedules.len()),
+        ),
+        Some(late) => Finding::new(
+            "schedules",
+            State::Wrong,
+            format!(
+                "`{}` is late: no worker that has `{}` runs",
+                late.id(),
+                late.workflow()
+            ),
+        )
+        .hint("start one"),
+    })
+}
+
+async fn of_queues(session: &Session, engine: &Engine) -> Result<Finding, Failure> {
+    let queues = engine.queues().await?;
+    let stopped = queues.iter().find(|queue| {
+        let settings = &queue.settings;
+        queue.pending > 0 && (settings.is_paused || settings.concurrency == Some(0))
+    });
+    Ok(match stopped {
+        None => Finding::new(
+            "queues",
+            State::Good,
+            format!("{} queues, none stopped with work in it", queues.len()),
+        ),
+        Some(queue) => Finding::new(
+            "queues",
+            State::Note,
+            format!(
+                "`{}` starts nothing, and {} wait in it",
+                queue.name, queue.pending
+            ),
+        )
+        .hint(session.command(&["queue", "resume", &queue.name])),
+    })
+}
+
+impl Row for Finding {
+    const COLUMNS: &'static [Column] = &[
+        Column::new("CHECK"),
+        Column::new("STATE"),
+        Column::new("FOUND").wraps(),
+    ];
+
+    fn id(&self) -> String {
+        self.check.to_owned()
+    }
+
+    fn cells(&self, _: &Output) -> Vec<Cell> {
+        let (word, color) = match self.state {
+            State::Good => ("good", AnsiColor::Green),
+            State::Note => ("note", AnsiColor::Yellow),
+            State::Wrong => ("wrong", AnsiColor::Red),
+        };
+        let hint = self.hint.as_deref().map(|hint| format!("; {hint}"));
+        vec![
+            Cell::from(self.check),
+            Cell::styled(word, color.on_default()),
+            Cell::from(format!("{}{}", self.message, hint.unwrap_or_default())),
+        ]
+    }
+}

@@ -1,0 +1,50 @@
+//! What came of something done to several executions.
+
+use flux_core::{Engine, Error, Execution};
+
+use crate::exit::{Exit, Failure, Outcome};
+use crate::ids::short;
+use crate::session::Session;
+use crate::view::ExecutionView;
+
+/// Prints the executions as they now are; what could not be done is said, and counts.
+pub(super) async fn report(
+    session: &Session,
+    engine: &Engine,
+    results: Vec<(&Execution, Result<(), Error>)>,
+) -> Outcome {
+    let mut views = Vec::with_capacity(results.len());
+    let mut failures = Vec::new();
+    let all = results.len();
+    for (execution, result) in results {
+        match result {
+            Ok(()) => {
+                let now = engine.get(execution.execution_id()).await?;
+                views.push(ExecutionView::of(&now).with_note(&now, &session.output));
+            }
+            Err(error) => {
+                let failure = Failure::from(error);
+                session.say(format!(
+                    "{}: {}",
+                    short(execution.execution_id()),
+                    failure.message
+                ));
+                failures.push(failure);
+            }
+        }
+    }
+    session.output.rows(&views)?;
+    let Some(first) = failures.first() else {
+        return Ok(Exit::Done);
+    };
+    // They may have failed for several reasons: only one that all share tells more than "not all".
+    let exit = if failures.iter().all(|failure| failure.exit == first.exit) {
+        first.exit
+    } else {
+        Exit::Operational
+    };
+    Err(Failure::new(
+        exit,
+        format!("{} of {all} could not be done", failures.len()),
+    ))
+}

@@ -1,0 +1,139 @@
+//! `resume`: goes on with what is paused, held, crashed or failed.
+
+use flux_core::{Engine, Execution, ExecutionId, Resume};
+use futures::{StreamExt, stream};
+use serde_json::Value;
+
+use super::{settle, start, value};
+use crate::args::{self, Selection, Watching};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::follow::Driving;
+use crate::ids;
+use crate::select::{Chosen, choose, confirm_many};
+use crate::session::Session;
+use crate::view::ExecutionView;
+
+/// How many of many are driven here at once.
+const AT_ONCE: usize = 64;
+
+pub(super) async fn resume(session: &Session, args: args::Resume) -> Outcome {
+    let given = args.value.as_deref();
+    let value = given.map(|given| value::read(given, "value")).transpose()?;
+    let engine = open(session).await?;
+    let how = How {
+        at: args.at,
+        value,
+        only_failed: false,
+    };
+    let selection = Selection {
+        ids: args.id.into_iter().collect(),
+        filters: args.filters,
+    };
+    let chosen = choose(session, &engine, &selection).await?;
+    go_on(session, &engine, chosen, &how, &args.watching, "Resume").await
+}
+
+/// An engine that can drive, where this program has code.
+pub(super) async fn open(session: &Session) -> Result<Engine, Failure> {
+    // A store that is not there is not created: there would be nothing to go on with.
+    let look = session.look().await?;
+    if session.has_code {
+        return session.drive().await;
+    }
+    Ok(look)
+}
+
+/// How executions are gone on with.
+pub(super) struct How {
+    pub(super) at: Option<String>,
+    pub(super) value: Option<Value>,
+    /// Whether all but failed ones are refused.
+    pub(super) only_failed: bool,
+}
+
+impl How {
+    fn of(&self, engine: &Engine, id: &ExecutionId) -> Resume<Value> {
+        let mut resume = if self.only_failed {
+            engine.retry(id)
+        } else {
+            engine.resume(id)
+        };
+        if let Some(at) = &self.at {
+            resume = resume.at(at);
+        }
+        if let Some(value) = &self.value {
+            resume = resume.with(value);
+        }
+        resume
+    }
+}
+
+/// Goes on with what was chosen: here where this program has the code, else by a worker.
+pub(super) async fn go_on(
+    session: &Session,
+    engine: &Engine,
+    chosen: Chosen,
+    how: &How,
+    watching: &Watching,
+    verb: &str,
+) -> Outcome {
+    if let Some(exit) = confirm_many(session, &chosen, verb)? {
+        return Ok(exit);
+    }
+    match chosen.executions.as_slice() {
+        [one] => go_on_with(session, engine, one, how, watching).await,
+        many => go_on_with_many(session, engine, many, how).await,
+    }
+}
+
+async fn go_on_with(
+    session: &Session,
+    engine: &Engine,
+    execution: &Execution,
+    how: &How,
+    watching: &Watching,
+) -> Outcome {
+    let id = execution.execution_id();
+    if start::has(engine, execution.workflow()) {
+        let driving = Driving::here(how.of(engine, id));
+        return settle::wait(session, engine, id, watching, Some(driving)).await;
+    }
+    let handle = how.of(engine, id).request().await?;
+    let execution = engine.get(id).await?;
+    if watching.wait || watching.follow {
+        start::warn_unserved(session, engine, &execution).await?;
+        let driving = Driving::elsewhere(handle);
+        return settle::wait(session, engine, id, watching, Some(driving)).await;
+    }
+    let verb = if how.only_failed { "retry" } else { "resume" };
+    let text = || {
+        format!(
+            "Asked to {verb} {} ({})",
+            ids::short(id),
+            execution.workflow()
+        )
+    };
+    session.output.one(&ExecutionView::of(&execution), text)?;
+    start::warn_unserved(session, engine, &execution).await?;
+    session.suggest("how it goes", &["show", ids::short(id), "--follow"]);
+    Ok(Exit::Done)
+}
+
+async fn go_on_with_many(
+    session: &Session,
+    engine: &Engine,
+    executions: &[Execution],
+    how: &How,
+) -> Outcome {
+    let each = executions.iter().map(|execution| async move {
+        let id = execution.execution_id();
+        let result = if start::has(engine, execution.workflow()) {
+            how.of(engine, id).await.map(drop)
+        } else {
+            how.of(engine, id).request().await.map(drop)
+        };
+        (execution, result)
+    });
+    let results: Vec<_> = stream::iter(each).buffered(AT_ONCE).collect().await;
+    super::many::report(session, engine, results).await
+}

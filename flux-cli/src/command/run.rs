@@ -1,0 +1,70 @@
+//! `run`: starts an execution and, with its code here, drives it.
+
+use flux_core::{Engine, ExecutionId};
+use serde_json::Value;
+
+use super::{settle, start};
+use crate::args::{Beginning, Run};
+use crate::exit::{Exit, Failure, Outcome};
+use crate::follow::{Driving, is_quiet_start};
+use crate::session::Session;
+
+pub(super) async fn run(session: &Session, args: Run) -> Outcome {
+    let Run {
+        beginning,
+        watching,
+    } = args;
+    let inputs = start::inputs(&beginning)?;
+    let engine = start::open(session).await?;
+    let is_for_a_worker =
+        beginning.queue.is_some() || beginning.at.is_some() || beginning.delay.is_some();
+    if start::has(&engine, &beginning.workflow) && !is_for_a_worker {
+        let (id, driving) = drive(&engine, &beginning, &inputs).await?;
+        if !is_quiet_start(session, &watching) {
+            start::report(session, &engine.get(&id).await?)?;
+        }
+        return settle::wait(session, &engine, &id, &watching, Some(driving)).await;
+    }
+    let id = start::record(session, &engine, &beginning, &inputs).await?;
+    let execution = engine.get(&id).await?;
+    let waits = watching.wait || watching.follow;
+    if !waits || !is_quiet_start(session, &watching) {
+        start::report(session, &execution)?;
+    }
+    start::warn_unserved(session, &engine, &execution).await?;
+    if !waits {
+        return Ok(Exit::Done);
+    }
+    settle::wait(session, &engine, &id, &watching, None).await
+}
+
+/// Begins to drive it here, and returns once that is recorded.
+async fn drive(
+    engine: &Engine,
+    beginning: &Beginning,
+    inputs: &[Value],
+) -> Result<(ExecutionId, Driving), Failure> {
+    start::first_that_fits(inputs, async |input| begin(engine, beginning, input).await).await
+}
+
+async fn begin(
+    engine: &Engine,
+    beginning: &Beginning,
+    input: &Value,
+) -> Result<(ExecutionId, Driving), Failure> {
+    let id = match &beginning.id {
+        Some(id) => ExecutionId::from(id.as_str()),
+        None => ExecutionId::mint(),
+    };
+    let mut run = engine
+        .run_by_name(&beginning.workflow, input)
+        .execution_id(&id)
+        .priority(beginning.priority);
+    if let Some(key) = &beginning.dedup {
+        run = run.dedup(key);
+    }
+    let mut driving = Driving::here(run);
+    // Its first commit, or its end: a refusal, or another execution that stands for it.
+    let begun = driving.begun(engine, &id).await?;
+    Ok((begun, driving))
+}

@@ -1,0 +1,94 @@
+//! The children of an execution, and theirs.
+
+use std::fmt::Write as _;
+
+use flux_core::{Engine, Error, Execution, Status};
+use futures::future::{BoxFuture, FutureExt};
+use serde::Serialize;
+
+use crate::ids;
+use crate::output::{Output, paint, status_style};
+use crate::story;
+use crate::view::ExecutionView;
+
+/// How many are read at once.
+const PAGE: usize = 200;
+
+/// A child with its own.
+#[derive(Clone, Serialize)]
+pub(super) struct Branch {
+    #[serde(flatten)]
+    view: ExecutionView,
+    children: Vec<Branch>,
+    #[serde(skip)]
+    execution: Execution,
+}
+
+/// Reads the children of an execution, oldest first, and theirs.
+pub(super) fn children<'a>(
+    engine: &'a Engine,
+    parent: &'a Execution,
+) -> BoxFuture<'a, Result<Vec<Branch>, Error>> {
+    async move {
+        let mut found: Vec<Execution> = Vec::new();
+        loop {
+            let mut list = engine.list().children_of(parent.execution_id()).limit(PAGE);
+            if let Some(last) = found.last() {
+                list = list.before(last.execution_id());
+            }
+            let page = list.await?;
+            let is_last = page.len() < PAGE;
+            found.extend(page);
+            if is_last {
+                break;
+            }
+        }
+        let mut branches = Vec::with_capacity(found.len());
+        for execution in found.into_iter().rev() {
+            branches.push(Branch {
+                view: ExecutionView::of(&execution),
+                children: children(engine, &execution).await?,
+                execution,
+            });
+        }
+        Ok(branches)
+    }
+    .boxed()
+}
+
+/// Draws them as a tree.
+pub(super) fn draw(branches: &[Branch], output: &Output) -> String {
+    let mut text = String::new();
+    if branches.is_empty() {
+        text.push_str("none\n");
+    }
+    grow(&mut text, branches, "", output);
+    text
+}
+
+fn grow(text: &mut String, branches: &[Branch], margin: &str, output: &Output) {
+    for (place, branch) in branches.iter().enumerate() {
+        let is_last = place + 1 == branches.len();
+        let (fork, below) = if is_last {
+            ("└─ ", "   ")
+        } else {
+            ("├─ ", "│  ")
+        };
+        let execution = &branch.execution;
+        let status: Status = execution.status();
+        let note = story::note(execution, output);
+        let note = if note.is_empty() {
+            note
+        } else {
+            format!("  {note}")
+        };
+        let _ = writeln!(
+            text,
+            "{margin}{fork}{}  {}  {}{note}",
+            execution.workflow(),
+            ids::short(execution.execution_id()),
+            paint(status_style(status), status),
+        );
+        grow(text, &branch.children, &format!("{margin}{below}"), output);
+    }
+}

@@ -1,0 +1,97 @@
+//! Which store: `--db`, else `$FLUX_STORE`, else `flux.toml`, else `./flux.db`.
+
+use std::env;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::exit::Failure;
+
+const VARIABLE: &str = "FLUX_STORE";
+const FILE: &str = "flux.toml";
+const DEFAULT: &str = "./flux.db";
+
+/// The store of this call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// A path or a URL.
+    pub(crate) location: String,
+    /// What said so, for people.
+    pub(crate) source: Source,
+}
+
+/// What named the store.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    Flag,
+    Environment,
+    File(PathBuf),
+    Default,
+}
+
+/// What `flux.toml` may hold.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Settings {
+    /// A path, from the folder of the file, or a URL.
+    db: Option<String>,
+}
+
+impl Place {
+    /// Finds it out.
+    pub(crate) fn find(flag: Option<&str>) -> Result<Self, Failure> {
+        if let Some(location) = flag {
+            return Ok(Self::new(location, Source::Flag));
+        }
+        if let Ok(location) = env::var(VARIABLE)
+            && !location.is_empty()
+        {
+            return Ok(Self::new(location, Source::Environment));
+        }
+        let here = env::current_dir().map_err(|error| {
+            Failure::operational(format!("the current folder cannot be read: {error}"))
+        })?;
+        for folder in here.ancestors() {
+            if let Some(place) = Self::in_folder(folder)? {
+                return Ok(place);
+            }
+        }
+        Ok(Self::new(DEFAULT, Source::Default))
+    }
+
+    fn new(location: impl Into<String>, source: Source) -> Self {
+        Self {
+            location: location.into(),
+            source,
+        }
+    }
+
+    fn in_folder(folder: &Path) -> Result<Option<Self>, Failure> {
+        let file = folder.join(FILE);
+        let text = match std::fs::read_to_string(&file) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => {
+                let message = format!("`{}` cannot be read: {error}", file.display());
+                return Err(Failure::operational(message));
+            }
+        };
+        let settings: Settings = toml::from_str(&text).map_err(|error| {
+            Failure::usage(format!("`{}` cannot be read: {error}", file.display()))
+                .hint("it may hold one line: `db = \"orders.db\"`")
+        })?;
+        let Some(db) = settings.db else {
+            return Ok(None);
+        };
+        let location = if is_url(&db) {
+            db
+        } else {
+            folder.join(db).to_string_lossy().into_owned()
+        };
+        Ok(Some(Self::new(location, Source::File(file))))
+    }
+}
+
+fn is_url(location: &str) -> bool {
+    location.contains("://") || location.starts_with("sqlite:")
+}

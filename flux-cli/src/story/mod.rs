@@ -1,0 +1,93 @@
+//! The three questions people have of an execution: where is it, what happened, what can I do next.
+
+mod next;
+mod timeline;
+mod waits;
+
+use std::time::{Duration, SystemTime};
+
+use flux_core::{Execution, Status};
+
+use crate::output::{Output, printable};
+use crate::view::failure_text;
+
+pub(crate) use next::{Step, next_steps};
+pub(crate) use timeline::bars;
+pub(crate) use waits::{Driver, Whereabouts, is_served, whereabouts};
+
+/// What matters about an execution, as far as its row tells: for lists.
+pub(crate) fn note(execution: &Execution, output: &Output) -> String {
+    if let Some(reason) = execution.held() {
+        return format!("on hold: {reason}");
+    }
+    match execution.status() {
+        Status::Pending => pending(execution, output),
+        Status::Running => waiting(execution, output),
+        Status::Paused => {
+            let names = execution.pause_points().iter();
+            let names: Vec<_> = names
+                .map(|point| format!("`{}`", point.full_name()))
+                .collect();
+            format!("at {}", names.join(", "))
+        }
+        Status::Failed => execution.failure().map(failure_text).unwrap_or_default(),
+        Status::Terminated => execution
+            .termination_reason()
+            .map(|reason| printable(reason).into_owned())
+            .unwrap_or_default(),
+        _ => String::new(),
+    }
+}
+
+fn pending(execution: &Execution, output: &Output) -> String {
+    let mut parts = Vec::new();
+    if let Some(queue) = execution.queue() {
+        parts.push(format!("in queue `{queue}`"));
+    }
+    if let Some(due) = not_before(execution, output) {
+        parts.push(format!("not before {}", due_text(due, output)));
+    }
+    parts.join(", ")
+}
+
+fn waiting(execution: &Execution, output: &Output) -> String {
+    let signals = execution.awaited_signals();
+    let mut parts = Vec::new();
+    if !signals.is_empty() {
+        let names: Vec<_> = signals.iter().map(|name| format!("`{name}`")).collect();
+        parts.push(format!("waits for signal {}", names.join(", ")));
+    }
+    let points = execution.pause_points();
+    if !points.is_empty() {
+        let names: Vec<_> = points
+            .iter()
+            .map(|point| format!("`{}`", point.full_name()))
+            .collect();
+        parts.push(format!("at {}", names.join(", ")));
+    }
+    if let Some(wakes) = execution.wakes_at() {
+        parts.push(format!("until {}", due_text(wakes, output)));
+    }
+    parts.join(", ")
+}
+
+/// The moment before which one that is pending does not start, unless it is about to come.
+fn not_before(execution: &Execution, output: &Output) -> Option<SystemTime> {
+    const SOON: Duration = Duration::from_secs(1);
+    execution.ready_at().filter(|due| *due > output.now + SOON)
+}
+
+/// A moment in a sentence: both how far off it is and when, where that helps.
+fn due_text(moment: SystemTime, output: &Output) -> String {
+    use crate::output::TimeStyle;
+    match output.time {
+        TimeStyle::Relative => format!(
+            "{} ({})",
+            TimeStyle::Iso
+                .show(moment, output.now)
+                .replace(".000000Z", "Z"),
+            output.moment(moment)
+        ),
+        _ => output.moment(moment),
+    }
+}

@@ -1,0 +1,134 @@
+//! What can be done next: commands that are ready to be pasted.
+
+use flux_core::{CallInfo, CallKind, CallStatus, Execution, Status};
+
+use super::waits::{Driver, Whereabouts};
+
+/// One thing that can be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Step {
+    /// The words after the program's name.
+    pub(crate) words: Vec<String>,
+    /// What it does.
+    pub(crate) why: String,
+}
+
+impl Step {
+    fn new(words: &[&str], why: impl Into<String>) -> Self {
+        Self {
+            words: words.iter().map(|word| (*word).to_owned()).collect(),
+            why: why.into(),
+        }
+    }
+}
+
+/// What can be done next, the likeliest first.
+pub(crate) fn next_steps(
+    execution: &Execution,
+    calls: &[CallInfo],
+    place: &Whereabouts,
+    has_code: bool,
+) -> Vec<Step> {
+    let id = crate::ids::short(execution.execution_id());
+    let mut steps = match execution.status() {
+        _ if execution.held().is_some() => vec![
+            Step::new(&["resume", id], "let it go on"),
+            Step::new(
+                &["terminate", id, "--reason", "<why>"],
+                "end it where it stands",
+            ),
+        ],
+        Status::Pending => vec![Step::new(&["cancel", id], "take it back")],
+        Status::Running => running(execution, calls, id),
+        Status::Paused => paused(execution, id),
+        Status::Completed => vec![Step::new(&["result", id], "its output alone")],
+        Status::Failed => failed(execution, id),
+        _ => vec![Step::new(&["events", id], "its history")],
+    };
+    match &place.driver {
+        Driver::Dead | Driver::Awaited { is_served: false } => {
+            let mut first = Vec::new();
+            if has_code && execution.status() != Status::Pending {
+                first.push(Step::new(&["resume", id], "go on with it here"));
+            }
+            first.push(Step::new(
+                &["worker"],
+                if has_code {
+                    "drive this and all that is ready".to_owned()
+                } else {
+                    format!(
+                        "in the program that has `{}`: nobody serves it",
+                        execution.workflow()
+                    )
+                },
+            ));
+            first.append(&mut steps);
+            first
+        }
+        _ => steps,
+    }
+}
+
+fn running(execution: &Execution, calls: &[CallInfo], id: &str) -> Vec<Step> {
+    let mut steps = Vec::new();
+    for signal in execution.awaited_signals() {
+        steps.push(Step::new(
+            &["signal", id, &signal, "<json>"],
+            format!("send what it waits for, `{signal}`"),
+        ));
+    }
+    let children = calls
+        .iter()
+        .filter(|call| call.kind() == CallKind::Child && call.status() == CallStatus::Running)
+        .filter_map(CallInfo::child);
+    for child in children.take(1) {
+        let child = crate::ids::short(child);
+        steps.push(Step::new(&["show", child], "the child it waits for"));
+    }
+    steps.push(Step::new(
+        &["show", id, "--follow"],
+        "see each event as it happens",
+    ));
+    steps.push(Step::new(&["cancel", id], "ask it to end"));
+    steps
+}
+
+fn paused(execution: &Execution, id: &str) -> Vec<Step> {
+    let points = execution.pause_points();
+    let mut steps: Vec<Step> = points
+        .iter()
+        .map(|point| {
+            let name = point.full_name();
+            let mut words = vec!["resume", id];
+            if point.wants().is_some() {
+                words.push("<json>");
+            }
+            if points.len() > 1 {
+                words.extend(["--at", &name]);
+            }
+            let why = match point.wants() {
+                Some(wants) => format!("answer `{name}` with a value of type `{wants}`"),
+                None => format!("go on from `{name}`"),
+            };
+            Step::new(&words, why)
+        })
+        .collect();
+    steps.push(Step::new(&["cancel", id], "ask it to end"));
+    steps
+}
+
+fn failed(execution: &Execution, id: &str) -> Vec<Step> {
+    let escaped = execution
+        .failure()
+        .map(flux_core::Failure::escaped)
+        .unwrap_or_default();
+    let why = match escaped {
+        [] => "run its code again: it decided to fail by itself".to_owned(),
+        [call] => format!("try `{}` again; what succeeded is kept", call.task),
+        calls => format!("try {} calls again; what succeeded is kept", calls.len()),
+    };
+    vec![
+        Step::new(&["retry", id], why),
+        Step::new(&["show", id, "--io"], "with inputs and outputs"),
+    ]
+}

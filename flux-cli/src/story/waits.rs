@@ -1,0 +1,187 @@
+//! Where an execution is: its status, and the one line that says what it waits for and until when.
+
+use std::time::SystemTime;
+
+use flux_core::store::WorkerRecord;
+use flux_core::{CallInfo, CallKind, CallStatus, Execution, Status};
+
+use super::{due_text, not_before};
+use crate::ids::short;
+use crate::output::{Output, printable, span};
+
+/// Where an execution is.
+#[derive(Clone, Debug)]
+pub(crate) struct Whereabouts {
+    /// What it waits for and until when, or how it ended.
+    pub(crate) line: String,
+    /// Who drives it, where somebody should.
+    pub(crate) driver: Driver,
+}
+
+/// Who drives an execution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Driver {
+    /// Nobody needs to.
+    Nobody,
+    /// This process lives.
+    Alive(String),
+    /// The process that did is gone.
+    Dead,
+    /// It waits for a worker.
+    Awaited {
+        /// Whether one that has its code lives.
+        is_served: bool,
+    },
+}
+
+/// Finds out where an execution is, from its row, its calls and the workers there are.
+pub(crate) fn whereabouts(
+    execution: &Execution,
+    calls: &[CallInfo],
+    workers: &[WorkerRecord],
+    output: &Output,
+) -> Whereabouts {
+    let driver = driver(execution, workers, output.now);
+    let line = match execution.status() {
+        _ if execution.held().is_some() => {
+            format!("on hold: {}", execution.held().unwrap_or_default())
+        }
+        Status::Pending => pending(execution, output),
+        Status::Running => running(execution, calls, &driver, output),
+        Status::Paused => paused(execution),
+        status => ended(status, execution),
+    };
+    Whereabouts { line, driver }
+}
+
+fn driver(execution: &Execution, workers: &[WorkerRecord], now: SystemTime) -> Driver {
+    if execution.has_finished() || execution.held().is_some() {
+        return Driver::Nobody;
+    }
+    if let Some(owner) = execution.worker() {
+        let record = workers
+            .iter()
+            .find(|worker| worker.id == owner && worker.is_alive);
+        return match record {
+            Some(worker) => Driver::Alive(format!("process {} on {}", worker.pid, worker.host)),
+            None => Driver::Dead,
+        };
+    }
+    let is_served = is_served(execution, workers);
+    match (execution.status(), execution.ready_at()) {
+        (Status::Paused, _) => Driver::Nobody,
+        (_, Some(ready)) if ready > now && is_served => Driver::Nobody,
+        _ => Driver::Awaited { is_served },
+    }
+}
+
+/// Whether somebody who lives would take an execution.
+pub(crate) fn is_served(execution: &Execution, workers: &[WorkerRecord]) -> bool {
+    workers
+        .iter()
+        .any(|worker| worker.is_alive && serves(worker, execution))
+}
+
+/// Whether a worker would take an execution.
+fn serves(worker: &WorkerRecord, execution: &Execution) -> bool {
+    let (workflow, version) = (execution.workflow(), execution.version());
+    let serves = worker.serves.as_ref();
+    serves.is_some_and(|serves| serves.takes(workflow, version, execution.queue()))
+}
+
+fn pending(execution: &Execution, output: &Output) -> String {
+    let place = match execution.queue() {
+        Some(queue) => format!("waits its turn in queue `{queue}`"),
+        None => "waits for a worker".to_owned(),
+    };
+    match not_before(execution, output) {
+        Some(due) => format!("{place}, not before {}", due_text(due, output)),
+        None => place,
+    }
+}
+
+fn paused(execution: &Execution) -> String {
+    let points = execution.pause_points().iter().map(|point| {
+        let wants = point
+            .wants()
+            .map(|wants| format!(" for a value of type `{wants}`"));
+        format!("`{}`{}", point.full_name(), wants.unwrap_or_default())
+    });
+    let points: Vec<_> = points.collect();
+    let many = if points.len() > 1 { "s" } else { "" };
+    format!("waits at pause point{many} {}", points.join(" and "))
+}
+
+fn ended(status: Status, execution: &Execution) -> String {
+    let took = span(execution.duration());
+    match (status, execution.termination_reason()) {
+        (Status::Terminated, Some(reason)) => format!("after {took}: {}", printable(reason)),
+        _ => format!("after {took}"),
+    }
+}
+
+fn running(execution: &Execution, calls: &[CallInfo], driver: &Driver, output: &Output) -> String {
+    let open: Vec<&CallInfo> = calls.iter().filter(|call| is_open(call)).collect();
+    let is_driven = matches!(driver, Driver::Alive(_));
+    let parts: Vec<String> = open
+        .iter()
+        .filter_map(|call| about(call, is_driven, output))
+        .collect();
+    let due = open
+        .iter()
+        .filter(|call| call.kind() == CallKind::Timer)
+        .filter_map(|call| call.due())
+        .min();
+    match (parts.is_empty(), due) {
+        (true, Some(due)) => format!("sleeps until {}", due_text(due, output)),
+        (true, None) => format!("for {}", span(execution.duration())),
+        (false, Some(due)) => format!("{}, until {}", some(&parts), due_text(due, output)),
+        (false, None) => some(&parts),
+    }
+}
+
+fn is_open(call: &CallInfo) -> bool {
+    matches!(
+        call.status(),
+        CallStatus::Running | CallStatus::Retrying | CallStatus::Waiting
+    )
+}
+
+/// What is to be said of a call that has no outcome yet; of a timer, that is said with the rest.
+fn about(call: &CallInfo, is_driven: bool, output: &Output) -> Option<String> {
+    let name = call.name();
+    Some(match (call.kind(), call.status()) {
+        (CallKind::Task, CallStatus::Retrying) => {
+            let due = call
+                .due()
+                .map(|due| format!(" at {}", due_text(due, output)));
+            format!("tries `{name}` again{}", due.unwrap_or_default())
+        }
+        (CallKind::Task, _) if !is_driven => format!("is to run `{name}`"),
+        (CallKind::Task, _) => {
+            let since = output.now.duration_since(call.started_at());
+            let since = span(since.unwrap_or_default());
+            match call.attempts() {
+                0 | 1 => format!("runs `{name}` for {since}"),
+                attempt => format!("runs `{name}`, attempt {attempt}, for {since}"),
+            }
+        }
+        (CallKind::Child, _) => {
+            let id = call.child().map(|id| format!(" ({})", short(id)));
+            format!("waits for `{name}`{}", id.unwrap_or_default())
+        }
+        (CallKind::Signal, _) => format!("waits for signal `{name}`"),
+        (CallKind::Pause, _) => format!("waits at pause point `{name}`"),
+        _ => return None,
+    })
+}
+
+/// The first few of what may be many.
+fn some(parts: &[String]) -> String {
+    const NAMED: usize = 3;
+    let named = parts[..parts.len().min(NAMED)].join("; ");
+    match parts.len().saturating_sub(NAMED) {
+        0 => named,
+        more => format!("{named}; and {more} more"),
+    }
+}
