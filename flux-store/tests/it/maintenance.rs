@@ -24,6 +24,9 @@ use tempfile::TempDir;
 use super::child::Other;
 use super::given::{folder, open, runtime};
 
+/// The version of the tables that this program makes.
+const KNOWN: u32 = 3;
+
 fn maintain(file: &Path) -> Box<dyn Maintenance> {
     flux_core::maintain(file.to_str()).unwrap()
 }
@@ -179,7 +182,7 @@ fn the_info_tells_what_is_in_a_file() {
     );
     assert_eq!(
         (info.kind, info.schema, info.schema_known),
-        ("sqlite", Some(2), 2)
+        ("sqlite", Some(KNOWN), KNOWN)
     );
     assert!(info.library.starts_with("SQLite 3."), "{}", info.library);
     assert_eq!((info.size_bytes, log), (size, 0));
@@ -304,7 +307,7 @@ fn an_older_file_can_be_looked_at_and_is_not_changed() {
     let maintenance = maintain(&file);
     let info = block_on(maintenance.info()).unwrap();
     let contents = info.contents.unwrap();
-    assert_eq!((info.schema, info.schema_known), (Some(1), 2));
+    assert_eq!((info.schema, info.schema_known), (Some(1), KNOWN));
     assert_eq!(
         (contents.executions[&Status::Running], contents.messages),
         (1, 1)
@@ -325,7 +328,7 @@ fn of_a_newer_file_only_what_is_safe_is_told() {
     let (folder, file) = newer();
     let maintenance = maintain(&file);
     let info = block_on(maintenance.info()).unwrap();
-    assert_eq!((info.schema, info.schema_known), (Some(99), 2));
+    assert_eq!((info.schema, info.schema_known), (Some(99), KNOWN));
     assert!(info.size_bytes > 0 && info.pages > 0);
     assert_eq!(info.contents, None);
     assert_says(
@@ -346,13 +349,16 @@ fn a_migration_makes_a_file_and_its_folders() {
     let maintenance = maintain(&file);
     assert_eq!(
         block_on(maintenance.migrate()).unwrap(),
-        Migrated { from: None, to: 2 }
+        Migrated {
+            from: None,
+            to: KNOWN
+        }
     );
     assert_eq!(
         block_on(maintenance.migrate()).unwrap(),
         Migrated {
-            from: Some(2),
-            to: 2
+            from: Some(KNOWN),
+            to: KNOWN
         }
     );
     let info = block_on(maintenance.info()).unwrap();
@@ -362,7 +368,10 @@ fn a_migration_makes_a_file_and_its_folders() {
     fs::write(&empty, "").unwrap();
     assert_eq!(
         block_on(maintain(&empty).migrate()).unwrap(),
-        Migrated { from: None, to: 2 }
+        Migrated {
+            from: None,
+            to: KNOWN
+        }
     );
 }
 
@@ -374,10 +383,10 @@ fn a_migration_brings_an_older_file_up_to_date() {
         block_on(maintenance.migrate()).unwrap(),
         Migrated {
             from: Some(1),
-            to: 2
+            to: KNOWN
         }
     );
-    assert_eq!(block_on(maintenance.info()).unwrap().schema, Some(2));
+    assert_eq!(block_on(maintenance.info()).unwrap().schema, Some(KNOWN));
     assert_eq!(block_on(maintenance.check()).unwrap(), []);
 }
 
