@@ -12,6 +12,9 @@ use serde_json::Value;
 use super::iso;
 use crate::output::{Output, TimeStyle, paint, printable, span};
 
+/// How wide the kinds of events are.
+const KIND: usize = 19;
+
 /// The names of calls: what happens to a call goes by its name.
 #[derive(Debug, Default)]
 pub(crate) struct Names(BTreeMap<EventSeq, String>);
@@ -124,8 +127,9 @@ impl EventView {
             _ => output.moment(self.at),
         };
         let seq = format!("{:>width$}", self.seq);
-        let kind = paint(style(self.event), format!("{:<19}", self.kind));
-        let mut line = format!("{seq}  {when}  {kind}");
+        let kind = paint(style(self.event), self.kind);
+        let rest = " ".repeat(KIND.saturating_sub(self.kind.len()));
+        let mut line = format!("{seq}  {when}  {kind}{rest}");
         if let Some(name) = &self.name {
             let _ = write!(line, "  {}", printable(name));
         }
