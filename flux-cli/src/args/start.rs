@@ -9,10 +9,10 @@ pub(super) const RUN: &str = "Examples:
   flux run shop --input @order.json --id order-7    at most once per id
   flux run shop --in 5m --wait                      later, by a worker
 
-A program with the workflow's code drives it here, until it finishes or pauses. Without the code, or with a queue or a
+A program with the workflow's code drives it here, until it finishes or pauses. Without the code, or with a queue or a \
 moment, it is recorded for a worker, and waited for only with `--wait` or `--follow`.
 
-Exit codes: 0 completed or recorded, 2 bad input, 3 unknown workflow, 4 failed, 5 cancelled or terminated,
+Exit codes: 0 completed or recorded, 2 bad input, 3 unknown workflow, 4 failed, 5 cancelled or terminated, \
 6 paused or `--timeout` over, 130 Ctrl-C.";
 
 pub(super) const START: &str = "Examples:

@@ -14,7 +14,7 @@ pub(super) const RESUME: &str = "Examples:
   flux resume 01a2b3c4d5e6 --at review       .. that one; never the next by accident
   flux resume --status failed --workflow shop    all that fit, after asking
 
-A program with the workflow's code drives it here, until it finishes or pauses again. Without the code it asks a worker
+A program with the workflow's code drives it here, until it finishes or pauses again. Without the code it asks a worker \
 to, and waits only with `--wait` or `--follow`.";
 
 pub(super) const PAUSE: &str = "Examples:
