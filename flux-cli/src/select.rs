@@ -8,6 +8,7 @@ use crate::exit::{Exit, Failure};
 use crate::ids;
 use crate::output::{Output, parse_moment};
 use crate::session::Session;
+use crate::view::ExecutionView;
 
 /// How many are read at once.
 const PAGE: usize = 500;
@@ -47,6 +48,16 @@ pub(crate) fn listing(
 pub(crate) struct Chosen {
     pub(crate) executions: Vec<Execution>,
     pub(crate) by_ids: bool,
+}
+
+impl Chosen {
+    /// The one that was named by its id. What filters found is a list, also where it is one: scripts count on that.
+    pub(crate) fn one(&self) -> Option<&Execution> {
+        match self.executions.as_slice() {
+            [one] if self.by_ids => Some(one),
+            _ => None,
+        }
+    }
 }
 
 /// Finds what a selection names: by ids, or all that fits.
@@ -113,8 +124,7 @@ pub(crate) fn confirm_many(
     }
     let count = chosen.executions.len();
     if count == 0 {
-        session.say("nothing fits: nothing was done");
-        return Ok(Some(Exit::Done));
+        return nothing_done(session, "nothing fits: nothing was done").map(Some);
     }
     for execution in chosen.executions.iter().take(SHOWN) {
         session.say(format!(
@@ -135,6 +145,14 @@ pub(crate) fn confirm_many(
     if session.is_sure || confirm(&format!("{verb} {count} {plural}?"))? {
         return Ok(None);
     }
-    session.say("nothing was done");
-    Ok(Some(Exit::Done))
+    nothing_done(session, "nothing was done").map(Some)
+}
+
+/// Says so; whoever reads JSON is given an empty list.
+fn nothing_done(session: &Session, why: &str) -> Result<Exit, Failure> {
+    session.say(why);
+    if !session.output.is_text() {
+        session.output.rows::<ExecutionView>(&[])?;
+    }
+    Ok(Exit::Done)
 }

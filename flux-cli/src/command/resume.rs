@@ -1,6 +1,6 @@
 //! `resume`: goes on with what is paused, held, crashed or failed.
 
-use flux_core::{Engine, Execution, ExecutionId, Resume};
+use flux_core::{Engine, Execution, ExecutionId, Resume, Status};
 use futures::{StreamExt, stream};
 use serde_json::Value;
 
@@ -77,12 +77,17 @@ pub(super) async fn go_on(
     watching: &Watching,
     verb: &str,
 ) -> Outcome {
+    if chosen.one().is_none() && (watching.wait || watching.follow || watching.timeout.is_some()) {
+        return Err(Failure::usage(
+            "only one execution can be waited for, named by its id",
+        ));
+    }
     if let Some(exit) = confirm_many(session, &chosen, verb)? {
         return Ok(exit);
     }
-    match chosen.executions.as_slice() {
-        [one] => go_on_with(session, engine, one, how, watching).await,
-        many => go_on_with_many(session, engine, many, how).await,
+    match chosen.one() {
+        Some(one) => go_on_with(session, engine, one, how, watching).await,
+        None => go_on_with_many(session, engine, &chosen.executions, how).await,
     }
 }
 
@@ -104,6 +109,9 @@ async fn go_on_with(
         start::warn_unserved(session, engine, &execution).await?;
         let driving = Driving::elsewhere(handle);
         return settle::wait(session, engine, id, watching, Some(driving)).await;
+    }
+    if execution.has_finished() && execution.status() != Status::Failed {
+        return settle::say(session, &execution, false);
     }
     let verb = if how.only_failed { "retry" } else { "resume" };
     let text = || {

@@ -35,7 +35,7 @@ where
     if let Some(exit) = confirm_many(session, &chosen, deed.verb)? {
         return Ok(exit);
     }
-    if let [one] = chosen.executions.as_slice() {
+    if let Some(one) = chosen.one() {
         return once(session, engine, one, deed).await;
     }
     let mut results = Vec::with_capacity(chosen.executions.len());
