@@ -67,6 +67,7 @@
 //! | changing code that has executions in flight | [`guide::upgrades`] |
 //! | ending early, undoing, cleaning up | [`guide::cancellation`] |
 //! | workers, sleeping, queues, limits, stopping in order | [`guide::workers`] |
+//! | seeing and steering executions from a terminal, or a script | [`guide::cli`] |
 //! | asking the file with plain SQL | [`guide::sql`] |
 //!
 //! # Cookbook
@@ -395,7 +396,11 @@
 //!
 //! # Features
 //!
-//! There are none yet: SQLite, its library bundled, and the in-memory store are always there.
+//! | feature | gives |
+//! |---|---|
+//! | `cli` | `flux::cli::main()`: the commands of [the binary `flux`](guide::cli) in a program of one's own, with its workflows |
+//!
+//! SQLite, its library bundled, and the in-memory store are always there.
 
 #[cfg(feature = "cli")]
 #[doc(inline)]
@@ -447,6 +452,9 @@ pub mod guide {
 
     #[doc = include_str!("../docs/workers.md")]
     pub mod workers {}
+
+    #[doc = include_str!("../docs/cli.md")]
+    pub mod cli {}
 
     #[doc = include_str!("../docs/sql.md")]
     pub mod sql {}

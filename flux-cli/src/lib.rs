@@ -17,8 +17,8 @@
 //! }
 //! ```
 //!
-//! Data goes to standard output, all else to standard error. What the exit codes mean and what the JSON holds is in
-//! `docs/cli.md`, and is kept.
+//! Data goes to standard output, all else to standard error. Every command, what the exit codes mean and what the JSON holds is
+//! on the page `flux::guide::cli` (`docs/cli.md` in the sources), and is kept.
 
 mod args;
 mod ask;
@@ -44,7 +44,7 @@ use flux_core::EngineBuilder;
 // It registers itself, which what nothing refers to does not.
 use flux_store as _;
 
-/// Runs the command that the program was called with, and ends the process with its [exit code](self).
+/// Runs the command that the program was called with, and ends the process with its exit code.
 ///
 /// Everything that `#[workflow]` registers in the program can be run. Tasks that need
 /// [`State`](flux_core::State) want [`main_with`].
