@@ -175,7 +175,7 @@ mod tests {
         };
         assert!(at("done.push(reserve(") < at("done.push(charge("));
         assert!(text.contains("async fn shop(ctx: ExecutionContext<Input>)"));
-        assert!(text.contains("println!(\"reserve for {name} ..\");"));
+        assert!(text.contains("eprintln!(\"reserve for {name} ..\");"));
         assert!(!text.contains("{{") && !text.contains("{workflow}"));
     }
 
