@@ -8,7 +8,6 @@ use std::time::{Duration, SystemTime};
 
 use flux_core::{Engine, Error, Execution, ExecutionId, Handle, Status};
 use futures::future::{Either, select};
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
@@ -17,6 +16,7 @@ use crate::exit::{Exit, Failure};
 use crate::ids::short;
 use crate::output::{self, Format, span};
 use crate::session::Session;
+use crate::spinner::Spinner;
 use crate::view::Names;
 
 /// How often a row is read that others change.
@@ -161,7 +161,7 @@ async fn follow(
     let mut events = engine.subscribe(id).await?;
     let mut names = Names::default();
     let mut began = None;
-    let spinner = Spinner::new(session);
+    let mut spinner = Spinner::new(session);
     let mut pace = tokio::time::interval(PACE);
     let mut settled_before = false;
     loop {
@@ -171,12 +171,13 @@ async fn follow(
                 let Some(event) = event else { break };
                 let view = names.view(id, &event?);
                 began.get_or_insert(view.at());
-                spinner.aside(|| print(session, &view, began))?;
+                spinner.clear();
+                print(session, &view, began)?;
                 settled_before = false;
             }
             _ = pace.tick() => {
                 let execution = engine.get(id).await?;
-                spinner.show(&execution);
+                spinner.turn(|| progress(&execution));
                 // A pause ends no history: seen twice with no event between, it is the end of this.
                 let is_over = is_settled(&execution) && may_pause.load(Ordering::Relaxed);
                 if is_over && settled_before {
@@ -215,50 +216,15 @@ fn print(
     }
 }
 
-/// Shows on a terminal that something goes on.
-struct Spinner(Option<ProgressBar>);
-
-impl Spinner {
-    fn new(session: &Session) -> Self {
-        let is_seen = io::stderr().is_terminal() && io::stdout().is_terminal();
-        if !is_seen || session.is_quiet {
-            return Self(None);
-        }
-        let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {wide_msg}") {
-            bar.set_style(style);
-        }
-        bar.enable_steady_tick(Duration::from_millis(100));
-        Self(Some(bar))
-    }
-
-    fn show(&self, execution: &Execution) {
-        if let Some(bar) = &self.0 {
-            bar.set_message(format!(
-                "{} {} {} for {}",
-                execution.workflow(),
-                short(execution.execution_id()),
-                execution.status(),
-                span(execution.duration()),
-            ));
-        }
-    }
-
-    /// Does something while the spinner is out of the way.
-    fn aside<T>(&self, print: impl FnOnce() -> T) -> T {
-        match &self.0 {
-            Some(bar) => bar.suspend(print),
-            None => print(),
-        }
-    }
-}
-
-impl Drop for Spinner {
-    fn drop(&mut self) {
-        if let Some(bar) = &self.0 {
-            bar.finish_and_clear();
-        }
-    }
+/// What the spinner says.
+fn progress(execution: &Execution) -> String {
+    format!(
+        "{} {} {} for {}",
+        execution.workflow(),
+        short(execution.execution_id()),
+        execution.status(),
+        span(execution.duration()),
+    )
 }
 
 /// Says that the execution goes on without this process, and how to look again.

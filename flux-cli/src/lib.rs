@@ -34,6 +34,7 @@ mod place;
 mod program;
 mod select;
 mod session;
+mod spinner;
 mod story;
 mod view;
 
