@@ -1,5 +1,6 @@
 //! What goes to standard output, in the form that was asked for.
 
+mod fit;
 mod style;
 mod table;
 mod time;

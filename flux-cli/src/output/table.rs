@@ -4,15 +4,17 @@ use anstyle::{Ansi256Color, AnsiColor, Color as Ansi, Effects, Style};
 use comfy_table::presets::NOTHING;
 use comfy_table::{Attribute, CellAlignment, Color, ColumnConstraint, ContentArrangement, Table};
 
+use super::fit::{Fit, GAP, fit};
 use super::{Format, Output, Row, printable};
 
 /// A column of a table.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Column {
-    name: &'static str,
+    pub(super) name: &'static str,
     is_wide: bool,
-    wraps: bool,
     is_number: bool,
+    /// What becomes of it where the table is too wide.
+    pub(super) narrow: Fit,
 }
 
 impl Column {
@@ -21,8 +23,8 @@ impl Column {
         Self {
             name,
             is_wide: false,
-            wraps: false,
             is_number: false,
+            narrow: Fit::Whole,
         }
     }
 
@@ -34,7 +36,13 @@ impl Column {
 
     /// Wrapped where the terminal is too narrow for all of the table.
     pub(crate) const fn wraps(mut self) -> Self {
-        self.wraps = true;
+        self.narrow = Fit::Wrapped;
+        self
+    }
+
+    /// Left out where the terminal is too narrow: it says nothing that the others do not.
+    pub(crate) const fn yields(mut self) -> Self {
+        self.narrow = Fit::Out;
         self
     }
 
@@ -67,55 +75,99 @@ impl<T: Into<String>> From<T> for Cell {
     }
 }
 
-/// Draws a table, lines without spaces at their ends.
+/// Draws a table, lines without spaces at their ends. Where a terminal is too narrow for it, each row is a record of
+/// lines.
 pub(super) fn render<R: Row>(rows: &[R], output: &Output) -> String {
-    let shown: Vec<usize> = (0..R::COLUMNS.len())
+    let columns: Vec<usize> = (0..R::COLUMNS.len())
         .filter(|column| output.format == Format::Wide || !R::COLUMNS[*column].is_wide)
         .collect();
+    let cells: Vec<Vec<Cell>> = rows
+        .iter()
+        .map(|row| {
+            let cells = row.cells(output);
+            columns.iter().map(|at| cells[*at].clone()).collect()
+        })
+        .collect();
+    let columns: Vec<Column> = columns.iter().map(|at| R::COLUMNS[*at]).collect();
+    let mut table = columns_of(&columns, &cells, output.headers);
+    let Some(width) = output.width else {
+        table.set_content_arrangement(ContentArrangement::Disabled);
+        return text(&table);
+    };
+    let Some(fits) = fit(&columns, &table.column_max_content_widths(), width) else {
+        return records(&columns, &cells, width);
+    };
+    table.set_width(width);
+    for (column, fit) in table.column_iter_mut().zip(fits) {
+        match fit {
+            Fit::Whole => drop(column.set_constraint(ColumnConstraint::ContentWidth)),
+            Fit::Wrapped => {}
+            Fit::Out => drop(column.set_constraint(ColumnConstraint::Hidden)),
+        }
+    }
+    text(&table)
+}
+
+fn empty() -> Table {
     let mut table = Table::new();
     table
         .load_style(NOTHING)
+        .set_content_arrangement(ContentArrangement::Dynamic)
         .enforce_styling()
         .style_text_only();
-    if output.headers {
-        let header = shown.iter().map(|column| {
-            comfy_table::Cell::new(R::COLUMNS[*column].name).add_attribute(Attribute::Bold)
-        });
+    table
+}
+
+fn columns_of(columns: &[Column], rows: &[Vec<Cell>], headers: bool) -> Table {
+    let mut table = empty();
+    if headers {
+        let header = columns
+            .iter()
+            .map(|column| comfy_table::Cell::new(column.name).add_attribute(Attribute::Bold));
         table.set_header(header.collect::<Vec<_>>());
     }
     for row in rows {
-        let cells = row.cells(output);
-        table.add_row(
-            shown
-                .iter()
-                .map(|column| drawn(&cells[*column]))
-                .collect::<Vec<_>>(),
-        );
+        table.add_row(row.iter().map(drawn).collect::<Vec<_>>());
     }
-    match output.width {
-        Some(width) => {
-            table
-                .set_content_arrangement(ContentArrangement::Dynamic)
-                .set_width(width);
-        }
-        None => {
-            table.set_content_arrangement(ContentArrangement::Disabled);
-        }
-    }
-    for (place, column) in shown.iter().enumerate() {
-        let column = R::COLUMNS[*column];
-        let Some(drawn) = table.column_mut(place) else {
-            continue;
-        };
-        // Two spaces between columns, none before the first.
-        drawn.set_padding((0, 2));
+    for (drawn, column) in table.column_iter_mut().zip(columns) {
+        // None before the first.
+        drawn.set_padding((0, GAP));
         if column.is_number {
             drawn.set_cell_alignment(CellAlignment::Right);
         }
-        if !column.wraps {
-            drawn.set_constraint(ColumnConstraint::ContentWidth);
-        }
     }
+    table
+}
+
+/// A line for each cell that holds something, under the name of its column.
+fn records(columns: &[Column], rows: &[Vec<Cell>], width: u16) -> String {
+    let names = columns.iter().map(|column| column.name.chars().count());
+    let widest = names.max().unwrap_or(0);
+    let mut records = Vec::with_capacity(rows.len());
+    for row in rows {
+        let mut table = empty();
+        table.set_width(width);
+        for (column, cell) in columns
+            .iter()
+            .zip(row)
+            .filter(|(_, cell)| !cell.text.is_empty())
+        {
+            let name = format!("{:<widest$}", column.name);
+            let name = comfy_table::Cell::new(name).add_attribute(Attribute::Bold);
+            table.add_row([name, drawn(cell)]);
+        }
+        for (place, column) in table.column_iter_mut().enumerate() {
+            column.set_padding((0, GAP));
+            if place == 0 {
+                column.set_constraint(ColumnConstraint::ContentWidth);
+            }
+        }
+        records.push(text(&table));
+    }
+    records.join("\n")
+}
+
+fn text(table: &Table) -> String {
     let mut text = String::new();
     for line in table.lines() {
         text.push_str(line.trim_end());

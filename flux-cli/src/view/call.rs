@@ -101,7 +101,7 @@ impl Row for CallView {
         Column::new("ATTEMPTS").number(),
         Column::new("START").number(),
         Column::new("TOOK").number(),
-        Column::new("TIMELINE"),
+        Column::new("TIMELINE").yields(),
         Column::new("EVENT").wide().number(),
         Column::new("CHILD").wide(),
         Column::new("ERROR").wraps(),
