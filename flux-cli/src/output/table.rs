@@ -109,6 +109,8 @@ pub(super) fn render<R: Row>(rows: &[R], output: &Output) -> String {
 }
 
 fn empty() -> Table {
+    // Colours are taken out again where they are not wanted, by whoever writes the text: not here, by the environment.
+    crossterm::style::force_color_output(true);
     let mut table = Table::new();
     table
         .load_style(NOTHING)
