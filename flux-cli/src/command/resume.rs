@@ -1,6 +1,6 @@
 //! `resume`: goes on with what is paused, held, crashed or failed.
 
-use flux_core::{Engine, Execution, ExecutionId, Resume, Status};
+use flux_core::{Engine, EventSeq, Execution, ExecutionId, Resume, Status};
 use futures::{StreamExt, stream};
 use serde_json::Value;
 
@@ -103,12 +103,15 @@ async fn go_on_with(
         let driving = Driving::here(how.of(engine, id));
         return settle::wait(session, engine, id, watching, Some(driving)).await;
     }
+    let waited = pauses(execution);
     let handle = how.of(engine, id).request().await?;
     let execution = engine.get(id).await?;
     if watching.wait || watching.follow {
         start::warn_unserved(session, engine, &execution).await?;
         let driving = Driving::elsewhere(handle);
-        return settle::wait(session, engine, id, watching, Some(driving)).await;
+        let outcome = settle::wait(session, engine, id, watching, Some(driving)).await;
+        say_if_refused(session, engine, id, &waited).await?;
+        return outcome;
     }
     if execution.has_finished() && execution.status() != Status::Failed {
         return settle::say(session, &execution, false);
@@ -125,6 +128,28 @@ async fn go_on_with(
     start::warn_unserved(session, engine, &execution).await?;
     session.suggest("how it goes", &["show", ids::short(id), "--follow"]);
     Ok(Exit::Done)
+}
+
+/// The pause points that wait, each as the execution and the event it is.
+fn pauses(execution: &Execution) -> Vec<(ExecutionId, EventSeq)> {
+    let points = execution.pause_points().iter();
+    points
+        .map(|point| (point.execution_id().clone(), point.event()))
+        .collect()
+}
+
+/// A worker refuses an answer of a wrong type, which only the code can tell: then the execution waits as it did.
+async fn say_if_refused(
+    session: &Session,
+    engine: &Engine,
+    id: &ExecutionId,
+    waited: &[(ExecutionId, EventSeq)],
+) -> Result<(), Failure> {
+    let now = engine.get(id).await?;
+    if now.status() == Status::Paused && !waited.is_empty() && pauses(&now) == waited {
+        session.say("nothing has changed: no worker has taken the answer, or one has refused it; its log says why");
+    }
+    Ok(())
 }
 
 async fn go_on_with_many(

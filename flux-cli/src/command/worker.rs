@@ -15,7 +15,12 @@ pub(super) async fn worker(session: &Session, args: Worker) -> Outcome {
 async fn list(session: &Session) -> Outcome {
     let engine = session.look().await?;
     let workers = engine.workers().await?;
-    let views: Vec<_> = workers.iter().map(WorkerView::of).collect();
+    // The dead that left nothing behind are of no interest: the next worker clears them away.
+    let views: Vec<_> = workers
+        .iter()
+        .filter(|worker| worker.is_alive || worker.owns > 0)
+        .map(WorkerView::of)
+        .collect();
     session.output.rows(&views)?;
     if views.is_empty() && session.output.is_text() {
         session.say("no workers");
