@@ -51,8 +51,8 @@ pub(crate) fn grouped(command: Command) -> Command {
         text,
         "
 {}  --db PATH|URL   the store [else $FLUX_STORE, flux.toml, ./flux.db]
-        -o FORMAT       table, wide, json, jsonl, id    --time relative|iso|local
-        --color WHEN    auto, always, never             -q -v -y --no-headers -V
+        -o FORMAT       table, wide, json, jsonl, id   --time relative|iso|local
+        --color WHEN    auto, always, never            -q -v -y --no-headers -V
 
 `{name} help COMMAND` has examples of each.
 ",
