@@ -121,6 +121,8 @@ event_kinds! {
     TimerFired = 21, "TIMER_FIRED";
     /// The process ended in order before the body was begun; it will be.
     TaskDeferred = 25, "TASK_DEFERRED";
+    /// A body that was deferred is begun.
+    TaskBegun = 26, "TASK_BEGUN";
     /// The code waits for a signal.
     SignalAwaited = 30, "SIGNAL_AWAITED";
     /// A waiting call took a signal; payload: its value.

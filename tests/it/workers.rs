@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use flux::store::Store;
 use flux::time::{days, hours};
-use flux::{Engine, EventKind, ExecutionContext, Status, TaskError, task, workflow};
+use flux::{Engine, EventKind, ExecutionContext, Status, TaskError, TaskErrorKind, task, workflow};
 
 use crate::support::{HandClock, Shelf, asleep, begin, count, dies_in, kinds, ran, unique, utc};
 
@@ -193,6 +193,37 @@ async fn a_worker_that_stops_lets_bodies_finish_and_defers_the_next() {
         assert_eq!(count(&engine, id, EventKind::TaskInterrupted).await, 0);
         assert_eq!(ran(id, "slow_note"), 2);
         worker.stop().await;
+    }
+}
+
+/// What was kept back and then begun was begun: the process after the next has to know.
+#[tokio::test]
+async fn a_deferred_call_that_is_begun_and_cut_off_is_not_begun_again() {
+    for shelf in Shelf::each().await {
+        let engine = shelf.engine().await;
+        let worker = engine.worker().spawn();
+        let start = two_slow_notes.on(&engine).start(()).queue("slow");
+        let id = start.await.unwrap().execution_id().clone();
+        while ran(&id, "slow_note") == 0 {
+            tokio::task::yield_now().await;
+        }
+        worker.stop().await;
+        assert_eq!(count(&engine, &id, EventKind::TaskDeferred).await, 1);
+
+        let resume = two_slow_notes.on(&engine).resume(&id);
+        let begun = async {
+            while ran(&id, "slow_note") < 2 {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::select! {
+            run = resume => panic!("it was to die: {run:?}"),
+            () = begun => {}
+        }
+        let run = two_slow_notes.on(&engine).resume(&id).await.unwrap();
+        assert_eq!(ran(&id, "slow_note"), 2);
+        let escaped = run.failure().unwrap().escaped()[0].clone();
+        assert_eq!(escaped.kind, TaskErrorKind::OutcomeUnknown);
     }
 }
 

@@ -241,8 +241,14 @@ impl Driver {
         mut progress: Progress,
         was_cut_off: bool,
     ) -> Result<(), crate::error::Error> {
-        if !was_cut_off || progress.is_deferred {
+        if progress.is_deferred {
+            // Recorded before the body is begun: whoever finds it cut off may not run it as if it never was.
+            self.note(EventKind::TaskBegun, call, AttemptMeta::default());
             progress.is_deferred = false;
+            self.park(call, progress);
+            return Ok(());
+        }
+        if !was_cut_off {
             self.park(call, progress);
             return Ok(());
         }
@@ -276,18 +282,23 @@ impl Driver {
             ..AttemptMeta::default()
         };
         progress.observe(EventKind::TaskInterrupted, &meta, None);
-        let note = Note {
-            kind: EventKind::TaskInterrupted,
-            call,
-            payload: None,
-            meta,
-        };
-        self.arrivals.push_back(Arrival::Note(Box::new(note)));
+        self.note(EventKind::TaskInterrupted, call, meta);
         // The body runs again only once the interruption is committed, or a body that kills its process could do
         // so for ever without ever being counted.
         progress.due = None;
         self.park(call, progress);
         Ok(())
+    }
+
+    /// Records something about a call with the next commit.
+    fn note(&mut self, kind: EventKind, call: EventSeq, meta: AttemptMeta) {
+        let note = Note {
+            kind,
+            call,
+            payload: None,
+            meta,
+        };
+        self.arrivals.push_back(Arrival::Note(Box::new(note)));
     }
 
     /// Keeps a task ready to be launched after the next commit.

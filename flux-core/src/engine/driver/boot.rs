@@ -506,9 +506,9 @@ impl ReplayRun {
             | EventKind::CallCancelled => {
                 event.refers.map(|call| self.progress.remove(&call));
             }
-            EventKind::TaskDeferred => {
+            EventKind::TaskDeferred | EventKind::TaskBegun => {
                 if let Some(progress) = event.refers.and_then(|call| self.progress.get_mut(&call)) {
-                    progress.is_deferred = true;
+                    progress.is_deferred = event.kind == EventKind::TaskDeferred;
                 }
             }
             EventKind::TaskAttemptFailed | EventKind::TaskInterrupted => {
