@@ -13,7 +13,7 @@ pub struct Payload(Arc<str>);
 
 /// A value that JSON cannot hold, or JSON that is not of the wanted type.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("at `{path}`: {message}")]
+#[error("{}{message}", place(.path))]
 pub struct PayloadError {
     /// The JSON path of the guilty value; `.` is the whole.
     pub path: String,
@@ -62,6 +62,14 @@ impl Payload {
     /// The length of the JSON text in bytes.
     pub fn size(&self) -> usize {
         self.0.len()
+    }
+}
+
+/// Where in a value something is wrong, as a message begins; of the whole there is nothing to say.
+pub(crate) fn place(path: &str) -> String {
+    match path {
+        "." => String::new(),
+        path => format!("at `{path}`: "),
     }
 }
 
@@ -117,6 +125,16 @@ mod tests {
         let recorded = Payload::encode(&totals).unwrap();
         let error = recorded.decode::<BTreeMap<String, f64>>().unwrap_err();
         assert_eq!(error.path, "paid");
+        assert!(error.to_string().starts_with("at `paid`: "), "{error}");
+    }
+
+    #[test]
+    fn an_error_about_the_whole_value_names_no_place_in_it() {
+        let error = Payload::null().decode::<u32>().unwrap_err();
+        assert!(
+            error.to_string().starts_with("invalid type: null"),
+            "{error}"
+        );
     }
 
     #[test]

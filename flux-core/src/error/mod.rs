@@ -6,6 +6,7 @@ use crate::clock::Timestamp;
 use crate::event::EventKind;
 use crate::execution::Status;
 use crate::id::{EventSeq, ExecutionId};
+use crate::payload::place;
 use crate::store::StoreError;
 
 mod asked;
@@ -124,7 +125,7 @@ pub enum Error {
         given: String,
     },
     /// A value given to Flux cannot be recorded, or is not of the type that is wanted.
-    #[error("invalid {what}: at `{path}`: {message}")]
+    #[error("invalid {what}: {}{message}", place(.path))]
     InvalidInput {
         /// What was given, and for what.
         what: String,
@@ -195,8 +196,9 @@ pub enum Error {
     NonDeterminism(Box<NonDeterminism>),
     /// A recorded value is not of the type the code has today.
     #[error(
-        "execution `{id}`, event {event}: the recorded {what} is no longer of the type the code has: at `{path}`: {message}; \
-             resume it with the build that wrote it, or let the type accept the old form"
+        "execution `{id}`, event {event}: the recorded {what} is no longer of the type the code has: {}{message}; \
+             resume it with the build that wrote it, or let the type accept the old form",
+        place(.path)
     )]
     ReplayDecode {
         /// The execution.
