@@ -154,6 +154,9 @@ async fn backfill(session: &Session, engine: &Engine, args: &Backfill) -> Outcom
     let moment = |text: &str| parse_moment(text, session.output.now).map_err(Failure::usage);
     let from = moment(&args.from)?;
     let to = args.to.as_deref().map_or(Ok(session.output.now), moment)?;
+    if to < from {
+        return Err(Failure::usage("`--to` is before `--from`"));
+    }
     let handles = schedule.backfill(from, to).await?;
     started(session, engine, &handles).await
 }
