@@ -218,13 +218,7 @@ fn print(
 
 /// What the spinner says.
 fn progress(execution: &Execution) -> String {
-    format!(
-        "{} {} {} for {}",
-        execution.workflow(),
-        short(execution.execution_id()),
-        execution.status(),
-        span(execution.duration()),
-    )
+    format!("{} for {}", execution.status(), span(execution.duration()))
 }
 
 /// Says that the execution goes on without this process, and how to look again.

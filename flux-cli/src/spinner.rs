@@ -6,17 +6,12 @@ use crate::session::Session;
 
 const FRAMES: &[char] = &['⠋', '⠙', '⠹', '⠸', '⠼', '⠴', '⠦', '⠧', '⠇', '⠏'];
 
-/// What a terminal writes at the cursor when Ctrl-C is pressed.
-const ECHO: &str = "^C";
-
-/// A line on standard error that is drawn over and over, where somebody sees it, and is gone when this is.
+/// A short line on standard error that is drawn over and over, where somebody sees it, and is gone when this is.
 ///
-/// It is shorter than the terminal is wide, also with what Ctrl-C writes behind it: a line that the terminal had to break
-/// could not be taken back. It is taken back with spaces, since escapes may not be wanted.
+/// The cursor stands before it: what a task prints meanwhile covers it, and so does what the terminal makes of Ctrl-C. It is
+/// taken back with spaces, since escapes may not be wanted.
 pub(crate) struct Spinner {
     is_seen: bool,
-    /// How many characters it may have.
-    room: usize,
     /// How many it has now.
     drawn: usize,
     turns: usize,
@@ -24,10 +19,8 @@ pub(crate) struct Spinner {
 
 impl Spinner {
     pub(crate) fn new(session: &Session) -> Self {
-        let width = session.output.width.map_or(80, usize::from);
         Self {
             is_seen: io::stderr().is_terminal() && io::stdout().is_terminal() && !session.is_quiet,
-            room: width.saturating_sub(ECHO.len() + 1),
             drawn: 0,
             turns: 0,
         }
@@ -41,17 +34,15 @@ impl Spinner {
         self.turns += 1;
         let frame = FRAMES[self.turns % FRAMES.len()];
         let line = format!("{frame} {}", text());
-        let line: String = line.chars().take(self.room).collect();
-        let before = self.drawn;
+        let rest = " ".repeat(self.drawn.saturating_sub(line.chars().count()));
         self.drawn = line.chars().count();
-        let rest = " ".repeat(before.saturating_sub(self.drawn));
-        write(&format!("\r{line}{rest}{}", "\u{8}".repeat(rest.len())));
+        write(&format!("\r{line}{rest}\r"));
     }
 
     /// Takes it off the screen until the next turn.
     pub(crate) fn clear(&mut self) {
         if self.drawn > 0 {
-            write(&format!("\r{}\r", " ".repeat(self.drawn + ECHO.len())));
+            write(&format!("\r{}\r", " ".repeat(self.drawn)));
             self.drawn = 0;
         }
     }
