@@ -19,8 +19,11 @@ const TAKEN: &[&str] = &[
     "pub", "ref", "return", "self", "static", "struct", "super", "trait", "true", "type", "unsafe",
     "use", "where", "while", "abstract", "become", "box", "do", "final", "macro", "override",
     "priv", "try", "typeof", "unsized", "virtual", "yield", "main", "task", "workflow", "no_name",
-    "flux", "serde", "tokio", "std", "test", "core", "alloc", "name", "done", "ctx",
+    "flux", "serde", "tokio", "std", "test", "core", "alloc", "so_far", "ctx",
 ];
+
+/// The longest name of a workflow whose signature `rustfmt` leaves on one line.
+const SHORT: usize = 33;
 
 /// A project that was made.
 #[derive(Serialize)]
@@ -146,9 +149,18 @@ fn program(workflow: &str, tasks: &[String]) -> String {
     let body = |task: &String| format!(include_str!("../../templates/task.rs.txt"), task = task);
     let bodies: String = tasks.iter().map(body).collect();
     let mut calls = String::new();
-    for task in tasks {
-        let _ = writeln!(calls, "    done.push({task}(name.clone()).await?);");
+    for (place, task) in tasks.iter().enumerate() {
+        let _ = if place + 1 == tasks.len() {
+            writeln!(calls, "    {task}(so_far).await")
+        } else {
+            writeln!(calls, "    let so_far = {task}(so_far).await?;")
+        };
     }
+    let context = if workflow.len() > SHORT {
+        "\n    ctx: ExecutionContext<Input>,\n"
+    } else {
+        "ctx: ExecutionContext<Input>"
+    };
     let count = match tasks.len() {
         1 => "one task".to_owned(),
         count => format!("{count} tasks"),
@@ -157,6 +169,7 @@ fn program(workflow: &str, tasks: &[String]) -> String {
         include_str!("../../templates/main.rs.txt"),
         count = count,
         workflow = workflow,
+        context = context,
         tasks = bodies,
         calls = calls,
     )
@@ -173,9 +186,9 @@ mod tests {
             text.find(what)
                 .unwrap_or_else(|| panic!("no {what} in {text}"))
         };
-        assert!(at("done.push(reserve(") < at("done.push(charge("));
+        assert!(at("let so_far = reserve(so_far).await?;") < at("    charge(so_far).await\n"));
         assert!(text.contains("async fn shop(ctx: ExecutionContext<Input>)"));
-        assert!(text.contains("eprintln!(\"reserve for {name} ..\");"));
+        assert!(text.contains("eprintln!(\"reserve for {so_far} ..\");"));
         assert!(!text.contains("{{") && !text.contains("{workflow}"));
     }
 
