@@ -239,6 +239,9 @@ pub(crate) struct StartedMeta {
     /// What becomes of it when its parent lets go of it.
     #[serde(default, skip_serializing_if = "ChildPolicy::is_default")]
     pub(crate) when_parent_ends: ChildPolicy,
+    /// Of `WorkflowQueued`: nobody has compared the input with the type that the workflow takes.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) unchecked: bool,
 }
 
 /// `meta` of every call: where it stands in the source, and when a timer is due.

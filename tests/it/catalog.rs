@@ -116,6 +116,30 @@ async fn what_is_in_no_queue_waits_for_any_worker() {
     }
 }
 
+/// Nobody could have told whoever started it; left alone it would wait for ever.
+#[tokio::test]
+async fn an_input_that_nobody_could_check_and_does_not_fit_fails_its_execution() {
+    for shelf in Shelf::each().await {
+        let (ours, theirs) = (shelf.engine().await, shelf.engine().await);
+        let worker = theirs.worker().spawn();
+        until_described(&ours).await;
+        worker.stop().await;
+        let handle = ours.start_elsewhere("add_one", "many").await.unwrap();
+        let worker = theirs.worker().spawn();
+        let run = handle.wait().await.unwrap();
+        let message = run.failure().unwrap().message().to_owned();
+        assert!(message.contains("input of workflow `add_one`"), "{message}");
+        assert!(message.contains("expected u32"), "{message}");
+        // The code comes to the same, and so does another try.
+        let replayed = theirs.replay(run.execution_id()).await.unwrap();
+        assert!(replayed.is_finished);
+        worker.stop().await;
+        let again = theirs.resume(run.execution_id()).await.unwrap();
+        assert!(again.has_failed());
+        assert_eq!(again.events().await.unwrap(), run.events().await.unwrap());
+    }
+}
+
 #[tokio::test]
 async fn a_start_for_workers_is_left_to_them() {
     let shelf = Shelf::memory();

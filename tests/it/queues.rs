@@ -130,6 +130,28 @@ async fn stays(engine: &Engine, queue: &str, running: u64, pending: u64) {
     assert_eq!(now().await, (running, pending));
 }
 
+#[workflow]
+async fn refuse(_ctx: ExecutionContext) -> Result<(), String> {
+    Err("no".to_owned())
+}
+
+/// Nothing of its history counts but the event that put it into the queue.
+#[tokio::test]
+async fn what_left_its_queue_and_failed_at_once_can_be_resumed() {
+    for shelf in Shelf::each().await {
+        let engine = shelf.engine().await;
+        let failed = refuse.on(&engine).run(()).queue("own").await.unwrap();
+        assert!(failed.has_failed());
+        let again = refuse.on(&engine).resume(failed.execution_id()).await;
+        let again = again.unwrap();
+        assert_eq!(again.failure().unwrap().message(), "no");
+        assert_eq!(
+            again.events().await.unwrap(),
+            failed.events().await.unwrap()
+        );
+    }
+}
+
 #[tokio::test]
 async fn a_higher_priority_goes_first_and_then_the_older() {
     for shelf in Shelf::every_way().await {

@@ -126,6 +126,27 @@ async fn a_repeated_request_never_answers_the_next_pause_of_the_same_name() {
 }
 
 #[tokio::test]
+async fn a_resume_delivers_what_was_asked_for_elsewhere_and_nothing_in_its_stead() {
+    for shelf in Shelf::every_way().await {
+        let id = settled(&shelf, async |on| ask_amount.on(on).run(()).await.unwrap()).await;
+        let asker = shelf.engine().await;
+        let ask = |value: u32| asker.resume(&id).at("amount").with(&value).request();
+        ask(7).await.unwrap();
+        // Of several the first that fits counts.
+        ask(8).await.unwrap();
+        let here = shelf.engine().await;
+        let other = ask_amount.on(&here).resume(&id).with(&8).await;
+        assert!(
+            matches!(other, Err(Error::AlreadyAnswered { .. })),
+            "{other:?}"
+        );
+
+        let run = ask_amount.on(&here).resume(&id).await.unwrap();
+        assert_eq!(run.output(), Some(&7));
+    }
+}
+
+#[tokio::test]
 async fn a_request_that_comes_late_is_dropped_and_the_next_pause_waits_on() {
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
     let engine = async || {

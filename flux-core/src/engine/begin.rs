@@ -116,6 +116,8 @@ struct Request {
     refuses_duplicate: bool,
     /// Whether it stands for an execution that another start began, perhaps with another input.
     is_other: bool,
+    /// Whether the input could not be compared with the type that the workflow takes.
+    is_unchecked: bool,
 }
 
 /// What a start came to.
@@ -183,6 +185,7 @@ async fn prepare(description: Description, what: &str) -> Result<(Engine, Reques
         is_for_worker,
         refuses_duplicate,
         is_other: false,
+        is_unchecked: matches!(workflow, Named::Name(_)),
     };
     Ok((engine, request))
 }
@@ -445,21 +448,25 @@ fn queued(request: &Request, now: Timestamp) -> (NewExecution, Event) {
         gate.refuses = request.def.options.on_conflict != OnConflict::Queue
             && request.def.options.lock.is_none();
     }
-    queued_start(
-        request.def,
-        request.id.clone(),
-        request.input.clone(),
-        placement,
-        None,
-        now,
-    )
+    let input = QueuedInput {
+        value: request.input.clone(),
+        is_unchecked: request.is_unchecked,
+    };
+    queued_start(request.def, request.id.clone(), input, placement, None, now)
+}
+
+/// The input of an execution that waits for its turn.
+pub(crate) struct QueuedInput {
+    pub(crate) value: Payload,
+    /// Nobody has compared it with the type that the workflow takes: if it does not fit, that is no change of the code.
+    pub(crate) is_unchecked: bool,
 }
 
 /// The row and the first event of an execution that waits for a worker.
 pub(crate) fn queued_start(
     def: &WorkflowDef,
     id: ExecutionId,
-    input: Payload,
+    input: QueuedInput,
     placement: Placement,
     parent: Option<(ExecutionId, ChildPolicy)>,
     now: Timestamp,
@@ -471,6 +478,7 @@ pub(crate) fn queued_start(
         queue: placement.queue.clone(),
         due: placement.due,
         when_parent_ends: policy.unwrap_or_default(),
+        unchecked: input.is_unchecked,
     };
     let event = Event {
         seq: EventSeq::FIRST,
@@ -478,7 +486,7 @@ pub(crate) fn queued_start(
         kind: EventKind::WorkflowQueued,
         refers: None,
         name: Some(def.name.into()),
-        payload: Some(input),
+        payload: Some(input.value),
         meta: Payload::encode(&meta).ok(),
     };
     let new = NewExecution {

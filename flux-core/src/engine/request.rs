@@ -154,6 +154,35 @@ impl Inner {
     }
 }
 
+impl Inner {
+    /// Whether somebody has asked for an answer to a pause point that has not been delivered.
+    async fn is_under_way(&self, point: &PausePoint) -> Result<bool, Error> {
+        let record = self.record(point.execution_id()).await?;
+        let inbox = self.store.inbox(record.key).await?;
+        let answers = |payload: &Payload| {
+            let request = payload.decode::<Request>();
+            matches!(request, Ok(Request::Answer { point: asked, .. }) if asked == point.event())
+        };
+        Ok(inbox
+            .iter()
+            .any(|message| message.kind == MessageKind::Resume && answers(&message.payload)))
+    }
+
+    /// The pause points of an execution whose answers somebody has asked for and nobody has delivered.
+    pub(super) async fn answers_under_way(
+        &self,
+        record: &ExecutionRecord,
+    ) -> Result<Vec<PausePoint>, Error> {
+        let mut answered = Vec::new();
+        for point in Waiting::read(record.waiting.as_ref()).pauses {
+            if self.is_under_way(&point).await? {
+                answered.push(point);
+            }
+        }
+        Ok(answered)
+    }
+}
+
 /// Whether an execution waits at this pause point of its own.
 pub(super) fn waits_at(record: &ExecutionRecord, point: &PausePoint) -> bool {
     let own = Waiting::read(record.waiting.as_ref()).pauses;

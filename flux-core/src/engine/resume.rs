@@ -229,6 +229,33 @@ async fn resume_record(described: &Described) -> Result<Snapshot, Error> {
     }
 }
 
+/// What a resume does about an execution that waits at pause points. An answer that somebody has asked for is delivered
+/// rather than asked for again, and no other is given in its stead.
+async fn answering(
+    engine: &Engine,
+    record: &ExecutionRecord,
+    answer: &Answer,
+) -> Result<Intent, Error> {
+    let answered = engine.inner().answers_under_way(record).await?;
+    let is_own = |point: &PausePoint| point.execution_id() == &record.id;
+    let meant = match is_answer(answer) {
+        false if answered.iter().any(is_own) => return Ok(Intent::Recover),
+        // Of a child's the child has to be resumed.
+        false if !answered.is_empty() => answered.first().cloned(),
+        _ => check_pause(record, answer)?,
+    };
+    match meant {
+        Some(point) if answered.contains(&point) => Err(Error::AlreadyAnswered {
+            id: point.execution_id().clone(),
+            name: point.name().to_owned(),
+        }),
+        meant => Ok(Intent::Answer(Answer {
+            meant,
+            ..answer.clone()
+        })),
+    }
+}
+
 /// What a resume came to.
 enum Resumed {
     /// There is nothing to do.
@@ -281,11 +308,7 @@ async fn begin_resume(described: &Described) -> Result<Resumed, Error> {
         Status::Failed => Intent::Retry,
         // Off hold; a pause point is answered only by one that says so.
         Status::Paused if record.hold.is_some() && !is_answer(answer) => Intent::Recover,
-        Status::Paused => {
-            let meant = check_pause(&record, answer)?;
-            let answer = answer.clone();
-            Intent::Answer(Answer { meant, ..answer })
-        }
+        Status::Paused => answering(engine, &record, answer).await?,
         _ if is_answer(answer) => Intent::Answer(answer.clone()),
         _ => Intent::Recover,
     };

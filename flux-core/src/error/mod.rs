@@ -173,6 +173,16 @@ pub enum Error {
         /// Where the execution stands.
         status: Status,
     },
+    /// Somebody has asked for an answer to the pause point that nobody has delivered yet.
+    #[error(
+        "pause point `{name}` of execution `{id}` has been answered already; a `resume` without an answer delivers that"
+    )]
+    AlreadyAnswered {
+        /// The execution.
+        id: ExecutionId,
+        /// The pause point.
+        name: String,
+    },
     /// A value was given, and no pause point waits for one.
     #[error("execution `{id}` waits at no pause point, so there is nothing to give a value to")]
     NotPaused {
@@ -431,7 +441,7 @@ impl fmt::Display for WaitsAt<'_> {
         }
         f.write_str("waits at none")?;
         if *status == Status::Running {
-            f.write_str(", so it was answered before; if nobody drives it, a `resume` without `.at` goes on with it")?;
+            f.write_str(", so it was answered before; if nobody drives it, a plain `resume` goes on with it")?;
         }
         Ok(())
     }

@@ -23,10 +23,11 @@ use crate::context::current::{self, Current};
 use crate::context::lifecycle::Lifecycle;
 use crate::context::shared::{Handed, HandedError, Outcome, Shared};
 use crate::error::escape::Token;
-use crate::error::{TaskError, TaskFailure};
-use crate::event::{Event, EventKind, RewoundMeta};
+use crate::error::{Error, TaskError, TaskFailure};
+use crate::event::{Event, EventKind, RewoundMeta, StartedMeta};
 use crate::id::EventSeq;
 use crate::payload::Payload;
+use crate::task::BodyError;
 
 mod check;
 mod collect;
@@ -58,6 +59,8 @@ pub(crate) struct Machine {
     unwoken: Option<Recorded>,
     /// The input of an execution that waited in a queue: its start does not repeat it.
     queued_input: Option<Payload>,
+    /// Whether nobody has compared the input with the type that the workflow takes.
+    has_unchecked_input: bool,
     has_begun: bool,
 }
 
@@ -109,6 +112,7 @@ impl Machine {
             has_foreign: false,
             unwoken: None,
             queued_input: None,
+            has_unchecked_input: false,
             has_begun: false,
         }
     }
@@ -208,7 +212,10 @@ impl Machine {
             EventKind::Rewound => {
                 self.shared.state().attempt = event.meta::<RewoundMeta>().attempt;
             }
-            EventKind::WorkflowQueued => self.queued_input.clone_from(&event.payload),
+            EventKind::WorkflowQueued => {
+                self.queued_input.clone_from(&event.payload);
+                self.has_unchecked_input = event.meta::<StartedMeta>().unchecked;
+            }
             EventKind::CancelRequested => self.shared.state().is_cancelling = true,
             _ => {}
         }
@@ -351,11 +358,27 @@ impl Machine {
                 (self.shared.workflow.run)(raw)
             })
         };
-        let future = make().map_err(|error| Stop::Decode {
-            event: arrival.seq,
-            what: format!("input of workflow `{}`", self.shared.workflow.name),
-            error,
-        })?;
+        let what = || format!("input of workflow `{}`", self.shared.workflow.name);
+        let future = match make() {
+            Ok(future) => future,
+            // That is no change of the code: it never fitted, and whoever started it could not know.
+            Err(error) if self.has_unchecked_input => {
+                let error = Error::InvalidInput {
+                    what: what(),
+                    path: error.path,
+                    message: error.message,
+                };
+                let error = BodyError::final_message(error.to_string());
+                Box::pin(std::future::ready(Err(error)))
+            }
+            Err(error) => {
+                return Err(Stop::Decode {
+                    event: arrival.seq,
+                    what: what(),
+                    error,
+                });
+            }
+        };
         self.code = Some(Lifecycle::new(Arc::clone(&self.shared), future));
         Ok(())
     }

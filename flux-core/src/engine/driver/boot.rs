@@ -64,7 +64,7 @@ impl Driver {
 
     /// The start of an execution that has waited for its turn, unless an earlier process saw to it.
     fn begin_queued(&mut self) {
-        if self.machine.has_begun() || !self.arrivals.is_empty() || self.opening.is_some() {
+        if self.machine.has_begun() || !self.arrivals.is_empty() {
             return;
         }
         let mut outcome = NewOutcome::new(EventKind::WorkflowStarted, EventSeq::FIRST);

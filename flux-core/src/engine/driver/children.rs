@@ -10,7 +10,7 @@ use crate::clock::Timestamp;
 use crate::context::ChildPolicy;
 use crate::context::request::Request;
 use crate::engine::active::{DriverGuard, OnSettled};
-use crate::engine::begin::queued_start;
+use crate::engine::begin::{QueuedInput, queued_start};
 use crate::engine::place::{Wishes, place};
 use crate::error::{Error, ErrorRecord, FailureData, FailureKind, TaskErrorKind, TaskFailure};
 use crate::event::{EndedMeta, EventKind};
@@ -231,7 +231,10 @@ impl Driver {
         let (new, event) = queued_start(
             wanted.def,
             wanted.id.clone(),
-            wanted.input.clone(),
+            QueuedInput {
+                value: wanted.input.clone(),
+                is_unchecked: false,
+            },
             placement,
             parent,
             self.now(),

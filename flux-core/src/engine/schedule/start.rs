@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::engine::Inner;
-use crate::engine::begin::queued_start;
+use crate::engine::begin::{QueuedInput, queued_start};
 use crate::engine::place::{Wishes, place};
 use crate::error::Error;
 use crate::event::Event;
@@ -47,14 +47,12 @@ pub(super) async fn plan(
         });
     }
     let now = engine.clock.now();
-    Ok(queued_start(
-        def,
-        planned.id,
-        schedule.input.clone(),
-        placement,
-        None,
-        now,
-    ))
+    let input = QueuedInput {
+        value: schedule.input.clone(),
+        // The code may have changed since the schedule was written, or not have been there.
+        is_unchecked: true,
+    };
+    Ok(queued_start(def, planned.id, input, placement, None, now))
 }
 
 /// What a firing does about earlier executions, and whether its own wait for them.
