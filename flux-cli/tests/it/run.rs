@@ -120,7 +120,7 @@ fn without_the_code_it_is_recorded_and_who_serves_it_is_said() {
     golden!(Folder::seeded().transcript(&[
         "flux run greet_person --input '\"Bob\"' --id bob",
         "flux start send_parcel --input 1 --id parcel-1",
-        "flux start send_email --queue letters --priority 5 --id mail-1 --json",
+        "flux start send_email --input '\"ada\"' --queue letters --priority 5 --id mail-1 --json",
         "flux start remind --in 5m --input '\"tea\"' --id tea-1",
         "flux start remind --at 2024-12-24T18:00:00Z --input '\"tea\"' --id tea-2",
         "flux start remind --dedup tea --input '\"tea\"' --id tea-3",
