@@ -95,6 +95,7 @@ fn a_table_is_never_cut_in_a_pipe() {
 fn a_closed_pipe_is_no_error() {
     let folder = Folder::seeded();
     for line in [
+        "flux list",
         "flux events manypages --io",
         "flux show manypages",
         "flux events manypages -o jsonl",
