@@ -6,8 +6,8 @@ use anstyle::{AnsiColor, Style};
 use flux_core::{CallInfo, Engine, Event, Execution};
 use serde::Serialize;
 
-use super::events;
 use super::tree::{self, Branch};
+use super::{events, start};
 use crate::args::Show;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{self, Cell, Column, Output, Row, paint, span, status_style};
@@ -59,6 +59,8 @@ struct Facts {
     place: Whereabouts,
     steps: Vec<Step>,
     children: Option<Vec<Branch>>,
+    /// Whether this program has its code.
+    is_here: bool,
 }
 
 pub(super) async fn show(session: &Session, args: Show) -> Outcome {
@@ -91,7 +93,8 @@ async fn facts(
     let calls = CallInfo::of(&events);
     let workers = engine.workers().await?;
     let place = whereabouts(&execution, &calls, &workers, &session.output);
-    let steps = next_steps(&execution, &calls, &place, session.has_code);
+    let is_here = start::has(engine, execution.workflow());
+    let steps = next_steps(&execution, &calls, &place, is_here);
     let children = if args.tree {
         Some(tree::children(engine, &execution).await?)
     } else {
@@ -104,6 +107,7 @@ async fn facts(
         place,
         steps,
         children,
+        is_here,
     })
 }
 
@@ -184,7 +188,7 @@ fn head(text: &mut String, session: &Session, facts: &Facts) {
     let _ = writeln!(text, "{name}  {}", execution.execution_id());
     let word = paint(status_style(status).bold(), status);
     let _ = writeln!(text, "{word}  {}", place.line);
-    if let Some(driver) = driver(session, execution, place) {
+    if let Some(driver) = driver(execution, place, facts.is_here) {
         let _ = writeln!(text, "{driver}");
     }
     let mut facts = vec![format!("created {}", output.moment(execution.created_at()))];
@@ -216,7 +220,7 @@ fn head(text: &mut String, session: &Session, facts: &Facts) {
 }
 
 /// Who drives it, where that matters.
-fn driver(session: &Session, execution: &Execution, place: &Whereabouts) -> Option<String> {
+fn driver(execution: &Execution, place: &Whereabouts, is_here: bool) -> Option<String> {
     use crate::story::Driver;
     let workflow = execution.workflow();
     match &place.driver {
@@ -232,7 +236,7 @@ fn driver(session: &Session, execution: &Execution, place: &Whereabouts) -> Opti
         Driver::Awaited { is_served: false } => Some(format!(
             "{} `{workflow}`: it waits for a worker{}",
             paint(AnsiColor::Yellow.on_default(), "nobody serves"),
-            if session.has_code {
+            if is_here {
                 ""
             } else {
                 " of the program that has its code"

@@ -1,6 +1,6 @@
 //! What can be done next: commands that are ready to be pasted.
 
-use flux_core::{CallInfo, CallKind, CallStatus, Execution, Status};
+use flux_core::{CallInfo, CallKind, CallStatus, Execution, Failure, FailureKind, Status};
 
 use super::waits::{Driver, Whereabouts};
 
@@ -22,12 +22,12 @@ impl Step {
     }
 }
 
-/// What can be done next, the likeliest first.
+/// What can be done next, the likeliest first; `is_here`: this program has its code.
 pub(crate) fn next_steps(
     execution: &Execution,
     calls: &[CallInfo],
     place: &Whereabouts,
-    has_code: bool,
+    is_here: bool,
 ) -> Vec<Step> {
     let id = crate::ids::short(execution.execution_id());
     let mut steps = match execution.status() {
@@ -48,12 +48,12 @@ pub(crate) fn next_steps(
     match &place.driver {
         Driver::Dead | Driver::Awaited { is_served: false } => {
             let mut first = Vec::new();
-            if has_code && execution.status() != Status::Pending {
+            if is_here && execution.status() != Status::Pending {
                 first.push(Step::new(&["resume", id], "go on with it here"));
             }
             first.push(Step::new(
                 &["worker"],
-                if has_code {
+                if is_here {
                     "drive this and all that is ready".to_owned()
                 } else {
                     format!(
@@ -118,11 +118,11 @@ fn paused(execution: &Execution, id: &str) -> Vec<Step> {
 }
 
 fn failed(execution: &Execution, id: &str) -> Vec<Step> {
-    let escaped = execution
-        .failure()
-        .map(flux_core::Failure::escaped)
-        .unwrap_or_default();
+    let failure = execution.failure();
+    let escaped = failure.map(Failure::escaped).unwrap_or_default();
+    let is_panic = failure.is_some_and(|failure| failure.kind() == FailureKind::Panicked);
     let why = match escaped {
+        [] if is_panic => "run its code again".to_owned(),
         [] => "run its code again: it decided to fail by itself".to_owned(),
         [call] => format!("try `{}` again; what succeeded is kept", call.task),
         calls => format!("try {} calls again; what succeeded is kept", calls.len()),
