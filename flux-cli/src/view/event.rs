@@ -144,15 +144,12 @@ impl EventView {
             );
         }
         if let Some(due) = &self.due {
-            let _ = write!(
-                line,
-                "  {} {due}",
-                if self.event == EventKind::TimerStarted {
-                    "until"
-                } else {
-                    "next at"
-                }
-            );
+            let word = match self.event {
+                EventKind::TimerStarted => "until",
+                EventKind::WorkflowQueued => "not before",
+                _ => "next at",
+            };
+            let _ = write!(line, "  {word} {due}");
         }
         line.trim_end().to_owned()
     }
