@@ -123,10 +123,7 @@ fn empty() -> Table {
 fn columns_of(columns: &[Column], rows: &[Vec<Cell>], headers: bool) -> Table {
     let mut table = empty();
     if headers {
-        let header = columns
-            .iter()
-            .map(|column| comfy_table::Cell::new(column.name).add_attribute(Attribute::Bold));
-        table.set_header(header.collect::<Vec<_>>());
+        table.set_header(columns.iter().map(header).collect::<Vec<_>>());
     }
     for row in rows {
         table.add_row(row.iter().map(drawn).collect::<Vec<_>>());
@@ -176,6 +173,15 @@ fn text(table: &Table) -> String {
         text.push('\n');
     }
     text
+}
+
+/// The name of a column. One without a name is not bold: the codes would keep the spaces of an empty end of a line.
+fn header(column: &Column) -> comfy_table::Cell {
+    let cell = comfy_table::Cell::new(column.name);
+    if column.name.is_empty() {
+        return cell;
+    }
+    cell.add_attribute(Attribute::Bold)
 }
 
 fn drawn(cell: &Cell) -> comfy_table::Cell {
