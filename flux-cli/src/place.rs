@@ -77,8 +77,9 @@ impl Place {
             }
         };
         let settings: Settings = toml::from_str(&text).map_err(|error| {
-            Failure::usage(format!("`{}` cannot be read: {error}", file.display()))
-                .hint("it may hold one line: `db = \"orders.db\"`")
+            let error = error.to_string();
+            let message = format!("`{}` cannot be read: {}", file.display(), error.trim_end());
+            Failure::usage(message).hint("it may hold one line: `db = \"orders.db\"`")
         })?;
         let Some(db) = settings.db else {
             return Ok(None);

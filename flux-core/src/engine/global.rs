@@ -118,9 +118,12 @@ fn find_backend(location: &str) -> Result<(&'static Backend, &str), Error> {
             .map(|b| (b, location))
     };
     by_scheme.or_else(by_path).ok_or_else(|| {
-        let known: Vec<_> = backends().map(|backend| backend.scheme).collect();
+        let known: Vec<_> = backends()
+            .map(|known| format!("`{}:..`", known.scheme))
+            .collect();
+        let known = known.join(", ");
         Error::Configuration(format!(
-            "no store understands the location `{location}`; known are paths and {known:?}"
+            "no store understands the location `{location}`; known are paths and {known}"
         ))
     })
 }
