@@ -56,6 +56,9 @@ async fn begin(
         Some(id) => ExecutionId::from(id.as_str()),
         None => ExecutionId::mint(),
     };
+    if beginning.id.is_some() && engine.get(&id).await.is_ok() {
+        check_same(engine, beginning, input).await?;
+    }
     let mut run = engine
         .run_by_name(&beginning.workflow, input)
         .execution_id(&id)
@@ -67,4 +70,13 @@ async fn begin(
     // Its first commit, or its end: a refusal, or another execution that stands for it.
     let begun = driving.begun(engine, &id).await?;
     Ok((begun, driving))
+}
+
+/// Refuses to start what is there with another input, before anything is said of it.
+async fn check_same(engine: &Engine, beginning: &Beginning, input: &Value) -> Result<(), Failure> {
+    let id = beginning.id.as_deref().unwrap_or_default();
+    let start = engine.start_by_name(&beginning.workflow, input);
+    // The same start finds it, and does not begin it.
+    start.execution_id(id).for_worker().await?;
+    Ok(())
 }
