@@ -155,7 +155,10 @@ fn of_workers(workers: &[WorkerRecord]) -> Finding {
         (0, orphaned) => Finding::new(
             "workers",
             State::Wrong,
-            format!("none is serving, and {orphaned} executions wait whose process died"),
+            match orphaned {
+                1 => "none is serving, and an execution waits whose process died".to_owned(),
+                _ => format!("none is serving, and {orphaned} executions wait whose process died"),
+            },
         )
         .hint("start a worker in the program that has their code"),
         (serving, _) => Finding::new("workers", State::Good, format!("{serving} serving")),
@@ -190,27 +193,33 @@ async fn of_executions(
             "served",
             State::Wrong,
             &unserved,
-            (
-                "every execution that waits for a worker has one",
-                "wait for a worker that nobody runs",
-            ),
+            &Words {
+                none: "every execution that waits for a worker has one",
+                one: "waits for a worker that nobody runs",
+                many: "wait for a worker that nobody runs",
+            },
             "start one in the program that has their code",
         ),
         about(
             "taken",
             State::Wrong,
             &stuck,
-            (
-                "nothing that is ready is left alone",
-                "are ready and left alone by the workers that serve them",
-            ),
+            &Words {
+                none: "nothing that is ready is left alone",
+                one: "is ready and left alone by the workers that serve it",
+                many: "are ready and left alone by the workers that serve them",
+            },
             "their log says why: changed code, a limit of a queue, a full gate",
         ),
         about(
             "held",
             State::Note,
             &held,
-            ("no execution is on hold", "are on hold"),
+            &Words {
+                none: "no execution is on hold",
+                one: "is on hold",
+                many: "are on hold",
+            },
             "`flux show` says why, `flux resume` lets them go on",
         ),
     ])
@@ -224,19 +233,29 @@ fn is_overdue(execution: &Execution, now: SystemTime) -> bool {
     ready.is_some_and(|ready| now.duration_since(ready).is_ok_and(|late| late > OVERDUE))
 }
 
-/// What is to be said of executions that there had better be none of: the first words where there are none.
+/// What is said of executions that there had better be none of, by how many there are.
+struct Words {
+    none: &'static str,
+    one: &'static str,
+    many: &'static str,
+}
+
+/// What is to be said of executions that there had better be none of.
 fn about(
     check: &'static str,
     state: State,
     executions: &[&Execution],
-    (none, some): (&str, &str),
+    words: &Words,
     hint: &str,
 ) -> Finding {
     let Some(first) = executions.first() else {
-        return Finding::new(check, State::Good, none);
+        return Finding::new(check, State::Good, words.none);
     };
     let example = format!("{} of `{}`", short(first.execution_id()), first.workflow());
-    let message = format!("{} executions {some}: {example} for one", executions.len());
+    let message = match executions.len() {
+        1 => format!("{example} {}", words.one),
+        count => format!("{count} executions {}: {example} for one", words.many),
+    };
     Finding::new(check, state, message).hint(hint)
 }
 
@@ -282,8 +301,10 @@ async fn of_queues(session: &Session, engine: &Engine) -> Result<Finding, Failur
             "queues",
             State::Note,
             format!(
-                "`{}` starts nothing, and {} wait in it",
-                queue.name, queue.pending
+                "`{}` starts nothing, and {} wait{} in it",
+                queue.name,
+                queue.pending,
+                if queue.pending == 1 { "s" } else { "" }
             ),
         )
         .hint(session.command(&["queue", "resume", &queue.name])),
