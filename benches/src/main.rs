@@ -24,6 +24,9 @@ struct Options {
 }
 
 fn main() -> Result<(), Box<dyn Error + Send + Sync>> {
+    if process::is_idle() {
+        return Ok(());
+    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;

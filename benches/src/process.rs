@@ -14,6 +14,21 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 const PART: &str = "FLUX_BENCH_PART";
 const DB: &str = "FLUX_BENCH_DB";
 
+/// The part that consists of nothing: what any process costs.
+const IDLE: &str = "idle";
+
+/// This program again, to end at once.
+pub(crate) fn idle() -> std::io::Result<Command> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.env(PART, IDLE);
+    Ok(command)
+}
+
+/// Whether this process is to end at once.
+pub(crate) fn is_idle() -> bool {
+    std::env::var(PART).is_ok_and(|part| part == IDLE)
+}
+
 /// What this process is to do, if it is one of the others.
 pub(crate) fn part() -> Option<impl Future<Output = Result<(), Failure>>> {
     let part = std::env::var(PART).ok()?;

@@ -28,6 +28,18 @@ pub(crate) async fn count_and_pause(ctx: ExecutionContext<u64>) -> Result<u64, T
     Ok(total)
 }
 
+#[task(max_attempts = 1)]
+async fn refuse(number: u64) -> Result<u64, String> {
+    Err(format!("the other side does not take {number}"))
+}
+
+/// Fails, after a task that did not.
+#[workflow]
+pub(crate) async fn fail(ctx: ExecutionContext<u64>) -> Result<u64, TaskError> {
+    let number = increment(*ctx.input()).await?;
+    refuse(number).await
+}
+
 /// Waits until a moment, in microseconds since 1970.
 #[workflow]
 pub(crate) async fn sleep_until(ctx: ExecutionContext<u64>) -> u64 {

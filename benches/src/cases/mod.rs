@@ -6,6 +6,7 @@ use std::path::Path;
 use crate::measure::Measured;
 
 mod claims;
+mod cli;
 mod concurrent;
 mod jobs;
 mod latency;
@@ -170,6 +171,66 @@ pub(crate) const ALL: &[Case] = &[
             },
         ],
     },
+    Case {
+        name: "cli_start",
+        figures: &[
+            Figure {
+                name: "  flux --version",
+                unit: "ms",
+                bar: "below 20 ms",
+            },
+            Figure {
+                name: "  list, empty",
+                unit: "ms",
+                bar: "below 20 ms",
+            },
+        ],
+    },
+    Case {
+        name: "cli_list_1m",
+        figures: &[
+            Figure {
+                name: "  newest",
+                unit: "ms",
+                bar: "below 100 ms",
+            },
+            Figure {
+                name: "  one status",
+                unit: "ms",
+                bar: "below 100 ms",
+            },
+            Figure {
+                name: "  one workflow",
+                unit: "ms",
+                bar: "below 100 ms",
+            },
+            Figure {
+                name: "  both",
+                unit: "ms",
+                bar: "below 100 ms",
+            },
+            Figure {
+                name: "  none of both",
+                unit: "ms",
+                bar: "below 100 ms",
+            },
+        ],
+    },
+    Case {
+        name: "cli_show_1m",
+        figures: &[
+            Figure {
+                name: "  whole id",
+                unit: "ms",
+                bar: "below 100 ms",
+            },
+            Figure {
+                name: "  end of the id",
+                unit: "ms",
+                bar: "below 100 ms",
+            },
+        ],
+    },
 ];
 
 /// Runs a case in a folder of its own.
@@ -189,6 +250,9 @@ pub(crate) async fn run(case: &Case, dir: &Path) -> Outcome {
         "wake_1000" => sleepers::wake(dir, 1000).await,
         "sleepers" => sleepers::run(dir, 100_000).await,
         "claim_with_1m_sleepers" => claims::run(dir, 1_000_000).await,
+        "cli_start" => cli::start(dir).await,
+        "cli_list_1m" => cli::list(dir, 1_000_000).await,
+        "cli_show_1m" => cli::show(dir, 1_000_000).await,
         other => Err(format!("no code for case {other}").into()),
     }
 }
