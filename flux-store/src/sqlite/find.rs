@@ -164,11 +164,14 @@ impl Search<'_> {
     /// Reads pieces until none is left.
     fn work(&self) {
         let read = self.readers.read(self.asked.limit, |connection| {
-            let mut hits = Vec::new();
-            while let Some(piece) = self.pieces.get(self.next.fetch_add(1, Ordering::Relaxed)) {
-                hits.extend(ending(connection, self.asked, piece)?);
-            }
-            Ok(hits)
+            // Each page is read once: to keep many of them would only cost the memory they are copied to.
+            with_cache(connection, PASSING, || {
+                let mut hits = Vec::new();
+                while let Some(piece) = self.pieces.get(self.next.fetch_add(1, Ordering::Relaxed)) {
+                    hits.extend(ending(connection, self.asked, piece)?);
+                }
+                Ok(hits)
+            })
         });
         let mut all = self.hits.lock().unwrap_or_else(PoisonError::into_inner);
         match (&mut *all, read) {
@@ -177,6 +180,22 @@ impl Search<'_> {
             (Err(_), Ok(_)) => {}
         }
     }
+}
+
+/// So many KiB of cache are enough for pages that pass.
+const PASSING: i64 = 512;
+
+/// Reads with a cache of another size, in KiB.
+fn with_cache<T>(
+    connection: &Connection,
+    size: i64,
+    read: impl FnOnce() -> rusqlite::Result<T>,
+) -> rusqlite::Result<T> {
+    let before: i64 = connection.pragma_query_value(None, "cache_size", |row| row.get(0))?;
+    connection.pragma_update(None, "cache_size", -size)?;
+    let outcome = read();
+    connection.pragma_update(None, "cache_size", before)?;
+    outcome
 }
 
 /// The newest whose id begins with the fragment.
