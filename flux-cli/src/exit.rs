@@ -88,6 +88,10 @@ impl Failure {
     /// Adds the name that may have been meant.
     pub(crate) fn did_you_mean(self, near: Option<&str>) -> Self {
         match near {
+            // Its executions tell its name, and nobody has told the rest.
+            Some(near) if self.message.contains(&format!("`{near}`")) => self.hint(
+                "a program that has it has to serve this store once, with a worker, before that can be said of it",
+            ),
             Some(near) => self.hint(format!("did you mean `{near}`?")),
             None => self,
         }

@@ -164,6 +164,8 @@ async fn follow(
     let mut spinner = Spinner::new(session);
     let mut pace = tokio::time::interval(PACE);
     let mut settled_before = false;
+    let is_driven = !may_pause.load(Ordering::Relaxed);
+    let mut is_heard = true;
     loop {
         tokio::select! {
             biased;
@@ -172,8 +174,10 @@ async fn follow(
                 let view = names.view(id, &event?);
                 began.get_or_insert(view.at());
                 spinner.clear();
-                print(session, &view, began)?;
                 settled_before = false;
+                if is_heard {
+                    is_heard = heard(print(session, &view, began), is_driven)?;
+                }
             }
             _ = pace.tick() => {
                 let execution = engine.get(id).await?;
@@ -188,6 +192,14 @@ async fn follow(
         }
     }
     Ok(engine.get(id).await?)
+}
+
+/// Whether anybody still reads. What is brought on here is brought to its end also when nobody does any more.
+fn heard(printed: io::Result<()>, is_driven: bool) -> io::Result<bool> {
+    match printed {
+        Err(error) if is_driven && error.kind() == io::ErrorKind::BrokenPipe => Ok(false),
+        printed => printed.map(|()| true),
+    }
 }
 
 /// Whether events are printed as JSON: as asked, and where nobody reads along.
@@ -209,7 +221,9 @@ fn print(
     began: Option<SystemTime>,
 ) -> io::Result<()> {
     const DIGITS: usize = 4;
-    if is_json(session) {
+    if session.output.format == Format::Id {
+        output::line(event.seq().to_string())
+    } else if is_json(session) {
         output::jsonl(event)
     } else {
         output::line(event.line(&session.output, began, DIGITS))
@@ -230,7 +244,9 @@ pub(crate) fn say_interrupted(session: &Session, id: &ExecutionId, was_driven_he
         ));
         session.suggest("go on with it here", &["resume", id]);
     } else {
-        session.say(format!("interrupted: execution `{id}` goes on"));
+        session.say(format!(
+            "interrupted: that changes nothing about execution `{id}`"
+        ));
     }
     session.suggest("look again", &["show", id, "--follow"]);
     Exit::Interrupted

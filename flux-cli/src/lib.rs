@@ -27,6 +27,7 @@ mod exit;
 mod follow;
 mod help;
 mod ids;
+mod known;
 mod logs;
 mod nearest;
 mod output;

@@ -9,6 +9,7 @@ use crate::exit::Failure;
 
 const VARIABLE: &str = "FLUX_STORE";
 const FILE: &str = "flux.toml";
+const SQLITE: &str = "sqlite:";
 const DEFAULT: &str = "./flux.db";
 
 /// The store of this call.
@@ -37,7 +38,28 @@ struct Settings {
     db: Option<String>,
 }
 
+impl Source {
+    /// What named the store, in a sentence.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Flag => "`--db` names it".to_owned(),
+            Self::Environment => format!("`${VARIABLE}` names it"),
+            Self::File(file) => format!("`{}` names it", file.display()),
+            Self::Default => format!(
+                "it is where nothing names another: neither `--db` nor `${VARIABLE}` nor a `{FILE}` of this folder or one above"
+            ),
+        }
+    }
+}
+
 impl Place {
+    /// The same place, wherever one stands.
+    pub(crate) fn absolute(&self) -> String {
+        let is_path = !self.location.contains("://") && !self.location.starts_with(SQLITE);
+        let absolute = std::path::absolute(&self.location).ok().filter(|_| is_path);
+        absolute.map_or_else(|| self.location.clone(), |path| path.display().to_string())
+    }
+
     /// Finds it out.
     pub(crate) fn find(flag: Option<&str>) -> Result<Self, Failure> {
         if let Some(location) = flag {
@@ -84,15 +106,15 @@ impl Place {
         let Some(db) = settings.db else {
             return Ok(None);
         };
-        let location = if is_url(&db) {
-            db
-        } else {
-            folder.join(db).to_string_lossy().into_owned()
+        if db.is_empty() {
+            let message = format!("`{}` names no store: `db` is empty", file.display());
+            return Err(Failure::usage(message));
+        }
+        let location = match db.strip_prefix(SQLITE) {
+            Some(path) => format!("{SQLITE}{}", folder.join(path).display()),
+            None if db.contains("://") => db,
+            None => folder.join(db).to_string_lossy().into_owned(),
         };
         Ok(Some(Self::new(location, Source::File(file))))
     }
-}
-
-fn is_url(location: &str) -> bool {
-    location.contains("://") || location.starts_with("sqlite:")
 }

@@ -2,6 +2,7 @@
 
 use std::io::IsTerminal;
 use std::sync::Mutex;
+use std::time::Duration;
 use std::{env, io, process, thread};
 
 use anstyle::AnsiColor;
@@ -11,10 +12,13 @@ use tracing::level_filters::LevelFilter;
 
 use crate::args::{Cli, Color, Command, Global};
 use crate::exit::{Exit, Failure};
-use crate::output::{Format, Output, paint};
+use crate::output::{Format, Output, paint, printable};
 use crate::place::Place;
 use crate::session::{self, Configure, Session};
 use crate::{command, help, logs};
+
+/// How long bodies that cannot be dropped keep the process from ending.
+const CLOSING: Duration = Duration::from_secs(2);
 
 /// Exit code of a panic, as the standard library has it.
 const PANICKED: i32 = 101;
@@ -73,8 +77,8 @@ fn dispatch(session: &Session, command: Command) -> Result<Exit, Failure> {
         .build()
         .map_err(|error| Failure::operational(format!("no threads to work with: {error}")))?;
     let outcome = runtime.block_on(command::run(session, command));
-    // Whatever is still at work, after a Ctrl-C, goes on elsewhere.
-    runtime.shutdown_background();
+    // Whatever is still at work, after a Ctrl-C, goes on elsewhere. Only when all have let go of it is the store closed.
+    runtime.shutdown_timeout(CLOSING);
     outcome
 }
 
@@ -160,12 +164,18 @@ fn width() -> Option<u16> {
     })
 }
 
+/// The lines of a message, with nothing in them that a terminal would obey.
+fn lines(message: &str) -> String {
+    let lines: Vec<_> = message.lines().map(printable).collect();
+    lines.join("\n")
+}
+
 fn complain(failure: &Failure) {
     if failure.message.is_empty() {
         return;
     }
     let error = paint(AnsiColor::Red.on_default().bold(), "error:");
-    anstream::eprintln!("{error} {}", failure.message);
+    anstream::eprintln!("{error} {}", lines(&failure.message));
     if let Some(hint) = &failure.hint {
         let word = paint(AnsiColor::Cyan.on_default().bold(), "hint:");
         anstream::eprintln!("{word} {hint}");

@@ -6,15 +6,14 @@ use crate::args::{Filters, Selection};
 use crate::ask::confirm;
 use crate::exit::{Exit, Failure};
 use crate::ids;
+use crate::known::known;
+use crate::nearest::nearest;
 use crate::output::{Output, parse_moment};
 use crate::session::Session;
 use crate::view::ExecutionView;
 
 /// How many are read at once.
 const PAGE: usize = 500;
-
-/// How many are shown before the question.
-const SHOWN: usize = 20;
 
 /// A listing of what fits.
 pub(crate) fn listing(
@@ -30,7 +29,9 @@ pub(crate) fn listing(
         list = list.workflow(workflow);
     }
     if let Some(since) = &filters.since {
-        list = list.since(parse_moment(since, output.now).map_err(Failure::usage)?);
+        let moment = parse_moment(since, output.now)
+            .map_err(|error| Failure::usage(format!("`--since {since}`: {error}")))?;
+        list = list.since(moment);
     }
     if let Some(queue) = &filters.queue {
         list = list.queue(queue);
@@ -51,6 +52,15 @@ pub(crate) struct Chosen {
 }
 
 impl Chosen {
+    /// Leaves out of what filters found what it makes no sense for. What was named is not left out: that it cannot be
+    /// done is an answer.
+    pub(crate) fn keep(mut self, is_meant: impl Fn(&Execution) -> bool) -> Self {
+        if !self.by_ids {
+            self.executions.retain(is_meant);
+        }
+        self
+    }
+
     /// The one that was named by its id. What filters found is a list, also where it is one: scripts count on that.
     pub(crate) fn one(&self) -> Option<&Execution> {
         match self.executions.as_slice() {
@@ -71,7 +81,7 @@ pub(crate) async fn choose(
         (true, false) => all(session, engine, &selection.filters).await,
         (true, true) => Err(
             Failure::usage("say which executions: by id, or with filters")
-                .hint("`--status running --workflow NAME`, for example"),
+                .hint("`--workflow NAME --since 24h`, for example"),
         ),
         (false, false) => Err(Failure::usage(
             "say which executions by id or with filters, not both",
@@ -113,6 +123,30 @@ async fn all(session: &Session, engine: &Engine, filters: &Filters) -> Result<Ch
     })
 }
 
+/// Says that nothing fits, and what may have been meant.
+pub(crate) async fn say_none(
+    session: &Session,
+    engine: &Engine,
+    filters: &Filters,
+    what: &str,
+) -> Result<(), Failure> {
+    session.say(what);
+    let Some(wanted) = &filters.workflow else {
+        return Ok(());
+    };
+    let names = known(engine).await?;
+    if names.contains(wanted) {
+        return Ok(());
+    }
+    match nearest(wanted, names.iter().map(String::as_str)) {
+        Some(near) => session.say(format!(
+            "no workflow `{wanted}` is known here; did you mean `{near}`?"
+        )),
+        None => session.say(format!("no workflow `{wanted}` is known here")),
+    }
+    Ok(())
+}
+
 /// Shows what will be done to many, and asks. What was named by ids is not asked about.
 pub(crate) fn confirm_many(
     session: &Session,
@@ -126,16 +160,13 @@ pub(crate) fn confirm_many(
     if count == 0 {
         return nothing_done(session, "nothing fits: nothing was done").map(Some);
     }
-    for execution in chosen.executions.iter().take(SHOWN) {
+    for execution in &chosen.executions {
         session.say(format!(
             "  {}  {}  {}",
             ids::short(execution.execution_id()),
             execution.workflow(),
             execution.status()
         ));
-    }
-    if count > SHOWN {
-        session.say(format!("  .. and {} more", count - SHOWN));
     }
     let plural = if count == 1 {
         "execution"

@@ -78,12 +78,22 @@ impl Session {
         if env::var_os(NOW).is_some() {
             builder = builder.clock(Still(self.output.now.into()));
         }
-        Ok(builder.build().await?)
+        match builder.build().await {
+            Err(error) if !self.is_there() => {
+                Err(Failure::from(error).hint(self.place.source.text()))
+            }
+            built => Ok(built?),
+        }
+    }
+
+    /// Whether there is a store.
+    fn is_there(&self) -> bool {
+        flux_core::maintain(Some(&self.place.location)).is_ok_and(|store| store.exists())
     }
 
     /// As [`look`](Self::look); without a store, one that knows this program alone.
     pub(crate) async fn look_if_there(&self) -> Result<Engine, Failure> {
-        if flux_core::maintain(Some(&self.place.location))?.exists() {
+        if !self.has_code || self.is_there() {
             return self.look().await;
         }
         Ok(Engine::in_memory())
@@ -134,6 +144,16 @@ impl Session {
         command
     }
 
+    /// A command of the program that has the code, to be pasted where its sources are.
+    pub(crate) fn command_elsewhere(&self, words: &[&str]) -> String {
+        let mut command = format!("cargo run -- --db {}", quoted(&self.place.absolute()));
+        for word in words {
+            command.push(' ');
+            command.push_str(&quoted(word));
+        }
+        command
+    }
+
     /// Refuses what needs workflow code where there is none.
     pub(crate) fn needs_code(&self, what: &str) -> Result<(), Failure> {
         if self.has_code {
@@ -151,11 +171,8 @@ impl Session {
     }
 }
 
-/// A word as a shell takes it; placeholders stay as they are.
+/// A word as a shell takes it.
 pub(crate) fn quoted(word: &str) -> String {
-    if word.starts_with('<') && word.ends_with('>') {
-        return word.to_owned();
-    }
     shlex::try_quote(word).map_or_else(|_| word.to_owned(), std::borrow::Cow::into_owned)
 }
 

@@ -25,7 +25,7 @@ pub(super) async fn list(session: &Session, args: List) -> Outcome {
         return Ok(Exit::Done);
     }
     match executions.last() {
-        None => session.say("no executions"),
+        None => select::say_none(session, &engine, &args.filters, "no executions").await?,
         Some(oldest) if executions.len() == args.limit => {
             let before = ids::short(oldest.execution_id());
             session.say(format!("the next page: the same with --before {before}"));

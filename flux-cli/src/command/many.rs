@@ -5,6 +5,7 @@ use flux_core::{Engine, Error, Execution};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::ids::short;
 use crate::session::Session;
+use crate::story::is_served;
 use crate::view::ExecutionView;
 
 /// Prints the executions as they now are; what could not be done is said, and counts.
@@ -15,12 +16,14 @@ pub(super) async fn report(
 ) -> Outcome {
     let mut views = Vec::with_capacity(results.len());
     let mut failures = Vec::new();
+    let mut left = Vec::new();
     let all = results.len();
     for (execution, result) in results {
         match result {
             Ok(()) => {
                 let now = engine.get(execution.execution_id()).await?;
                 views.push(ExecutionView::of(&now).with_note(&now, &session.output));
+                left.push(now);
             }
             Err(error) => {
                 let failure = Failure::from(error);
@@ -34,6 +37,7 @@ pub(super) async fn report(
         }
     }
     session.output.rows(&views)?;
+    say_unserved(session, engine, &left).await?;
     let Some(first) = failures.first() else {
         return Ok(Exit::Done);
     };
@@ -47,4 +51,24 @@ pub(super) async fn report(
         exit,
         format!("{} of {all} could not be done", failures.len()),
     ))
+}
+
+/// Says so where some of them wait for a worker that nobody runs.
+async fn say_unserved(
+    session: &Session,
+    engine: &Engine,
+    executions: &[Execution],
+) -> Result<(), Failure> {
+    let workers = engine.workers().await?;
+    let waits = |execution: &&Execution| {
+        let is_at_rest = execution.has_finished() || execution.held().is_some();
+        !is_at_rest && execution.ready_at().is_some() && !is_served(execution, &workers)
+    };
+    let count = executions.iter().filter(waits).count();
+    if count > 0 {
+        session.say(format!(
+            "{count} of them wait for a worker, and nobody serves them: start one in the program that has their code"
+        ));
+    }
+    Ok(())
 }

@@ -3,9 +3,11 @@
 use flux_core::{Error, Execution, NonDeterminism, Replayed};
 use serde::Serialize;
 
+use super::start;
 use crate::args::Replay;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::ids::short;
+use crate::nearest::nearest;
 use crate::output::{Cell, Column, Output, Row};
 use crate::select::choose;
 use crate::session::Session;
@@ -37,8 +39,16 @@ pub(super) async fn replay(session: &Session, args: Replay) -> Outcome {
     session.needs_code("`replay`")?;
     let engine = session.look().await?;
     let chosen = choose(session, &engine, &args.selection).await?;
+    if let Some(name) = &args.selection.filters.workflow
+        && !start::has(&engine, name)
+    {
+        let known = engine.workflows();
+        let near = nearest(name, known.iter().map(String::as_str));
+        let failure = Failure::not_found(format!("this program has no workflow `{name}`"));
+        return Err(failure.did_you_mean(near));
+    }
     if chosen.executions.is_empty() {
-        session.say("nothing fits: nothing was replayed");
+        session.say("no execution is there to be replayed");
     }
     let mut views = Vec::with_capacity(chosen.executions.len());
     let mut worst = None;
@@ -65,7 +75,7 @@ fn view(execution: &Execution, result: Result<Replayed, Error>) -> ReplayView {
     let (events, divergence, error) = match result {
         Ok(replayed) => (Some(replayed.events), None, None),
         Err(Error::NonDeterminism(error)) => (None, Some(sides(*error)), None),
-        Err(error) => (None, None, Some(error.to_string())),
+        Err(error) => (None, None, Some(Failure::from(error).message)),
     };
     ReplayView {
         id: execution.execution_id().to_string(),
@@ -91,7 +101,7 @@ fn sides(error: NonDeterminism) -> Divergence {
 fn explain(session: &Session, execution: &Execution, error: &Error) {
     let id = short(execution.execution_id());
     let Error::NonDeterminism(error) = error else {
-        session.say(format!("{id}: {error}"));
+        session.say(format!("{id}: {}", Failure::from(error.clone()).message));
         return;
     };
     let at = error.site.as_deref().map(|site| format!(" at {site}"));

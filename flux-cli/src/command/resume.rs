@@ -1,6 +1,6 @@
 //! `resume`: goes on with what is paused, held, crashed or failed.
 
-use flux_core::{Engine, EventSeq, Execution, ExecutionId, Resume, Status};
+use flux_core::{Engine, Error, EventSeq, Execution, ExecutionId, Resume, Status};
 use futures::{StreamExt, stream};
 use serde_json::Value;
 
@@ -52,6 +52,11 @@ pub(super) struct How {
 }
 
 impl How {
+    /// Whether it is for a pause point.
+    fn is_answer(&self) -> bool {
+        self.at.is_some() || self.value.is_some()
+    }
+
     fn of(&self, engine: &Engine, id: &ExecutionId) -> Resume<Value> {
         let mut resume = if self.only_failed {
             engine.retry(id)
@@ -82,6 +87,10 @@ pub(super) async fn go_on(
             "only one execution can be waited for, named by its id",
         ));
     }
+    let chosen = chosen.keep(|execution| match execution.status() {
+        Status::Failed => true,
+        status => !how.only_failed && !status.is_finished() && status != Status::Pending,
+    });
     if let Some(exit) = confirm_many(session, &chosen, verb)? {
         return Ok(exit);
     }
@@ -99,6 +108,13 @@ async fn go_on_with(
     watching: &Watching,
 ) -> Outcome {
     let id = execution.execution_id();
+    if how.is_answer() && execution.has_finished() && execution.status() != Status::Failed {
+        return Err(Error::AlreadyFinished {
+            id: id.clone(),
+            status: execution.status(),
+        }
+        .into());
+    }
     if start::has(engine, execution.workflow()) {
         let driving = Driving::here(how.of(engine, id));
         return settle::wait(session, engine, id, watching, Some(driving)).await;

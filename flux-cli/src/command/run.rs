@@ -1,9 +1,10 @@
 //! `run`: starts an execution and, with its code here, drives it.
 
-use flux_core::{Engine, ExecutionId};
+use flux_core::Engine;
 use serde_json::Value;
 
-use super::{settle, start};
+use super::settle;
+use super::start::{self, Begun};
 use crate::args::{Beginning, Run};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::follow::{Driving, is_quiet_start};
@@ -19,23 +20,23 @@ pub(super) async fn run(session: &Session, args: Run) -> Outcome {
     let is_for_a_worker =
         beginning.queue.is_some() || beginning.at.is_some() || beginning.delay.is_some();
     if start::has(&engine, &beginning.workflow) && !is_for_a_worker {
-        let (id, driving) = drive(&engine, &beginning, &inputs).await?;
+        let (begun, driving) = drive(&engine, &beginning, &inputs).await?;
         if !is_quiet_start(session, &watching) {
-            start::report(session, &engine.get(&id).await?)?;
+            start::report(session, &engine.get(&begun.id).await?, begun.is_new)?;
         }
-        return settle::wait(session, &engine, &id, &watching, Some(driving)).await;
+        return settle::wait(session, &engine, &begun.id, &watching, Some(driving)).await;
     }
-    let id = start::record(session, &engine, &beginning, &inputs).await?;
-    let execution = engine.get(&id).await?;
+    let begun = start::record(session, &engine, &beginning, &inputs).await?;
+    let execution = engine.get(&begun.id).await?;
     let waits = watching.wait || watching.follow;
     if !waits || !is_quiet_start(session, &watching) {
-        start::report(session, &execution)?;
+        start::report(session, &execution, begun.is_new)?;
     }
     start::warn_unserved(session, &engine, &execution).await?;
     if !waits {
         return Ok(Exit::Done);
     }
-    settle::wait(session, &engine, &id, &watching, None).await
+    settle::wait(session, &engine, &begun.id, &watching, None).await
 }
 
 /// Begins to drive it here, and returns once that is recorded.
@@ -43,7 +44,7 @@ async fn drive(
     engine: &Engine,
     beginning: &Beginning,
     inputs: &[Value],
-) -> Result<(ExecutionId, Driving), Failure> {
+) -> Result<(Begun, Driving), Failure> {
     start::first_that_fits(inputs, async |input| begin(engine, beginning, input).await).await
 }
 
@@ -51,12 +52,9 @@ async fn begin(
     engine: &Engine,
     beginning: &Beginning,
     input: &Value,
-) -> Result<(ExecutionId, Driving), Failure> {
-    let id = match &beginning.id {
-        Some(id) => ExecutionId::from(id.as_str()),
-        None => ExecutionId::mint(),
-    };
-    if beginning.id.is_some() && engine.get(&id).await.is_ok() {
+) -> Result<(Begun, Driving), Failure> {
+    let (id, is_new) = start::id_for(engine, beginning).await?;
+    if !is_new {
         check_same(engine, beginning, input).await?;
     }
     let mut run = engine
@@ -69,6 +67,10 @@ async fn begin(
     let mut driving = Driving::here(run);
     // Its first commit, or its end: a refusal, or another execution that stands for it.
     let begun = driving.begun(engine, &id).await?;
+    let begun = Begun {
+        is_new: is_new && begun == id,
+        id: begun,
+    };
     Ok((begun, driving))
 }
 

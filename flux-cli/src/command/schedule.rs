@@ -1,10 +1,13 @@
 //! `schedule ..`: when workflows start by themselves.
 
+use std::time::SystemTime;
+
 use flux_core::{Engine, Error, Handle, Schedule};
 
 use super::{start, value};
 use crate::args::{self, Backfill, Moments, NewSchedule};
 use crate::exit::{Exit, Failure, Outcome};
+use crate::known::known;
 use crate::nearest::nearest;
 use crate::output::parse_moment;
 use crate::session::Session;
@@ -102,7 +105,7 @@ async fn create(session: &Session, engine: &Engine, args: NewSchedule) -> Outcom
         None if start::has(engine, &args.workflow) => start::no_input(),
         None => vec![start::described_without(engine, &args.workflow).await?],
     };
-    let known = start::known(engine).await?;
+    let names = known(engine).await?;
     let put = async |input: &serde_json::Value| {
         let mut schedule = engine
             .schedule_by_name(&args.name, &args.workflow, input)
@@ -122,7 +125,7 @@ async fn create(session: &Session, engine: &Engine, args: NewSchedule) -> Outcom
         }
         match schedule.await {
             Err(error @ Error::WorkflowNotFound { .. }) => {
-                let near = nearest(&args.workflow, known.iter().map(String::as_str));
+                let near = nearest(&args.workflow, names.iter().map(String::as_str));
                 Err(Failure::from(error).did_you_mean(near))
             }
             written => Ok(written?),
@@ -156,6 +159,12 @@ async fn backfill(session: &Session, engine: &Engine, args: &Backfill) -> Outcom
     let to = args.to.as_deref().map_or(Ok(session.output.now), moment)?;
     if to < from {
         return Err(Failure::usage("`--to` is before `--from`"));
+    }
+    if to > SystemTime::now() {
+        return Err(
+            Failure::usage("a backfill is for moments that have passed: `--to` has not")
+                .hint("the schedule fires at those to come by itself"),
+        );
     }
     let handles = schedule.backfill(from, to).await?;
     started(session, engine, &handles).await

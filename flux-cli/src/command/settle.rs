@@ -8,7 +8,7 @@ use crate::args::Watching;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::follow::{self, Driving, Watched};
 use crate::ids::short;
-use crate::output::{paint, span, status_style};
+use crate::output::{paint, pretty, span, status_style};
 use crate::session::Session;
 use crate::story::note;
 use crate::view::{ExecutionView, failure_text};
@@ -69,16 +69,18 @@ fn text(session: &Session, execution: &Execution) -> String {
             let _ = writeln!(text, "{word} after {took}: {}", failure_text(failure));
         }
         _ => {
-            let _ = writeln!(text, "{word} {}", note(execution, &session.output));
+            let note = note(execution, &session.output);
+            let colon = if status == Status::Terminated {
+                ":"
+            } else {
+                ""
+            };
+            let _ = writeln!(text, "{}", format!("{word}{colon} {note}").trim_end());
         }
     }
     if let Some(output) = execution.output().filter(|output| !output.is_null()) {
         let _ = writeln!(text, "Result:");
-        let _ = writeln!(
-            text,
-            "{}",
-            serde_json::to_string_pretty(output).unwrap_or_default()
-        );
+        let _ = writeln!(text, "{}", pretty(output));
     }
     text
 }

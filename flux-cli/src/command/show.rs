@@ -3,14 +3,16 @@
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
-use flux_core::{CallInfo, Engine, Event, Execution};
+use flux_core::{CallInfo, Engine, Event, Execution, Status};
 use serde::Serialize;
 
 use super::tree::{self, Branch};
 use super::{events, start};
 use crate::args::Show;
 use crate::exit::{Exit, Failure, Outcome};
-use crate::output::{self, Cell, Column, Output, Row, paint, span, status_style};
+use crate::output::{
+    self, Cell, Column, Output, Row, paint, pretty, printable, span, status_style,
+};
 use crate::session::Session;
 use crate::story::{Step, Whereabouts, bars, next_steps, whereabouts};
 use crate::view::{CallView, EventView, ExecutionView, Names, failure_text};
@@ -92,7 +94,20 @@ async fn facts(
     let events = engine.history(execution.execution_id()).await?;
     let calls = CallInfo::of(&events);
     let workers = engine.workers().await?;
-    let place = whereabouts(&execution, &calls, &workers, &session.output);
+    let queue = match execution
+        .queue()
+        .filter(|_| execution.status() == Status::Pending)
+    {
+        Some(queue) => Some(engine.queue(queue).info().await?),
+        None => None,
+    };
+    let place = whereabouts(
+        &execution,
+        &calls,
+        &workers,
+        queue.as_ref(),
+        &session.output,
+    );
     let is_here = start::has(engine, execution.workflow());
     let steps = next_steps(&execution, &calls, &place, is_here);
     let children = if args.tree {
@@ -114,7 +129,7 @@ async fn facts(
 fn story(session: &Session, facts: &Facts, args: &Show) -> Story {
     Story {
         execution: ExecutionView::of(&facts.execution),
-        whereabouts: facts.place.line.clone(),
+        whereabouts: facts.place.sentence(facts.execution.status()),
         calls: calls(facts, session, args.io),
         events: args.events.then(|| event_views(facts)),
         children: facts.children.clone(),
@@ -146,11 +161,15 @@ fn calls(facts: &Facts, session: &Session, with_values: bool) -> Vec<CallView> {
 }
 
 fn commands(session: &Session, steps: &[Step]) -> Vec<String> {
-    let words = |step: &Step| {
+    let command = |step: &Step| {
         let words: Vec<&str> = step.words.iter().map(String::as_str).collect();
-        session.command(&words)
+        if step.is_elsewhere {
+            session.command_elsewhere(&words)
+        } else {
+            session.command(&words)
+        }
     };
-    steps.iter().map(words).collect()
+    steps.iter().map(command).collect()
 }
 
 fn heading(text: &str) -> String {
@@ -230,6 +249,11 @@ fn driver(execution: &Execution, place: &Whereabouts, is_here: bool) -> Option<S
             "{}: whoever drove it is gone; a worker takes it over",
             paint(AnsiColor::Yellow.on_default(), "nobody drives it")
         )),
+        Driver::LeftAlone(late) => Some(format!(
+            "{} for {}: it is ready, and the workers that serve it do not take it; their log says why",
+            paint(AnsiColor::Yellow.on_default(), "left alone"),
+            span(*late)
+        )),
         Driver::Awaited { is_served: true } => {
             Some("a worker that serves it is about to take it".to_owned())
         }
@@ -289,11 +313,7 @@ fn what_happened(text: &mut String, session: &Session, facts: &Facts, args: &Sho
     }
     if let Some(output) = facts.execution.output().filter(|output| !output.is_null()) {
         let _ = writeln!(text, "\n{}", heading("Result"));
-        let _ = writeln!(
-            text,
-            "{}",
-            serde_json::to_string_pretty(output).unwrap_or_default()
-        );
+        let _ = writeln!(text, "{}", pretty(output));
     }
 }
 
@@ -302,7 +322,12 @@ fn values(text: &mut String, facts: &Facts) {
     let input = facts.events.iter().find_map(|event| event.payload.as_ref());
     let mut value = |name: &str, payload: Option<&flux_core::Payload>| {
         if let Some(payload) = payload {
-            let _ = writeln!(text, "  {name}  {payload}");
+            let _ = writeln!(
+                text,
+                "  {}  {}",
+                printable(name),
+                printable(payload.as_str())
+            );
         }
     };
     value("input ", input);

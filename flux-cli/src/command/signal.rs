@@ -3,6 +3,7 @@
 use crate::args::Signal;
 use crate::exit::{Exit, Outcome};
 use crate::ids;
+use crate::output::printable;
 use crate::session::Session;
 use crate::view::ExecutionView;
 
@@ -20,7 +21,7 @@ pub(super) async fn signal(session: &Session, args: Signal) -> Outcome {
     let text = || {
         format!(
             "Sent `{}` to {} ({})",
-            args.name,
+            printable(&args.name),
             ids::short(&id),
             execution.workflow()
         )

@@ -1,7 +1,5 @@
 //! `start`: records an execution for a worker, and returns.
 
-use std::collections::BTreeSet;
-
 use flux_core::{Engine, Error, Execution, ExecutionId};
 use serde_json::{Value, json};
 
@@ -9,6 +7,7 @@ use super::value;
 use crate::args::{self, Beginning};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::ids;
+use crate::known::known;
 use crate::nearest::nearest;
 use crate::output::parse_moment;
 use crate::session::Session;
@@ -18,9 +17,9 @@ use crate::view::ExecutionView;
 pub(super) async fn start(session: &Session, args: args::Start) -> Outcome {
     let inputs = inputs(&args.beginning)?;
     let engine = open(session).await?;
-    let id = record(session, &engine, &args.beginning, &inputs).await?;
-    let execution = engine.get(&id).await?;
-    report(session, &execution)?;
+    let begun = record(session, &engine, &args.beginning, &inputs).await?;
+    let execution = engine.get(&begun.id).await?;
+    report(session, &execution, begun.is_new)?;
     warn_unserved(session, &engine, &execution).await?;
     Ok(Exit::Done)
 }
@@ -55,14 +54,43 @@ pub(super) fn has(engine: &Engine, workflow: &str) -> bool {
     engine.workflows().iter().any(|name| name == workflow)
 }
 
+/// An execution that a start came to.
+pub(super) struct Begun {
+    pub(super) id: ExecutionId,
+    /// Whether it was there before: the same start again, or another that stands for it.
+    pub(super) is_new: bool,
+}
+
+/// The id that an execution is to have, and whether there is none of it yet.
+pub(super) async fn id_for(
+    engine: &Engine,
+    beginning: &Beginning,
+) -> Result<(ExecutionId, bool), Failure> {
+    let Some(id) = &beginning.id else {
+        return Ok((ExecutionId::mint(), true));
+    };
+    if id.starts_with('-') {
+        return Err(Failure::usage(format!(
+            "`{id}` cannot be the id of an execution: commands would take it for an option"
+        )));
+    }
+    let id = ExecutionId::from(id.as_str());
+    match engine.get(&id).await {
+        Ok(_) => Ok((id, false)),
+        Err(Error::ExecutionNotFound { .. }) => Ok((id, true)),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Records the execution, for a worker to take.
 pub(super) async fn record(
     session: &Session,
     engine: &Engine,
     beginning: &Beginning,
     inputs: &[Value],
-) -> Result<ExecutionId, Failure> {
+) -> Result<Begun, Failure> {
     let name = &beginning.workflow;
+    let (id, is_new) = id_for(engine, beginning).await?;
     let is_ours = has(engine, name);
     let mut inputs = inputs.to_vec();
     if !is_ours {
@@ -77,9 +105,7 @@ pub(super) async fn record(
         } else {
             engine.start_elsewhere(name, input)
         };
-        if let Some(id) = &beginning.id {
-            start = start.execution_id(id.as_str());
-        }
+        start = start.execution_id(&id);
         if let Some(queue) = &beginning.queue {
             start = start.queue(queue);
         }
@@ -95,7 +121,11 @@ pub(super) async fn record(
         Ok(start.priority(beginning.priority).for_worker().await?)
     };
     let handle = first_that_fits(&inputs, begin).await?;
-    Ok(handle.execution_id().clone())
+    let found = handle.execution_id().clone();
+    Ok(Begun {
+        is_new: is_new && found == id,
+        id: found,
+    })
 }
 
 /// What stands for no input of a workflow that only other programs have.
@@ -144,35 +174,35 @@ async fn check_known(session: &Session, engine: &Engine, name: &str) -> Result<(
     if session.is_sure || is_described || is_recorded().await? {
         return Ok(());
     }
-    let known = known(engine).await?;
-    let near = nearest(name, known.iter().map(String::as_str));
-    let failure = Failure::not_found(format!("no workflow `{name}` is known here"));
-    match near {
-        Some(near) => Err(failure.hint(format!(
-            "did you mean `{near}`? Say `-y` to record it all the same, for a program that will have it"
-        ))),
-        None if session.has_code => {
-            let names: Vec<_> = known.iter().map(|name| format!("`{name}`")).collect();
-            Err(failure.hint(format!("known are {}", names.join(", "))))
-        }
-        // A store that nobody has served yet knows nothing.
-        None => Ok(()),
+    let names = known(engine).await?;
+    // A store that nobody has served yet knows nothing.
+    if names.is_empty() {
+        return Ok(());
     }
+    let near = nearest(name, names.iter().map(String::as_str));
+    let maybe = near.map(|near| format!("did you mean `{near}`? "));
+    let failure = Failure::not_found(format!("no workflow `{name}` is known here"));
+    Err(failure.hint(format!(
+        "{}Say `-y` to record it all the same, for a program that will have it",
+        maybe.unwrap_or_default()
+    )))
 }
 
-/// The workflows that this program, the store's catalog or its executions know.
-pub(super) async fn known(engine: &Engine) -> Result<BTreeSet<String>, Failure> {
-    let mut known: BTreeSet<String> = engine.workflows().into_iter().collect();
-    known.extend(engine.catalog().await?.into_iter().map(|info| info.name));
-    let counts = engine.workflow_counts().await?;
-    known.extend(counts.iter().map(|count| count.workflow.to_string()));
-    Ok(known)
-}
-
-/// Says that it was started, and how to look at it.
-pub(super) fn report(session: &Session, execution: &Execution) -> Result<(), Failure> {
+/// Says that it was started, or that it is there already, and how to look at it.
+pub(super) fn report(
+    session: &Session,
+    execution: &Execution,
+    is_new: bool,
+) -> Result<(), Failure> {
     let (id, workflow) = (execution.execution_id(), execution.workflow());
-    let text = || format!("Workflow '{workflow}' started successfully.\nExecution ID: {id}\n");
+    let text = || {
+        let what = if is_new {
+            format!("Workflow '{workflow}' started successfully.")
+        } else {
+            format!("Nothing was started: an execution of '{workflow}' is there already.")
+        };
+        format!("{what}\nExecution ID: {id}\n")
+    };
     session.output.one(&ExecutionView::of(execution), text)?;
     session.suggest("how it goes", &["status", workflow, "--id", ids::short(id)]);
     Ok(())
@@ -202,9 +232,9 @@ pub(super) async fn warn_unserved(
     if session.has_code {
         session.suggest("start one", &["worker"]);
     } else {
-        let store = crate::session::quoted(&session.place.location);
         session.say(format!(
-            "cargo run -- worker --db {store}  (in that program, with `flux::cli::main()` as its `main`)"
+            "{}  (in that program, with `flux::cli::main()` as its `main`)",
+            session.command_elsewhere(&["worker"])
         ));
     }
     Ok(())

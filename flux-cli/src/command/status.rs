@@ -161,7 +161,8 @@ fn emoji(status: Status) -> &'static str {
 
 /// Every event with its moment, its activity and its value.
 fn verbose(text: &mut String, execution: &Execution, events: &[EventView]) {
-    let _ = writeln!(text, "\nFound {} events:", events.len());
+    let plural = if events.len() == 1 { "event" } else { "events" };
+    let _ = writeln!(text, "\nFound {} {plural}:", events.len());
     for event in events {
         let at = Timestamp::from(event.at());
         let _ = writeln!(text, "  [{at}] {}", event.kind());

@@ -32,6 +32,7 @@ where
     F: AsyncFn(ExecutionId) -> Result<(), Error>,
 {
     let chosen = choose(session, engine, selection).await?;
+    let chosen = chosen.keep(|execution| !execution.has_finished());
     if let Some(exit) = confirm_many(session, &chosen, deed.verb)? {
         return Ok(exit);
     }

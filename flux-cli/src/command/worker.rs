@@ -55,6 +55,6 @@ async fn serve(session: &Session, args: Worker) -> Outcome {
         workflows.join(", ")
     ));
     worker.run_until(flux_core::shutdown_signal()).await?;
-    session.say("stopped: what was at work is given up to whoever takes it");
+    session.say("stopped in order");
     Ok(Exit::Done)
 }

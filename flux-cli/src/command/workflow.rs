@@ -6,9 +6,9 @@ use std::fmt::Write as _;
 use flux_core::{CallInfo, CallKind, Engine, WorkflowInfo};
 use serde::Serialize;
 
-use super::start;
 use crate::args;
 use crate::exit::{Exit, Failure, Outcome};
+use crate::known::known;
 use crate::nearest::nearest;
 use crate::output::{Cell, Column, Output, Row, span};
 use crate::session::Session;
@@ -60,7 +60,7 @@ async fn views(engine: &Engine) -> Result<Vec<WorkflowView>, Failure> {
             .unwrap_or_default(),
         name,
     };
-    Ok(start::known(engine).await?.into_iter().map(view).collect())
+    Ok(known(engine).await?.into_iter().map(view).collect())
 }
 
 async fn list(session: &Session, engine: &Engine) -> Outcome {

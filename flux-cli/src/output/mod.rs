@@ -5,6 +5,7 @@ mod style;
 mod table;
 mod time;
 
+use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::time::SystemTime;
 
@@ -77,7 +78,7 @@ impl Output {
             Format::Table | Format::Wide => self::text(&table::render(rows, self)),
             Format::Json => json(&rows),
             Format::Jsonl => rows.iter().try_for_each(|row| jsonl(row)),
-            Format::Id => rows.iter().try_for_each(|row| line(row.id())),
+            Format::Id => rows.iter().try_for_each(|row| data(&row.id())),
         }
     }
 
@@ -92,7 +93,7 @@ impl Output {
             Format::Table | Format::Wide => self::text(&text()),
             Format::Json => json(row),
             Format::Jsonl => jsonl(row),
-            Format::Id => line(row.id()),
+            Format::Id => data(&row.id()),
         }
     }
 
@@ -112,14 +113,45 @@ impl Output {
 
 /// Prints one JSON value, for people to read too.
 pub(crate) fn json<T: Serialize>(value: &T) -> io::Result<()> {
-    let json = serde_json::to_string_pretty(value).map_err(io::Error::other)?;
-    line(json)
+    data(&visible(
+        &serde_json::to_string_pretty(value).map_err(io::Error::other)?,
+    ))
 }
 
 /// Prints one JSON value in a line.
 pub(crate) fn jsonl<T: Serialize>(value: &T) -> io::Result<()> {
-    let json = serde_json::to_string(value).map_err(io::Error::other)?;
-    line(json)
+    data(&visible(
+        &serde_json::to_string(value).map_err(io::Error::other)?,
+    ))
+}
+
+/// JSON for people, as part of a text.
+pub(crate) fn pretty<T: Serialize>(value: &T) -> String {
+    visible(&serde_json::to_string_pretty(value).unwrap_or_default())
+}
+
+/// The same JSON with an escape for each character that a terminal would obey or not show. They stand in texts alone.
+fn visible(json: &str) -> String {
+    let mut visible = String::with_capacity(json.len());
+    for c in json.chars() {
+        if style::is_hidden(c) && c != '\n' {
+            let mut units = [0; 2];
+            for unit in c.encode_utf16(&mut units) {
+                let _ = write!(visible, "\\u{unit:04x}");
+            }
+        } else {
+            visible.push(c);
+        }
+    }
+    visible
+}
+
+/// Prints a line of data as it is: nothing is taken out of it.
+fn data(line: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(line.as_bytes())?;
+    out.write_all(b"\n")?;
+    out.flush()
 }
 
 /// Prints a line.
@@ -138,4 +170,20 @@ pub(crate) fn text(text: &str) -> io::Result<()> {
         out.write_all(b"\n")?;
     }
     out.flush()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_hides_nothing_and_stays_the_same_value() {
+        let value = serde_json::json!({"a": "\u{7f}\u{9b}2J\u{202e}\u{1b}\n", "b": "ä🙂"});
+        let json = visible(&serde_json::to_string(&value).unwrap());
+        assert!(json.chars().all(|c| !style::is_hidden(c)), "{json}");
+        assert_eq!(
+            serde_json::from_str::<serde_json::Value>(&json).unwrap(),
+            value
+        );
+    }
 }

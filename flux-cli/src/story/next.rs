@@ -11,6 +11,8 @@ pub(crate) struct Step {
     pub(crate) words: Vec<String>,
     /// What it does.
     pub(crate) why: String,
+    /// Whether it is for the program that has the code, and this one has it not.
+    pub(crate) is_elsewhere: bool,
 }
 
 impl Step {
@@ -18,6 +20,14 @@ impl Step {
         Self {
             words: words.iter().map(|word| (*word).to_owned()).collect(),
             why: why.into(),
+            is_elsewhere: false,
+        }
+    }
+
+    fn elsewhere(words: &[&str], why: impl Into<String>) -> Self {
+        Self {
+            is_elsewhere: true,
+            ..Self::new(words, why)
         }
     }
 }
@@ -45,28 +55,41 @@ pub(crate) fn next_steps(
         Status::Failed => failed(execution, id),
         _ => vec![Step::new(&["events", id], "its history")],
     };
-    match &place.driver {
-        Driver::Dead | Driver::Awaited { is_served: false } => {
-            let mut first = Vec::new();
-            if is_here && execution.status() != Status::Pending {
-                first.push(Step::new(&["resume", id], "go on with it here"));
-            }
-            first.push(Step::new(
-                &["worker"],
-                if is_here {
-                    "drive this and all that is ready".to_owned()
-                } else {
-                    format!(
-                        "in the program that has `{}`: nobody serves it",
-                        execution.workflow()
-                    )
-                },
-            ));
-            first.append(&mut steps);
-            first
-        }
-        _ => steps,
+    if let Some(queue) = &place.stopped_queue {
+        steps.insert(
+            0,
+            Step::new(&["queue", "resume", queue], "let its queue start again"),
+        );
     }
+    let mut first = match &place.driver {
+        Driver::Dead | Driver::Awaited { is_served: false } => undriven(execution, id, is_here),
+        _ => Vec::new(),
+    };
+    first.append(&mut steps);
+    first
+}
+
+/// What brings on an execution that nobody drives.
+fn undriven(execution: &Execution, id: &str, is_here: bool) -> Vec<Step> {
+    let step = if is_here { Step::new } else { Step::elsewhere };
+    let mut steps = Vec::new();
+    if execution.status() != Status::Pending {
+        steps.push(step(&["resume", id], "go on with it here".to_owned()));
+    }
+    steps.push(step(
+        &["worker"],
+        "drive this and all that is ready".to_owned(),
+    ));
+    if !is_here {
+        for step in &mut steps {
+            step.why = format!(
+                "{}, in the program that has `{}`",
+                step.why.replace(" here", ""),
+                execution.workflow()
+            );
+        }
+    }
+    steps
 }
 
 fn running(execution: &Execution, calls: &[CallInfo], id: &str) -> Vec<Step> {

@@ -1,8 +1,8 @@
 //! Where an execution is: its status, and the one line that says what it waits for and until when.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
-use flux_core::store::WorkerRecord;
+use flux_core::store::{QueueRecord, WorkerRecord};
 use flux_core::{CallInfo, CallKind, CallStatus, Execution, Status};
 
 use super::{due_text, not_before};
@@ -16,6 +16,18 @@ pub(crate) struct Whereabouts {
     pub(crate) line: String,
     /// Who drives it, where somebody should.
     pub(crate) driver: Driver,
+    /// The queue it waits in, where that starts nothing for now.
+    pub(crate) stopped_queue: Option<String>,
+}
+
+impl Whereabouts {
+    /// The line as a sentence of its own.
+    pub(crate) fn sentence(&self, status: Status) -> String {
+        if status.is_finished() {
+            return format!("{status} {}", self.line);
+        }
+        self.line.clone()
+    }
 }
 
 /// Who drives an execution.
@@ -32,29 +44,46 @@ pub(crate) enum Driver {
         /// Whether one that has its code lives.
         is_served: bool,
     },
+    /// It has been ready for so long, and the workers that serve it leave it alone.
+    LeftAlone(Duration),
 }
 
-/// Finds out where an execution is, from its row, its calls and the workers there are.
+/// Finds out where an execution is, from its row, its calls, the workers there are, and its queue where it waits in one.
 pub(crate) fn whereabouts(
     execution: &Execution,
     calls: &[CallInfo],
     workers: &[WorkerRecord],
+    queue: Option<&QueueRecord>,
     output: &Output,
 ) -> Whereabouts {
-    let driver = driver(execution, workers, output.now);
+    let driver = driver(execution, workers, queue, output.now);
     let line = match execution.status() {
         _ if execution.held().is_some() => {
             format!("on hold: {}", execution.held().unwrap_or_default())
         }
-        Status::Pending => pending(execution, output),
+        Status::Pending => pending(execution, queue, output),
         Status::Running => running(execution, calls, &driver, output),
-        Status::Paused => paused(execution),
+        Status::Paused => paused(execution, output.now),
         status => ended(status, execution),
     };
-    Whereabouts { line, driver }
+    let is_stopped =
+        |queue: &&QueueRecord| queue.settings.is_paused && execution.status() == Status::Pending;
+    Whereabouts {
+        line,
+        driver,
+        stopped_queue: queue.filter(is_stopped).map(|queue| queue.name.to_string()),
+    }
 }
 
-fn driver(execution: &Execution, workers: &[WorkerRecord], now: SystemTime) -> Driver {
+/// What is ready for longer than this, and has workers, is left alone by them.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn driver(
+    execution: &Execution,
+    workers: &[WorkerRecord],
+    queue: Option<&QueueRecord>,
+    now: SystemTime,
+) -> Driver {
     if execution.has_finished() || execution.held().is_some() {
         return Driver::Nobody;
     }
@@ -68,11 +97,22 @@ fn driver(execution: &Execution, workers: &[WorkerRecord], now: SystemTime) -> D
         };
     }
     let is_served = is_served(execution, workers);
-    match (execution.status(), execution.ready_at()) {
-        (Status::Paused, _) => Driver::Nobody,
-        (_, Some(ready)) if ready > now && is_served => Driver::Nobody,
+    if execution.status() == Status::Paused && !has_news(execution, now) {
+        return Driver::Nobody;
+    }
+    let ready = execution.ready_at().filter(|_| is_served);
+    match ready.map(|ready| now.duration_since(ready)) {
+        Some(Err(_)) => Driver::Nobody,
+        // In a queue it may wait for its turn.
+        Some(Ok(_)) if queue.is_some() => Driver::Nobody,
+        Some(Ok(late)) if late > PATIENCE => Driver::LeftAlone(late),
         _ => Driver::Awaited { is_served },
     }
+}
+
+/// Whether a paused execution was sent something that nobody has delivered yet: an answer, a signal, a cancellation.
+pub(super) fn has_news(execution: &Execution, now: SystemTime) -> bool {
+    execution.worker().is_none() && execution.ready_at().is_some_and(|ready| ready <= now)
 }
 
 /// Whether somebody who lives would take an execution.
@@ -89,10 +129,11 @@ fn serves(worker: &WorkerRecord, execution: &Execution) -> bool {
     serves.is_some_and(|serves| serves.takes(workflow, version, execution.queue()))
 }
 
-fn pending(execution: &Execution, output: &Output) -> String {
-    let place = match execution.queue() {
-        Some(queue) => format!("waits its turn in queue `{queue}`"),
-        None => "waits for a worker".to_owned(),
+fn pending(execution: &Execution, queue: Option<&QueueRecord>, output: &Output) -> String {
+    let place = match (execution.queue(), queue) {
+        (Some(name), Some(queue)) => format!("waits its turn in queue `{name}`{}", fullness(queue)),
+        (Some(name), None) => format!("waits its turn in queue `{name}`"),
+        (None, _) => "waits for a worker".to_owned(),
     };
     match not_before(execution, output) {
         Some(due) => format!("{place}, not before {}", due_text(due, output)),
@@ -100,7 +141,18 @@ fn pending(execution: &Execution, output: &Output) -> String {
     }
 }
 
-fn paused(execution: &Execution) -> String {
+/// Why a queue may not start what waits in it.
+fn fullness(queue: &QueueRecord) -> String {
+    match queue.settings.concurrency {
+        _ if queue.settings.is_paused => ", which is paused".to_owned(),
+        Some(limit) if queue.running >= u64::from(limit) => {
+            format!(", which is full: {} of {limit} run", queue.running)
+        }
+        _ => String::new(),
+    }
+}
+
+fn paused(execution: &Execution, now: SystemTime) -> String {
     let points = execution.pause_points().iter().map(|point| {
         let wants = point
             .wants()
@@ -109,7 +161,12 @@ fn paused(execution: &Execution) -> String {
     });
     let points: Vec<_> = points.collect();
     let many = if points.len() > 1 { "s" } else { "" };
-    format!("waits at pause point{many} {}", points.join(" and "))
+    let news = if has_news(execution, now) {
+        "; something has come for it that a worker has yet to deliver"
+    } else {
+        ""
+    };
+    format!("waits at pause point{many} {}{news}", points.join(" and "))
 }
 
 fn ended(status: Status, execution: &Execution) -> String {

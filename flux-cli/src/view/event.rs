@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::iso;
-use crate::output::{Output, TimeStyle, paint, printable, span};
+use crate::output::{Output, TimeStyle, paint, pretty, printable, span};
 
 /// How wide the kinds of events are.
 const KIND: usize = 19;
@@ -170,7 +170,7 @@ impl EventView {
         if value.is_null() {
             return None;
         }
-        let text = serde_json::to_string_pretty(&value).ok()?;
+        let text = pretty(&value);
         let margin = " ".repeat(indent);
         let mut indented = String::new();
         for line in text.lines() {

@@ -42,6 +42,7 @@ impl Row for WorkflowView {
         Column::new("PENDING").number(),
         Column::new("RUNNING").number(),
         Column::new("PAUSED").number(),
+        Column::new("COMPLETED").number(),
         Column::new("FAILED").number(),
         Column::new("ALL").number(),
         Column::new("QUEUE").wide(),
@@ -75,6 +76,7 @@ impl Row for WorkflowView {
             count(Status::Pending),
             count(Status::Running),
             count(Status::Paused),
+            count(Status::Completed),
             failed,
             Cell::from(all.to_string()),
             Cell::from(

@@ -151,7 +151,7 @@ fn a_run_pauses_and_says_how_to_go_on() {
         ran.stdout
     );
     assert!(
-        ran.stderr.contains("shop resume tea <json>"),
+        ran.stderr.contains("shop resume tea '<json>'"),
         "{}",
         ran.stderr
     );

@@ -72,7 +72,7 @@ fn a_table_is_never_cut_in_a_pipe() {
     let long = |of: &str| of.repeat(40);
     let (workflow, id, why) = (long("flow"), long("an-id-"), long("because "));
     folder
-        .run(&format!("flux start {workflow} --id {id} -q"))
+        .run(&format!("flux start {workflow} --id {id} -q -y"))
         .exits(0);
     folder
         .run(&format!("flux terminate {id} --reason '{why}'"))

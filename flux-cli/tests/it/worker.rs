@@ -79,8 +79,5 @@ fn a_program_serves_what_was_recorded() {
     assert!(first.starts_with("serving `"), "{first}");
     assert!(first.ends_with("Ctrl-C stops in order"), "{first}");
     let last = said.last().unwrap().unwrap();
-    assert_eq!(
-        last,
-        "stopped: what was at work is given up to whoever takes it"
-    );
+    assert_eq!(last, "stopped in order");
 }
