@@ -75,6 +75,7 @@ pub(crate) struct Beginning {
 
 /// How an execution is waited for.
 #[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Waiting")]
 pub(crate) struct Watching {
     /// Wait until it finishes or pauses
     #[arg(long)]
