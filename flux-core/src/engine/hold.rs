@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use super::Engine;
+use super::driver::requests::{is_go_on, is_of_hold, newest_of_hold};
 use crate::error::Error;
 use crate::execution::Status;
 use crate::id::ExecutionId;
 use crate::payload::Payload;
 use crate::store::{
-    Change, ClaimError, Commit, CommitError, ExecutionRecord, MessageKind, NewMessage, PostError,
-    Release, Target,
+    Change, ClaimError, Commit, CommitError, ExecutionRecord, Message, MessageKind, NewMessage,
+    PostError, Release, Target,
 };
 
 /// What the row says of an execution that a person paused.
@@ -65,9 +66,15 @@ impl Engine {
             Err(ClaimError::Failed(error)) => return Err(error.into()),
         };
         let inbox = inner.store.inbox(record.key).await?;
+        if newest_of_hold(&inbox).is_some_and(is_go_on) {
+            // Somebody has taken it back since.
+            inner.give_up_claim(&record).await?;
+            inner.workers.call();
+            return Ok(());
+        }
         let consumed = inbox
             .iter()
-            .filter(|message| message.kind == MessageKind::Pause)
+            .filter(|message| is_of_hold(message))
             .map(|message| message.id)
             .collect();
         let commit = Commit {
@@ -76,7 +83,7 @@ impl Engine {
                 epoch: record.epoch,
             },
             events: Vec::new(),
-            change: Some(held(&record)),
+            change: Some(held(&record, &inbox)),
             consumed,
             published: Vec::new(),
             outbox: Vec::new(),
@@ -91,7 +98,8 @@ impl Engine {
     }
 }
 
-fn held(record: &ExecutionRecord) -> Change {
+fn held(record: &ExecutionRecord, inbox: &[Message]) -> Change {
+    let end = inbox.iter().find(|message| message.kind.ends());
     Change {
         status: if record.status.is_finished() {
             record.status
@@ -105,6 +113,10 @@ fn held(record: &ExecutionRecord) -> Change {
         base: record.base,
         rewound: record.rewound,
         hold: (!record.status.is_finished()).then(|| Arc::from(REASON)),
-        release: Some(Release::default()),
+        release: Some(Release {
+            // Of what came before, only an end reaches it.
+            ready_at: end.map(|message| message.at),
+            seen: inbox.last().map(|message| message.id),
+        }),
     }
 }

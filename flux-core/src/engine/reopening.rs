@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::active::Claiming;
-use super::driver::requests::Request;
+use super::driver::requests::{Request, is_of_hold};
 use super::resume::claim;
 use super::rewinding::{Failed, Rewindable, Rewound};
 use super::{Engine, Inner};
@@ -18,15 +18,18 @@ use crate::store::{
 };
 
 impl Inner {
-    /// Takes an execution off hold and leaves it to a worker. `false` where somebody was faster: look again.
+    /// Takes an execution off hold and leaves it to a worker, whatever was asked about holds before. `false` where
+    /// somebody was faster: look again.
     pub(super) async fn take_off_hold(self: &Arc<Self>, id: &ExecutionId) -> Result<bool, Error> {
         let _claiming = self.claim_alone(id).await?;
         let record = claim(&Engine::of(self), id).await?;
+        let inbox = self.store.inbox(record.key).await?;
+        let consumed = inbox.iter().filter(|message| is_of_hold(message));
         let commit = Commit {
             target: target(&record),
             events: Vec::new(),
             change: Some(self.off_hold(&record)),
-            consumed: Vec::new(),
+            consumed: consumed.map(|message| message.id).collect(),
             published: Vec::new(),
             outbox: Vec::new(),
             transaction: None,
@@ -201,7 +204,7 @@ impl Inner {
     }
 
     /// Leaves an execution as it was claimed.
-    async fn give_up_claim(&self, record: &ExecutionRecord) -> Result<(), StoreError> {
+    pub(super) async fn give_up_claim(&self, record: &ExecutionRecord) -> Result<(), StoreError> {
         let ready_at = (!record.status.is_finished()).then(|| self.clock.now());
         let store = &self.store;
         store.release(record.key, record.epoch, ready_at).await

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::driver::requests::Request;
+use super::driver::requests::{Request, newest_of_hold};
 use super::driver::{Answer, choose_pause, takes_no_value};
 use super::resume::{Described, Resume, check_pause, is_answer};
 use super::workflow::check_workflow;
@@ -25,6 +25,7 @@ impl<O> Resume<O> {
     /// | at a pause point, and at work beside it | the same, if it names the point or has a value |
     /// | on hold | takes it off hold; it answers a pause point only if it names one or has a value |
     /// | failed | opens it again: what failed is tried once more, as by a resume that is awaited |
+    /// | running, and somebody has asked to pause it | takes that back, and the execution goes on |
     /// | running, pending, completed | writes nothing |
     /// | cancelled, terminated | is refused: [`Error::AlreadyFinished`] |
     ///
@@ -73,6 +74,7 @@ impl Described {
             Some(point) => inner.request_answer(&record, &point, answer).await,
             None if record.status == Status::Failed => inner.reopen(&record).await,
             None if record.hold.is_some() => inner.take_off_hold(&record.id).await,
+            None if record.status == Status::Running => inner.go_on(&record).await,
             None => Ok(true),
         }
     }
@@ -123,14 +125,47 @@ impl Inner {
             dedup: None,
             at: self.clock.now(),
         };
-        match self.store.post(point.execution_id(), message).await {
+        self.post_request(point.execution_id(), message).await
+    }
+
+    /// Takes back that an execution which is not on hold yet is to be. Without such a wish nothing is written. `false`
+    /// where it has changed meanwhile: look again.
+    pub(super) async fn go_on(self: &Arc<Self>, record: &ExecutionRecord) -> Result<bool, Error> {
+        let inbox = self.store.inbox(record.key).await?;
+        let is_to_be_held =
+            newest_of_hold(&inbox).is_some_and(|message| message.kind == MessageKind::Pause);
+        if is_to_be_held {
+            let message = NewMessage {
+                kind: MessageKind::Resume,
+                name: "resume".into(),
+                payload: Payload::encode(&Request::GoOn).unwrap_or_else(|_| Payload::null()),
+                dedup: None,
+                at: self.clock.now(),
+            };
+            if !self.post_request(&record.id, message).await? {
+                return Ok(false);
+            }
+        }
+        // The wish leaves the inbox in the commit that puts it on hold: so the row is read last.
+        if self.record(&record.id).await?.hold.is_none() {
+            return Ok(true);
+        }
+        match self.take_off_hold(&record.id).await {
+            // Whoever has it reads the message.
+            Err(Error::AlreadyRunning { .. }) if is_to_be_held => Ok(true),
+            taken => taken,
+        }
+    }
+
+    /// `false` where the execution has ended just now, as the next look tells.
+    async fn post_request(&self, to: &ExecutionId, message: NewMessage) -> Result<bool, Error> {
+        match self.store.post(to, message).await {
             Ok(()) => {
-                self.active.notify_inbox(point.execution_id());
+                self.active.notify_inbox(to);
                 Ok(true)
             }
-            // It has ended just now, as the next look tells.
             Err(PostError::Finished(_)) => Ok(false),
-            Err(PostError::NotFound) => Err(self.not_found(point.execution_id())),
+            Err(PostError::NotFound) => Err(self.not_found(to)),
             Err(PostError::Failed(error)) => Err(error.into()),
         }
     }
@@ -143,7 +178,11 @@ impl Inner {
     ) -> Result<bool, Error> {
         let mut record = target;
         loop {
-            if record.hold.is_some() && !self.take_off_hold(&record.id).await? {
+            let is_off_hold = match record.hold {
+                Some(_) => self.take_off_hold(&record.id).await?,
+                None => self.go_on(&record).await?,
+            };
+            if !is_off_hold {
                 return Ok(false);
             }
             match record.parent {

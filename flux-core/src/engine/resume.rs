@@ -321,6 +321,12 @@ async fn begin_resume(described: &Described) -> Result<Resumed, Error> {
             by: "this process".to_owned(),
         })?;
     let record = claim(engine, id).await?;
+    if !record.status.is_finished()
+        && let Err(error) = engine.inner().go_on(&record).await
+    {
+        engine.inner().give_up_claim(&record).await?;
+        return Err(error);
+    }
     let begin = Begin::Claimed {
         record: Box::new(record),
         intent,

@@ -149,7 +149,7 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// has seen under the same name, consumed or not, is dropped and counts as posted.
     ///
     /// One that has started and has no owner is ready from then on, unless it is on hold and the message is none
-    /// that [ends](MessageKind::ends) it.
+    /// that [reaches](MessageKind::reaches_held) it.
     fn post<'a>(
         &'a self,
         to: &'a ExecutionId,
@@ -506,7 +506,8 @@ pub enum MessageKind {
     ChildPaused = 6,
     /// The parent has let go of the execution, which goes on by itself. It is not consumed.
     Abandon = 7,
-    /// The execution is to go on, of which the payload says more: a pause point is answered, or what failed is tried again.
+    /// The execution is to go on, of which the payload says more: a pause point is answered, what failed is tried again,
+    /// or what was asked of it before, to be on hold, is taken back.
     Resume = 8,
 }
 
@@ -531,9 +532,14 @@ impl MessageKind {
         }
     }
 
-    /// Whether it is to end the execution, so that it reaches also one that is on hold.
+    /// Whether it is to end the execution.
     pub const fn ends(self) -> bool {
         matches!(self, Self::Cancel | Self::Terminate)
+    }
+
+    /// Whether it reaches also an execution that is on hold: it is to end it, or to let it go on.
+    pub const fn reaches_held(self) -> bool {
+        self.ends() || matches!(self, Self::Resume)
     }
 }
 

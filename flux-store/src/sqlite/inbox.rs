@@ -31,7 +31,7 @@ pub(super) fn post(
         "INSERT INTO flux_inbox (eid, kind, name, payload, at) VALUES (?1, ?2, ?3, ?4, ?5)";
     let found = connection
         .prepare_cached(FIND)?
-        .query_row((to.as_str(), message.kind.ends()), receiver)
+        .query_row((to.as_str(), message.kind.reaches_held()), receiver)
         .optional()?;
     let Some(Receiver {
         eid,
@@ -104,7 +104,7 @@ pub(super) fn list(connection: &Connection, key: ExecutionKey) -> rusqlite::Resu
         .collect()
 }
 
-/// When the first message after `seen` was posted; of one on hold, the first that ends it.
+/// When the first message after `seen` was posted; of one on hold, the first that reaches it.
 pub(super) fn first_after(
     connection: &Connection,
     key: ExecutionKey,
@@ -115,8 +115,8 @@ pub(super) fn first_after(
     let mut unseen = connection.prepare_cached(KINDS)?;
     let mut rows = unseen.query((key.0, seen.map_or(i64::MIN, |seen| seen.0)))?;
     while let Some(row) = rows.next()? {
-        let ends = MessageKind::from_code(row.get(0)?).is_some_and(MessageKind::ends);
-        if ends || !is_held {
+        let reaches = MessageKind::from_code(row.get(0)?).is_some_and(MessageKind::reaches_held);
+        if reaches || !is_held {
             return row::moment(row, 1);
         }
     }

@@ -89,6 +89,10 @@ impl Driver {
             if !self.stale_messages.is_empty() {
                 self.write(Activation::default(), None).await?;
             }
+            if !self.held_starts.is_empty() {
+                // A hold was lifted that kept children from being started.
+                return self.carry_out(Vec::new()).await;
+            }
             self.launch_retries()?;
             return Ok(if is_due { Step::Went } else { Step::Idle });
         }
@@ -212,6 +216,10 @@ impl Driver {
     ) -> Result<(), Halt> {
         self.check_length()?;
         activation.consumed.append(&mut self.stale_messages);
+        let is_hold_over = |change: &Change| change.hold.is_some() || change.status.is_finished();
+        if change.as_ref().is_some_and(is_hold_over) {
+            activation.consumed.append(&mut self.hold_messages);
+        }
         let last = activation.events.last().map(|event| event.seq);
         self.unwritten = Self::keep_results(&activation.events);
         self.outbox_told = activation.outbox.iter().map(|(id, _)| id.clone()).collect();

@@ -202,6 +202,9 @@ pub(crate) struct Driver {
     pool: Pool,
     /// Messages that nobody waits for any more.
     stale_messages: Vec<MessageId>,
+    /// Those that asked for its hold: they stay in the inbox until the row says so, for whoever drives it after a crash
+    /// and for whoever wants it to go on.
+    hold_messages: Vec<MessageId>,
     /// The executions that the commit under way sends something.
     outbox_told: Vec<ExecutionId>,
     /// A request to cancel the execution that has been noted.
@@ -311,6 +314,7 @@ impl Driver {
             last_message: None,
             pool: Pool::default(),
             stale_messages: Vec::new(),
+            hold_messages: Vec::new(),
             outbox_told: Vec::new(),
             cancelling: None,
             cancel_waits: BTreeSet::new(),
@@ -423,6 +427,8 @@ impl Driver {
     async fn turn(&mut self) -> Result<Step, Halt> {
         self.poll_alone().await;
         self.take_inputs();
+        // Nobody may have said yet that it is to go on after all.
+        self.has_stale_inbox |= self.hold.is_some();
         self.refresh_inbox().await?;
         self.hear_ended_children();
         self.reopen_children().await?;

@@ -28,6 +28,23 @@ pub(crate) enum Request {
         /// The event.
         rewound: EventSeq,
     },
+    /// Off hold, if somebody has asked for one before.
+    GoOn,
+}
+
+/// The newest message that asks for a hold, or takes that back.
+pub(crate) fn newest_of_hold(inbox: &[Message]) -> Option<&Message> {
+    inbox.iter().rev().find(|message| is_of_hold(message))
+}
+
+/// Whether a message asks for a hold, or takes that back.
+pub(crate) fn is_of_hold(message: &Message) -> bool {
+    message.kind == MessageKind::Pause || is_go_on(message)
+}
+
+/// Whether a message takes back what was asked before, to be on hold.
+pub(crate) fn is_go_on(message: &Message) -> bool {
+    message.kind == MessageKind::Resume && message.payload.decode() == Ok(Request::GoOn)
 }
 
 impl Driver {
@@ -36,6 +53,10 @@ impl Driver {
         match message.payload.decode() {
             Ok(Request::Answer { point, value }) => self.receive_answer(message, point, value),
             Ok(Request::Retry { .. }) => self.stale_messages.push(message.id),
+            Ok(Request::GoOn) => {
+                self.lift_hold();
+                self.stale_messages.push(message.id);
+            }
             Err(error) => {
                 tracing::error!(execution_id = %self.id, %error, "a request to resume cannot be read");
                 self.stale_messages.push(message.id);

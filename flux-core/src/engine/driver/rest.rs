@@ -25,11 +25,15 @@ impl Driver {
         let reason = message.payload.decode();
         let reason = reason.unwrap_or_else(|_| Arc::from("paused"));
         self.hold = Some(reason).filter(|_| self.cancelling.is_none());
-        self.stale_messages.push(message.id);
+        match self.hold {
+            Some(_) => self.hold_messages.push(message.id),
+            None => self.stale_messages.push(message.id),
+        }
     }
 
-    /// It is to be cancelled: what it does to clean up is not kept back.
+    /// Somebody wants it to go on after all, or it is to be cancelled: what it does to clean up is not kept back.
     pub(super) fn lift_hold(&mut self) {
+        self.stale_messages.append(&mut self.hold_messages);
         if self.hold.take().is_none() {
             return;
         }

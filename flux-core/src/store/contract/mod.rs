@@ -179,7 +179,7 @@ macro_rules! store_contract {
                 a_message_wakes_a_sleeper,
                 a_message_of_a_commit_wakes_a_sleeper,
                 an_unseen_message_keeps_it_from_sleeping,
-                one_on_hold_is_woken_by_what_ends_it,
+                one_on_hold_is_woken_by_what_ends_or_resumes_it,
                 what_has_finished_is_never_woken,
                 the_limit_per_worker_holds_for_the_woken;
             turns:

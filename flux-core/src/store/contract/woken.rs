@@ -213,8 +213,8 @@ pub async fn an_unseen_message_keeps_it_from_sleeping(store: Arc<dyn Store>) {
     assert_eq!(sleep(Some(inbox[1].id), vec![]).await, Some(hour(5)));
 }
 
-/// One on hold is woken by what ends it, and by nothing else; somebody's claim takes it off hold.
-pub async fn one_on_hold_is_woken_by_what_ends_it(store: Arc<dyn Store>) {
+/// One on hold is woken by what ends it or asks for it to go on, and by nothing else; somebody's claim takes it off hold.
+pub async fn one_on_hold_is_woken_by_what_ends_or_resumes_it(store: Arc<dyn Store>) {
     let owner = store.join().await.unwrap();
     let hold = async |id, ready_at| {
         let held = Change {
@@ -234,14 +234,25 @@ pub async fn one_on_hold_is_woken_by_what_ends_it(store: Arc<dyn Store>) {
         };
         store.post(&ExecutionId::from(id), message).await.unwrap();
     };
-    for id in ["signalled", "cancelled", "terminated", "mail", "order"] {
+    for id in [
+        "signalled",
+        "cancelled",
+        "terminated",
+        "resumed",
+        "mail",
+        "order",
+        "wish",
+    ] {
         create(&store, id, owner.id()).await;
         // Some of it came before.
-        if id == "mail" || id == "order" {
+        if ["mail", "order", "wish"].contains(&id) {
             post(id, MessageKind::Signal).await;
         }
         if id == "order" {
             post(id, MessageKind::Cancel).await;
+        }
+        if id == "wish" {
+            post(id, MessageKind::Resume).await;
         }
         hold(id, None).await;
         assert_eq!(record(&store, id).await.hold.as_deref(), Some("it hurts"));
@@ -250,10 +261,11 @@ pub async fn one_on_hold_is_woken_by_what_ends_it(store: Arc<dyn Store>) {
     post("cancelled", MessageKind::Signal).await;
     post("cancelled", MessageKind::Cancel).await;
     post("terminated", MessageKind::Terminate).await;
+    post("resumed", MessageKind::Resume).await;
     assert!(store.orphans(hour(1), 10).await.unwrap().is_empty());
     assert_eq!(
         claim_ready(&store, request(owner.id(), hour(1))).await,
-        ["cancelled", "terminated", "order"]
+        ["cancelled", "terminated", "resumed", "order", "wish"]
     );
     let id = ExecutionId::from("signalled");
     let row = store.claim(&id, owner.id()).await.unwrap();

@@ -586,7 +586,7 @@ impl State {
         }
         let record = &mut entry.record;
         let is_free = record.owner.is_none() && record.status != Status::Pending;
-        if is_free && (record.hold.is_none() || kind.ends()) {
+        if is_free && (record.hold.is_none() || kind.reaches_held()) {
             record.ready_at = Some(record.ready_at.map_or(at, |ready| ready.min(at)));
         }
         entry.inbox.push(Message {
@@ -685,7 +685,7 @@ impl Entry {
             .inbox
             .iter()
             .filter(|message| Some(message.id) > release.seen);
-        let waking = unseen.find(|message| change.hold.is_none() || message.kind.ends());
+        let waking = unseen.find(|message| change.hold.is_none() || message.kind.reaches_held());
         release
             .ready_at
             .into_iter()
