@@ -7,7 +7,7 @@ use super::value;
 use crate::args::{self, Beginning};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::ids;
-use crate::known::known;
+use crate::known::proven;
 use crate::nearest::nearest;
 use crate::output::parse_moment;
 use crate::session::Session;
@@ -174,12 +174,12 @@ async fn check_known(session: &Session, engine: &Engine, name: &str) -> Result<(
     if session.is_sure || is_described || is_recorded().await? {
         return Ok(());
     }
-    let names = known(engine).await?;
-    // A store that nobody has served yet knows nothing.
-    if names.is_empty() {
+    let names = proven(engine).await?;
+    let near = nearest(name, names.iter().map(String::as_str));
+    if near.is_none() && catalog.is_empty() {
+        // No program has said yet which workflows there are.
         return Ok(());
     }
-    let near = nearest(name, names.iter().map(String::as_str));
     let maybe = near.map(|near| format!("did you mean `{near}`? "));
     let failure = Failure::not_found(format!("no workflow `{name}` is known here"));
     Err(failure.hint(format!(

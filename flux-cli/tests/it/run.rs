@@ -92,6 +92,15 @@ fn a_bad_input_is_refused_and_nothing_is_stored() {
 }
 
 #[test]
+fn what_no_program_has_described_is_recorded_as_it_is_called() {
+    golden!(Folder::empty().transcript(&[
+        "flux start load_a --id a",
+        "flux start load_b --id b",
+        "flux list -o id",
+    ]));
+}
+
+#[test]
 fn an_unknown_workflow_is_told_the_nearest() {
     golden!(Folder::seeded().transcript(&[
         "shop run greet_persn",
