@@ -46,6 +46,7 @@ mod queues;
 mod races;
 mod replays;
 mod requests;
+mod requests_to_busy;
 mod resting;
 mod resume_failed;
 mod robust;
