@@ -1,5 +1,7 @@
 //! `start`: records an execution for a worker, and returns.
 
+use std::collections::BTreeSet;
+
 use flux_core::{Engine, Error, Execution, ExecutionId};
 use serde_json::{Value, json};
 
@@ -176,16 +178,23 @@ async fn check_known(session: &Session, engine: &Engine, name: &str) -> Result<(
     }
     let names = proven(engine).await?;
     let near = nearest(name, names.iter().map(String::as_str));
-    if near.is_none() && catalog.is_empty() {
+    if near.is_none() && catalog.is_empty() && !session.has_code {
         // No program has said yet which workflows there are.
         return Ok(());
     }
-    let maybe = near.map(|near| format!("did you mean `{near}`? "));
+    let maybe = match near {
+        Some(near) => format!("did you mean `{near}`?"),
+        None => format!("known are {}.", quote_all(&names)),
+    };
     let failure = Failure::not_found(format!("no workflow `{name}` is known here"));
     Err(failure.hint(format!(
-        "{}Say `-y` to record it all the same, for a program that will have it",
-        maybe.unwrap_or_default()
+        "{maybe} Say `-y` to record it all the same, for a program that will have it"
     )))
+}
+
+fn quote_all(names: &BTreeSet<String>) -> String {
+    let names: Vec<_> = names.iter().map(|name| format!("`{name}`")).collect();
+    names.join(", ")
 }
 
 /// Says that it was started, or that it is there already, and how to look at it.

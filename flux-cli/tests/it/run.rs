@@ -97,6 +97,10 @@ fn what_no_program_has_described_is_recorded_as_it_is_called() {
         "flux start load_a --id a",
         "flux start load_b --id b",
         "flux list -o id",
+        "shop run xyzzy",
+        "shop start xyzzy",
+        "shop run greet_persn",
+        "flux list -o id",
     ]));
 }
 
