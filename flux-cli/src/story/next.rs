@@ -72,23 +72,20 @@ pub(crate) fn next_steps(
 /// What brings on an execution that nobody drives.
 fn undriven(execution: &Execution, id: &str, is_here: bool) -> Vec<Step> {
     let step = if is_here { Step::new } else { Step::elsewhere };
+    let (here, there) = if is_here {
+        (" here", String::new())
+    } else {
+        let workflow = execution.workflow();
+        ("", format!(", in the program that has `{workflow}`"))
+    };
     let mut steps = Vec::new();
     if execution.status() != Status::Pending {
-        steps.push(step(&["resume", id], "go on with it here".to_owned()));
+        steps.push(step(&["resume", id], format!("go on with it{here}{there}")));
     }
     steps.push(step(
         &["worker"],
-        "drive this and all that is ready".to_owned(),
+        format!("drive this and all that is ready{there}"),
     ));
-    if !is_here {
-        for step in &mut steps {
-            step.why = format!(
-                "{}, in the program that has `{}`",
-                step.why.replace(" here", ""),
-                execution.workflow()
-            );
-        }
-    }
     steps
 }
 
