@@ -354,6 +354,26 @@ impl Inner {
         })
     }
 
+    /// The right to claim an execution that nobody in this process drives.
+    pub(super) async fn claim_alone(self: &Arc<Self>, id: &ExecutionId) -> Result<Claiming, Error> {
+        self.see_off(id).await;
+        self.begin_claim(id).ok_or_else(|| Error::AlreadyRunning {
+            id: id.clone(),
+            by: "this process".to_owned(),
+        })
+    }
+
+    /// Waits until a driver whose future was dropped is gone: it is on its way out. Whether there was one.
+    pub(super) async fn see_off(&self, id: &ExecutionId) -> bool {
+        match self.active.get(id) {
+            Some(active) if active.is_abandoned() => {
+                active.gone().await;
+                true
+            }
+            _ => false,
+        }
+    }
+
     pub(crate) fn is_active(&self, id: &ExecutionId) -> bool {
         self.active.get(id).is_some()
     }

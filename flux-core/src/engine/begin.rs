@@ -366,10 +366,7 @@ async fn attach(
 
 /// Waits until the driver in this process has an input to compare with, or is gone.
 async fn attach_to_active(engine: &Engine, request: &Request) -> Result<Outcome, Error> {
-    if let Some(active) = engine.inner().active.get(&request.id)
-        && active.is_abandoned()
-    {
-        active.gone().await;
+    if engine.inner().see_off(&request.id).await {
         return Ok(Outcome::Again);
     }
     if let Some(record) = engine.inner().store.execution(&request.id).await? {

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use super::active::Claiming;
 use super::driver::requests::{Request, is_of_hold};
 use super::resume::claim;
 use super::rewinding::{Failed, Rewindable, Rewound};
@@ -208,20 +207,6 @@ impl Inner {
         let ready_at = (!record.status.is_finished()).then(|| self.clock.now());
         let store = &self.store;
         store.release(record.key, record.epoch, ready_at).await
-    }
-
-    /// The right to claim an execution that nobody in this process drives.
-    async fn claim_alone(self: &Arc<Self>, id: &ExecutionId) -> Result<Claiming, Error> {
-        // A driver whose future was just dropped is on its way out.
-        if let Some(active) = self.active.get(id)
-            && active.is_abandoned()
-        {
-            active.gone().await;
-        }
-        self.begin_claim(id).ok_or_else(|| Error::AlreadyRunning {
-            id: id.clone(),
-            by: "this process".to_owned(),
-        })
     }
 }
 

@@ -275,12 +275,8 @@ async fn begin_resume(described: &Described) -> Result<Resumed, Error> {
         ..
     } = described;
     let def = *def;
-    // A driver whose future was just dropped is on its way out: that was a crash, and this comes after it.
-    if let Some(active) = engine.inner().active.get(id)
-        && active.is_abandoned()
-    {
-        active.gone().await;
-    }
+    // A driver whose future was just dropped: that was a crash, and this comes after it.
+    engine.inner().see_off(id).await;
     let record = engine.inner().record(id).await?;
     if let Some(def) = def {
         check_workflow(def, &record)?;
@@ -313,13 +309,7 @@ async fn begin_resume(described: &Described) -> Result<Resumed, Error> {
         _ => Intent::Recover,
     };
     let code = engine.inner().registry.for_execution(&record, def)?;
-    let claiming = engine
-        .inner()
-        .begin_claim(id)
-        .ok_or_else(|| Error::AlreadyRunning {
-            id: id.clone(),
-            by: "this process".to_owned(),
-        })?;
+    let claiming = engine.inner().claim_alone(id).await?;
     let record = claim(engine, id).await?;
     if !record.status.is_finished()
         && let Err(error) = engine.inner().go_on(&record).await

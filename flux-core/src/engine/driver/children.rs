@@ -169,11 +169,7 @@ impl Driver {
             return Ok(());
         };
         // A driver that an earlier run of this execution has just let go of is on its way out.
-        if let Some(active) = self.engine.active.get(&wanted.id)
-            && active.is_abandoned()
-        {
-            active.gone().await;
-        }
+        self.engine.see_off(&wanted.id).await;
         match self.engine.store.execution(&wanted.id).await? {
             None => self.begin_child(call, wanted).await,
             Some(record) if record.parent.as_ref() == Some(&self.id) => {
