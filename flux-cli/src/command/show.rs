@@ -210,12 +210,21 @@ fn head(text: &mut String, session: &Session, facts: &Facts) {
     if let Some(driver) = driver(execution, place, facts.is_here) {
         let _ = writeln!(text, "{driver}");
     }
-    let mut facts = vec![format!("created {}", output.moment(execution.created_at()))];
+    let _ = writeln!(text, "{}", times(execution, output).join(", "));
+    let origin = origin(execution);
+    if !origin.is_empty() {
+        let _ = writeln!(text, "{}", origin.join(", "));
+    }
+}
+
+/// When it was created, began and ended, how long that took, and which attempt and version it is.
+fn times(execution: &Execution, output: &Output) -> Vec<String> {
+    let mut times = vec![format!("created {}", output.moment(execution.created_at()))];
     if let Some(started) = execution.started_at() {
-        facts.push(format!("started {}", output.moment(started)));
+        times.push(format!("started {}", output.moment(started)));
     }
     if let Some(finished) = execution.finished_at() {
-        facts.push(format!("finished {}", output.moment(finished)));
+        times.push(format!("finished {}", output.moment(finished)));
     }
     if execution.started_at().is_some() {
         let so_far = if execution.has_finished() {
@@ -223,19 +232,15 @@ fn head(text: &mut String, session: &Session, facts: &Facts) {
         } else {
             " so far"
         };
-        facts.push(format!("took {}{so_far}", span(execution.duration())));
+        times.push(format!("took {}{so_far}", span(execution.duration())));
     }
     if execution.attempt() > 1 {
-        facts.push(format!("attempt {}", execution.attempt()));
+        times.push(format!("attempt {}", execution.attempt()));
     }
     if execution.version() > 1 {
-        facts.push(format!("version {}", execution.version()));
+        times.push(format!("version {}", execution.version()));
     }
-    let _ = writeln!(text, "{}", facts.join(", "));
-    let origin = origin(execution);
-    if !origin.is_empty() {
-        let _ = writeln!(text, "{}", origin.join(", "));
-    }
+    times
 }
 
 /// Who drives it, where that matters.
