@@ -134,6 +134,11 @@ pub(crate) async fn say_none(
     let Some(wanted) = &filters.workflow else {
         return Ok(());
     };
+    // To list all names takes longer than to look for one.
+    let is_recorded = !engine.list().workflow(wanted).limit(1).await?.is_empty();
+    if is_recorded {
+        return Ok(());
+    }
     let names = known(engine).await?;
     if names.contains(wanted) {
         return Ok(());
