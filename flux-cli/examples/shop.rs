@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use flux::time::hours;
-use flux::{ExecutionContext, TaskError, task, workflow};
+use flux::{ExecutionContext, State, TaskError, task, workflow};
 use serde::{Deserialize, Serialize};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -22,13 +22,28 @@ async fn reserve(item: String) -> String {
     format!("{item} reserved")
 }
 
+/// Where the money goes: what a task needs beside its input, given to the engine and recorded nowhere.
+struct Till {
+    currency: &'static str,
+}
+
+impl Till {
+    /// Opens it, which a real one may refuse: `SHOP_TILL=closed` does.
+    fn open() -> Result<Self, std::io::Error> {
+        match std::env::var("SHOP_TILL").as_deref() {
+            Ok("closed") => Err(std::io::Error::other("the till is closed")),
+            _ => Ok(Self { currency: "cents" }),
+        }
+    }
+}
+
 /// Fails for what costs nothing.
 #[task(max_attempts = 3, backoff = "fixed(20ms)")]
-async fn charge(cents: u32) -> Result<String, String> {
+async fn charge(cents: u32, till: State<Till>) -> Result<String, String> {
     if cents == 0 {
         return Err("nothing to charge".to_owned());
     }
-    Ok(format!("receipt for {cents} cents"))
+    Ok(format!("receipt for {cents} {}", till.currency))
 }
 
 #[task]
@@ -137,8 +152,9 @@ async fn work_slowly(ctx: ExecutionContext<u64>) -> Result<u64, TaskError> {
 #[workflow(schedule = "0 3 * * * Europe/Berlin")]
 async fn count_stock(_ctx: ExecutionContext) {}
 
+/// The commands that run code open the till; those that look do not.
 fn main() {
-    flux::cli::main()
+    flux::cli::main_with(|engine| async { Ok::<_, std::io::Error>(engine.state(Till::open()?)) })
 }
 
 #[cfg(test)]
@@ -152,11 +168,9 @@ mod tests {
             item: "tea".to_owned(),
             cents: 450,
         };
-        let run = place_order
-            .on(&Engine::in_memory())
-            .run(order)
-            .await
-            .unwrap();
+        let engine = Engine::builder().in_memory().state(Till::open().unwrap());
+        let engine = engine.build().await.unwrap();
+        let run = place_order.on(&engine).run(order).await.unwrap();
         assert_eq!(run.output().unwrap(), "shipped, with receipt for 450 cents");
     }
 }

@@ -55,7 +55,7 @@ pub fn main() -> ! {
 }
 
 /// As [`main`], with an engine of one's own making: `configure` is given the builder, with its store set, by commands that
-/// run code, and may await what it takes to add state and defaults.
+/// run code, and may await what it takes to add state and defaults. Commands that only look or steer do not call it.
 ///
 /// ```no_run
 /// # struct Pool; impl Pool { async fn connect() -> Result<Self, std::io::Error> { Ok(Self) } }

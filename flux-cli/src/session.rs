@@ -72,12 +72,27 @@ pub(crate) fn now() -> Result<SystemTime, Failure> {
 }
 
 impl Session {
-    /// An engine that looks and steers: it creates no store, and is no owner until it has to be.
+    /// An engine that looks and steers: it creates no store, and is no owner until it has to be. The program's own
+    /// `configure` is not called: what a body needs (a connection, a key) is not needed to look, and may not be there.
     pub(crate) async fn look(&self) -> Result<Engine, Failure> {
-        let mut builder = Engine::builder().sqlite(&self.place.location).onlooker();
-        if env::var_os(NOW).is_some() {
-            builder = builder.clock(Still(self.output.now.into()));
+        self.built_to_look(self.builder_to_look()).await
+    }
+
+    /// An engine that looks and runs the code of workflows, though no body: that code may want the program's state.
+    pub(crate) async fn rehearse(&self) -> Result<Engine, Failure> {
+        let builder = self.configured(self.builder_to_look()).await?;
+        self.built_to_look(builder).await
+    }
+
+    fn builder_to_look(&self) -> EngineBuilder {
+        let builder = Engine::builder().sqlite(&self.place.location).onlooker();
+        if env::var_os(NOW).is_none() {
+            return builder;
         }
+        builder.clock(Still(self.output.now.into()))
+    }
+
+    async fn built_to_look(&self, builder: EngineBuilder) -> Result<Engine, Failure> {
         match builder.build().await {
             Err(error) if !self.is_there() => {
                 Err(Failure::from(error).hint(self.place.source.text()))
@@ -101,20 +116,25 @@ impl Session {
 
     /// An engine that runs this program's code; its store is created where there is none.
     pub(crate) async fn drive(&self) -> Result<Engine, Failure> {
-        let mut builder = Engine::builder().sqlite(&self.place.location);
+        let builder = Engine::builder().sqlite(&self.place.location);
+        Ok(self.configured(builder).await?.build().await?)
+    }
+
+    /// The builder with what `main_with` adds to it.
+    async fn configured(&self, builder: EngineBuilder) -> Result<EngineBuilder, Failure> {
         let configure = self
             .configure
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .take();
-        if let Some(configure) = configure {
-            builder = configure(builder).await.map_err(|error| {
-                Failure::operational(format!(
-                    "the engine of this program cannot be set up: {error}"
-                ))
-            })?;
-        }
-        Ok(builder.build().await?)
+        let Some(configure) = configure else {
+            return Ok(builder);
+        };
+        configure(builder).await.map_err(|error| {
+            Failure::operational(format!(
+                "the engine of this program cannot be set up: {error}"
+            ))
+        })
     }
 
     /// Says something that is no data.

@@ -1,5 +1,8 @@
 //! Onlookers: engines that look at a store and steer it, and are nobody to it until they have to be.
 
+use std::sync::Arc;
+
+use flux::store::{MemoryStore, Store};
 use flux::{Engine, Error, ExecutionContext, Status, TaskError, workflow};
 
 use crate::support::{Greeter, Shelf, asleep};
@@ -97,4 +100,26 @@ async fn an_onlooker_makes_no_store() {
     };
     assert!(error.to_string().contains("`flux db migrate`"), "{error}");
     assert!(!folder.path().join("deep").exists());
+}
+
+/// Some tasks of this program need state; looking runs no body.
+#[tokio::test]
+async fn one_who_looks_needs_no_state() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let stateless = || Engine::builder().shared_store(Arc::clone(&store));
+    let engine = stateless().state(Greeter { word: "hello" }).build().await;
+    let run = wait_to_be_told
+        .on(&engine.unwrap())
+        .start(())
+        .await
+        .unwrap();
+    let id = run.execution_id().clone();
+    let refused = stateless().build().await;
+    assert!(
+        matches!(refused, Err(Error::MissingState { .. })),
+        "{refused:?}"
+    );
+    let onlooker = stateless().onlooker().build().await.unwrap();
+    assert_eq!(onlooker.get(&id).await.unwrap().status(), Status::Running);
+    onlooker.replay(&id).await.unwrap();
 }

@@ -37,7 +37,7 @@ struct Divergence {
 
 pub(super) async fn replay(session: &Session, args: Replay) -> Outcome {
     session.needs_code("`replay`")?;
-    let engine = session.look().await?;
+    let engine = session.rehearse().await?;
     let chosen = choose(session, &engine, &args.selection).await?;
     if let Some(name) = &args.selection.filters.workflow
         && !start::has(&engine, name)

@@ -20,6 +20,7 @@ mod result;
 mod run;
 mod schedule;
 mod show;
+mod state;
 mod status;
 mod steer;
 mod stores;

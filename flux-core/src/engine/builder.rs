@@ -80,7 +80,8 @@ impl EngineBuilder {
     /// than this program, is an [`Error::Store`] that says the cure.
     ///
     /// The engine is not [listed](Engine::workers) as an owner until it first has to own something: to terminate what
-    /// nobody drives, for example.
+    /// nobody drives, for example. It needs no [state](Self::state): [`build`](Self::build) checks none, since looking
+    /// runs no body.
     pub fn onlooker(mut self) -> Self {
         self.settings.is_onlooker = true;
         self
@@ -183,9 +184,12 @@ impl EngineBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::DuplicateWorkflow`], [`Error::MissingState`] and whatever the store says.
+    /// [`Error::DuplicateWorkflow`], [`Error::MissingState`] (not of an [onlooker](Self::onlooker)) and whatever the
+    /// store says.
     pub async fn build(self) -> Result<Engine, Error> {
-        Registry::check_states(&self.states)?;
+        if !self.settings.is_onlooker {
+            Registry::check_states(&self.states)?;
+        }
         self.build_unchecked().await
     }
 

@@ -9,7 +9,7 @@ mod workflows;
 
 use std::time::SystemTime;
 
-pub(crate) use program::Call;
+pub(crate) use program::{Call, Ran};
 pub(crate) use seed::{PREFIX, id};
 pub(crate) use store::Folder;
 pub(crate) use transcript::settings;
