@@ -31,7 +31,8 @@
 //! }
 //! ```
 //!
-//! Without `.on(&engine)` a workflow uses the engine of the process: the file that `$FLUX_STORE` names, else `./flux.db`.
+//! Without `.on(&engine)` a workflow uses the engine of the process, whose store is the one that `$FLUX_STORE` names, else the
+//! nearest `flux.toml`, else `./flux.db` ([`DefaultStore`]); the command line looks in the same places.
 //! A workflow becomes a `static` of the function's name, which no variable of its module can then have: name workflows by
 //! verbs.
 //!
@@ -408,16 +409,17 @@ pub use flux_cli as cli;
 pub use flux_core::schedule::{CatchUp, Overlap};
 pub use flux_core::store::Durability;
 pub use flux_core::{
-    Backoff, CallInfo, CallKind, CallStatus, Cancelled, ChildCall, ChildPolicy, Elapsed, Engine,
-    EngineBuilder, Epoch, Error, ErrorRecord, EscapedCall, Event, EventKind, EventSeq, Events,
-    Execution, ExecutionContext, ExecutionId, ExecutionKey, Failure, FailureKind, Handle, IntoStep,
-    List, NewSchedule, NonDeterminism, NotCompleted, OnConflict, OnEngine, Pause, PausePoint,
-    PauseValue, Payload, PayloadError, Queue, Random, Recovered, Release, ReleaseKind, Replayed,
-    Resume, Run, RunningWorker, Schedule, SignalWait, Sleep, Start, State, Status, TaskCall,
-    TaskContext, TaskError, TaskErrorKind, TaskFailure, TaskInfo, TaskStatus, Terminal, Timeout,
-    UnknownStatus, Worker, WorkerId, Workflow, WorkflowInfo, cancelled, idempotency_key, now,
-    patched, pause, publish, random, roll_back, shutdown_signal, signal, sleep, sleep_until,
-    sleep_until_cron, step, task_context, terminal, timeout, uuid,
+    Backoff, CallInfo, CallKind, CallStatus, Cancelled, ChildCall, ChildPolicy, DefaultStore,
+    Elapsed, Engine, EngineBuilder, Epoch, Error, ErrorRecord, EscapedCall, Event, EventKind,
+    EventSeq, Events, Execution, ExecutionContext, ExecutionId, ExecutionKey, Failure, FailureKind,
+    Handle, IntoStep, List, NamedBy, NewSchedule, NonDeterminism, NotCompleted, OnConflict,
+    OnEngine, Pause, PausePoint, PauseValue, Payload, PayloadError, Queue, Random, Recovered,
+    Release, ReleaseKind, Replayed, Resume, Run, RunningWorker, Schedule, SettingsError,
+    SignalWait, Sleep, Start, State, Status, TaskCall, TaskContext, TaskError, TaskErrorKind,
+    TaskFailure, TaskInfo, TaskStatus, Terminal, Timeout, UnknownStatus, Worker, WorkerId,
+    Workflow, WorkflowInfo, cancelled, idempotency_key, now, patched, pause, publish, random,
+    roll_back, shutdown_signal, signal, sleep, sleep_until, sleep_until_cron, step, task_context,
+    terminal, timeout, uuid,
 };
 pub use flux_core::{clock, store, time};
 pub use flux_macros::{durable, task, workflow};

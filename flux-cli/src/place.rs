@@ -1,16 +1,12 @@
-//! Which store: `--db`, else `$FLUX_STORE`, else `flux.toml`, else `./flux.db`.
+//! Which store: `--db`, else that of a program which names none.
 
-use std::env;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use serde::Deserialize;
+use flux_core::{DefaultStore, NamedBy, SettingsError};
 
 use crate::exit::Failure;
 
-const VARIABLE: &str = "FLUX_STORE";
-const FILE: &str = "flux.toml";
 const SQLITE: &str = "sqlite:";
-const DEFAULT: &str = "./flux.db";
 
 /// The store of this call.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,24 +26,16 @@ pub(crate) enum Source {
     Default,
 }
 
-/// What `flux.toml` may hold.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Settings {
-    /// A path, from the folder of the file, or a URL.
-    db: Option<String>,
-}
-
 impl Source {
     /// What named the store, in a sentence.
     pub(crate) fn text(&self) -> String {
         match self {
             Self::Flag => "`--db` names it".to_owned(),
-            Self::Environment => format!("`${VARIABLE}` names it"),
+            Self::Environment => "`$FLUX_STORE` names it".to_owned(),
             Self::File(file) => format!("`{}` names it", file.display()),
-            Self::Default => format!(
-                "it is where nothing names another: neither `--db` nor `${VARIABLE}` nor a `{FILE}` of this folder or one above"
-            ),
+            Self::Default => "it is where nothing names another: neither `--db` nor `$FLUX_STORE` nor a `flux.toml` of this \
+                              folder or one above"
+                .to_owned(),
         }
     }
 }
@@ -63,58 +51,31 @@ impl Place {
     /// Finds it out.
     pub(crate) fn find(flag: Option<&str>) -> Result<Self, Failure> {
         if let Some(location) = flag {
-            return Ok(Self::new(location, Source::Flag));
+            return Ok(Self {
+                location: location.to_owned(),
+                source: Source::Flag,
+            });
         }
-        if let Ok(location) = env::var(VARIABLE)
-            && !location.is_empty()
-        {
-            return Ok(Self::new(location, Source::Environment));
-        }
-        let here = env::current_dir().map_err(|error| {
-            Failure::operational(format!("the current folder cannot be read: {error}"))
-        })?;
-        for folder in here.ancestors() {
-            if let Some(place) = Self::in_folder(folder)? {
-                return Ok(place);
-            }
-        }
-        Ok(Self::new(DEFAULT, Source::Default))
+        let found = DefaultStore::find()?;
+        Ok(Self {
+            location: found.location,
+            source: match found.named_by {
+                NamedBy::Environment => Source::Environment,
+                NamedBy::File(file) => Source::File(file),
+                NamedBy::Nothing => Source::Default,
+            },
+        })
     }
+}
 
-    fn new(location: impl Into<String>, source: Source) -> Self {
-        Self {
-            location: location.into(),
-            source,
-        }
-    }
-
-    fn in_folder(folder: &Path) -> Result<Option<Self>, Failure> {
-        let file = folder.join(FILE);
-        let text = match std::fs::read_to_string(&file) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(error) => {
-                let message = format!("`{}` cannot be read: {error}", file.display());
-                return Err(Failure::operational(message));
+impl From<SettingsError> for Failure {
+    fn from(error: SettingsError) -> Self {
+        match error {
+            SettingsError::Unreadable { .. } => Self::operational(error),
+            SettingsError::Invalid { .. } => {
+                Self::usage(error).hint("it may hold one line: `db = \"orders.db\"`")
             }
-        };
-        let settings: Settings = toml::from_str(&text).map_err(|error| {
-            let error = error.to_string();
-            let message = format!("`{}` cannot be read: {}", file.display(), error.trim_end());
-            Failure::usage(message).hint("it may hold one line: `db = \"orders.db\"`")
-        })?;
-        let Some(db) = settings.db else {
-            return Ok(None);
-        };
-        if db.is_empty() {
-            let message = format!("`{}` names no store: `db` is empty", file.display());
-            return Err(Failure::usage(message));
+            _ => Self::usage(error),
         }
-        let location = match db.strip_prefix(SQLITE) {
-            Some(path) => format!("{SQLITE}{}", folder.join(path).display()),
-            None if db.contains("://") => db,
-            None => folder.join(db).to_string_lossy().into_owned(),
-        };
-        Ok(Some(Self::new(location, Source::File(file))))
     }
 }

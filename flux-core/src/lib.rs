@@ -28,9 +28,9 @@ pub use context::{
     sleep_until_cron, step, task_call, task_context, timeout, transaction_call, uuid,
 };
 pub use engine::{
-    Backend, Engine, EngineBuilder, Events, List, NewSchedule, OnEngine, Opening, Queue, Recovered,
-    Release, ReleaseKind, Replayed, Resume, Run, RunningWorker, Schedule, Start, StoreLocation,
-    Worker, Workflow, maintain, shutdown_signal,
+    Backend, DefaultStore, Engine, EngineBuilder, Events, List, NamedBy, NewSchedule, OnEngine,
+    Opening, Queue, Recovered, Release, ReleaseKind, Replayed, Resume, Run, RunningWorker,
+    Schedule, SettingsError, Start, StoreLocation, Worker, Workflow, maintain, shutdown_signal,
 };
 pub use error::{
     Error, ErrorRecord, EscapedCall, Failure, FailureKind, NonDeterminism, TaskError,

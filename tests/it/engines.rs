@@ -2,6 +2,7 @@
 
 use flux::{Engine, Error, ExecutionContext, TaskError, task, workflow};
 
+use crate::support::process::{self, Process, store_in};
 use crate::support::unique;
 
 #[task]
@@ -160,4 +161,28 @@ async fn an_unknown_workflow_shows_what_is_registered() {
     );
     assert!(error.to_string().contains("use my_flows as _"), "{error}");
     assert!(engine.get("lost").await.unwrap().output().is_none());
+}
+
+/// What the next test starts: a program that names no store, in a folder below the file that does.
+#[test]
+fn as_a_program_that_names_no_store() {
+    let Some(id) = process::role() else { return };
+    std::env::set_current_dir(process::folder().join("src/bin")).unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let run = runtime.block_on(async { count_word.run("hello".into()).execution_id(id).await });
+    println!("> {}", run.unwrap().status());
+}
+
+/// The command line reads `flux.toml`, too; a program that did not wrote into another file than the one it looked at.
+#[tokio::test]
+async fn a_program_that_names_no_store_takes_the_one_that_flux_toml_names() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir_all(folder.path().join("src/bin")).unwrap();
+    std::fs::write(folder.path().join("flux.toml"), "db = \"flux.db\"\n").unwrap();
+    let play = "engines::as_a_program_that_names_no_store";
+    let child = Process::start(play, "counted", folder.path());
+    assert_eq!(child.ends(), "Completed");
+    let engine = Engine::open(store_in(folder.path())).await.unwrap();
+    assert!(engine.get("counted").await.unwrap().has_succeeded());
+    assert!(!folder.path().join("src/bin/flux.db").exists());
 }

@@ -7,7 +7,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::global::{StoreLocation, default_place, open_location};
+use super::default_store::DefaultStore;
+use super::global::{StoreLocation, open_location};
 use super::{Engine, Settings};
 use crate::clock::{Clock, SystemClock};
 use crate::context::request::Policy;
@@ -21,7 +22,8 @@ use crate::workflow::WorkflowDef;
 
 /// Builds an [`Engine`].
 ///
-/// A builder that is told no store takes `$FLUX_STORE`, else the file `./flux.db`.
+/// A builder that is told no store takes `$FLUX_STORE`, else the store that the nearest `flux.toml` names, else the file
+/// `./flux.db`: see [`DefaultStore`](crate::DefaultStore).
 #[must_use = "a builder does nothing until it is built"]
 pub struct EngineBuilder {
     store: Choice,
@@ -202,7 +204,7 @@ impl EngineBuilder {
             is_onlooker: self.settings.is_onlooker,
         };
         let store = match self.store {
-            Choice::Default => open_location(location(default_place())).await?,
+            Choice::Default => open_location(location(DefaultStore::find()?.location)).await?,
             Choice::Path(path) => {
                 open_location(location(path.to_string_lossy().into_owned())).await?
             }

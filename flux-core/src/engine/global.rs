@@ -7,15 +7,10 @@ use futures::future::BoxFuture;
 use std::sync::Arc;
 use tokio::sync::OnceCell;
 
+use super::default_store::DefaultStore;
 use super::{Engine, EngineBuilder};
 use crate::error::Error;
 use crate::store::{Durability, Maintenance, Store, StoreError};
-
-/// The environment variable that names the store of a builder that is told none.
-const STORE_VARIABLE: &str = "FLUX_STORE";
-
-/// The file of a builder that is told no store and finds none in the environment.
-const DEFAULT_FILE: &str = "./flux.db";
 
 /// A store that is being opened.
 pub type Opening = BoxFuture<'static, Result<Arc<dyn Store>, StoreError>>;
@@ -64,8 +59,9 @@ impl Engine {
         EngineBuilder::default()
     }
 
-    /// The engine of workflows that are told none: on `$FLUX_STORE`, else on the file `./flux.db`. Opened on first
-    /// use and kept until the process ends.
+    /// Returns the engine of workflows that are told none: on `$FLUX_STORE`, else on the store that the nearest
+    /// `flux.toml` names, else on the file `./flux.db` ([`DefaultStore`]). It is opened on first use and kept until the
+    /// process ends.
     pub async fn global() -> Result<Self, Error> {
         static GLOBAL: OnceCell<Engine> = OnceCell::const_new();
         GLOBAL
@@ -82,19 +78,12 @@ impl Engine {
 ///
 /// [`Error::Configuration`] where no kind of store understands the location.
 pub fn maintain(location: Option<&str>) -> Result<Box<dyn Maintenance>, Error> {
-    let location = location.map_or_else(default_place, str::to_owned);
+    let location = match location {
+        Some(location) => location.to_owned(),
+        None => DefaultStore::find()?.location,
+    };
     let (backend, place) = find_backend(&location)?;
     Ok((backend.maintain)(place))
-}
-
-/// The location that the environment names, or the default file.
-pub(super) fn default_place() -> String {
-    let named = std::env::var(STORE_VARIABLE).unwrap_or_default();
-    if named.is_empty() {
-        DEFAULT_FILE.to_owned()
-    } else {
-        named
-    }
 }
 
 /// Opens a store by its location, whose place is a path or `scheme:place`.

@@ -31,6 +31,7 @@ mod builder;
 mod cancel;
 mod catalog;
 mod closing;
+mod default_store;
 pub(crate) mod driver;
 mod elsewhere;
 mod find;
@@ -60,6 +61,7 @@ mod worker;
 mod workflow;
 
 pub use builder::EngineBuilder;
+pub use default_store::{DefaultStore, NamedBy, SettingsError};
 pub use global::{Backend, Opening, StoreLocation, maintain};
 pub use list::List;
 pub use queue::Queue;

@@ -35,6 +35,7 @@ impl Process {
             .args(["--exact", play, "--nocapture"])
             .env(ROLE, role)
             .env(FOLDER, folder)
+            .env_remove("FLUX_STORE")
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
