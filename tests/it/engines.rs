@@ -186,3 +186,48 @@ async fn a_program_that_names_no_store_takes_the_one_that_flux_toml_names() {
     assert!(engine.get("counted").await.unwrap().has_succeeded());
     assert!(!folder.path().join("src/bin/flux.db").exists());
 }
+
+static HELD: tokio::sync::Notify = tokio::sync::Notify::const_new();
+
+#[task]
+async fn charge_card() -> u32 {
+    crate::support::begin();
+    HELD.notified().await;
+    4990
+}
+
+#[workflow]
+async fn pay_by_card(_ctx: ExecutionContext) -> Result<u32, TaskError> {
+    charge_card().await
+}
+
+/// PITFALL: the first engine kept its lock files beside the link and the second beside the file, and both drove.
+#[cfg(unix)]
+#[tokio::test]
+async fn a_file_that_was_made_through_a_dangling_link_has_one_owner() {
+    let folder = tempfile::tempdir().unwrap();
+    let (link, file) = (folder.path().join("link.db"), folder.path().join("real.db"));
+    std::os::unix::fs::symlink("real.db", &link).unwrap();
+    let id = unique("paid-once");
+    let first = Engine::open(&link).await.unwrap();
+    let handle = pay_by_card.on(&first).start(()).execution_id(&id);
+    let handle = handle.await.unwrap();
+    while crate::support::ran(&id, "charge_card") == 0 {
+        tokio::task::yield_now().await;
+    }
+    for name in [&link, &file] {
+        let second = Engine::open(name).await.unwrap();
+        let worker = second.worker().spawn();
+        // A worker that has driven this has looked for all that there is to take over.
+        let other = count_word.on(&second).start("hello".into()).for_worker();
+        other.await.unwrap().wait().await.unwrap();
+        assert!(matches!(
+            pay_by_card.on(&second).resume(&id).await,
+            Err(Error::AlreadyRunning { .. })
+        ));
+        worker.stop().await;
+    }
+    HELD.notify_one();
+    assert_eq!(handle.wait().await.unwrap().output(), Some(&4990));
+    assert_eq!(crate::support::ran(&id, "charge_card"), 1);
+}

@@ -5,7 +5,7 @@
 //! Others remember how long they have seen the same number. Only time in which they looked counts: clocks of two
 //! processes cannot be compared, and after a night in which the whole machine slept nobody is robbed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -15,6 +15,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::connection::Lane;
 use super::group::{Fault, Member, Outcome};
+use super::worker::WorkerLock;
 use super::writer::Writer;
 
 /// How long a worker may show nothing unless told otherwise.
@@ -22,6 +23,28 @@ pub(super) const STALL_AFTER: Duration = Duration::from_mins(1);
 
 /// At most this long between two beats.
 const LONGEST: Duration = Duration::from_secs(5);
+
+/// How much longer than for two beats a worker may take to make a lock file that was removed.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// What is known of a worker's lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lock {
+    Held,
+    /// There is no lock file.
+    Missing,
+}
+
+/// What a worker shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Shown {
+    /// It lives, or it is too early to tell.
+    Life,
+    /// The same beat for too long.
+    TheSameSince(i64),
+    /// It is gone.
+    Nothing,
+}
 
 /// The workers of one store value: those that beat, and what was seen of others.
 pub(super) struct Beats {
@@ -45,7 +68,7 @@ struct Shared {
 
 #[derive(Default)]
 struct State {
-    own: BTreeSet<WorkerId>,
+    own: BTreeMap<WorkerId, Arc<WorkerLock>>,
     thread: Option<JoinHandle<()>>,
     /// A beat is on its way to the file.
     is_beating: bool,
@@ -70,9 +93,9 @@ impl Beats {
     }
 
     /// A worker has joined through this store value.
-    pub(super) fn join(&self, worker: WorkerId, writer: &Writer) -> Own {
+    pub(super) fn join(&self, worker: WorkerId, lock: &Arc<WorkerLock>, writer: &Writer) -> Own {
         let mut state = self.shared.lock();
-        state.own.insert(worker);
+        state.own.insert(worker, Arc::clone(lock));
         if state.thread.is_none() && !state.closing {
             self.start(&mut state, writer);
         }
@@ -98,28 +121,38 @@ impl Beats {
 
     /// Whether a worker has joined through this store value and not left.
     pub(super) fn is_own(&self, worker: WorkerId) -> bool {
-        self.shared.lock().own.contains(&worker)
+        self.shared.lock().own.contains_key(&worker)
     }
 
-    /// Looks at a worker that lives; the beat it has shown for too long, if it has stalled.
-    pub(super) fn stalled_at(
+    /// Looks at a worker whose lock file says that it may live.
+    pub(super) fn look(
         &self,
         connection: &Connection,
         worker: WorkerId,
-    ) -> rusqlite::Result<Option<i64>> {
-        // Who does not beat cannot be told from who has stalled.
+        lock: Lock,
+    ) -> rusqlite::Result<Shown> {
         let Some(Beat { count, every }) = read(connection, worker)? else {
-            return Ok(None);
+            // One that does not beat cannot be told from one that has stalled; one that has left deletes its row.
+            return Ok(match lock {
+                Lock::Held => Shown::Life,
+                Lock::Missing => Shown::Nothing,
+            });
+        };
+        let limit = match lock {
+            Lock::Held => self.stall_after.max(every * 4),
+            // One that lives makes its file again with its next beat.
+            Lock::Missing => every * 2 + GRACE,
         };
         let now = Instant::now();
-        let limit = self.stall_after.max(every * 4);
         let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         match all.get_mut(&worker).filter(|seen| seen.beat == count) {
             Some(seen) => {
                 // Between two looks we may have stood still ourselves.
                 seen.unchanged += (now - seen.looked).min(limit / 4);
                 seen.looked = now;
-                Ok((seen.unchanged >= limit).then_some(count))
+                if seen.unchanged >= limit {
+                    return Ok(Shown::TheSameSince(count));
+                }
             }
             None => {
                 let first = Seen {
@@ -128,9 +161,9 @@ impl Beats {
                     looked: now,
                 };
                 all.insert(worker, first);
-                Ok(None)
             }
         }
+        Ok(Shown::Life)
     }
 
     /// Forgets a worker that is dead.
@@ -165,7 +198,11 @@ impl Shared {
             if !state.own.is_empty() && !state.is_beating {
                 state.is_beating = true;
                 let beat = BeatMember(Arc::clone(self));
+                let locks: Vec<_> = state.own.values().cloned().collect();
                 drop(state);
+                for lock in locks {
+                    restore(&lock);
+                }
                 writer.enqueue(Box::new(beat));
                 state = self.lock();
             }
@@ -173,6 +210,19 @@ impl Shared {
                 .wake
                 .wait_timeout_while(state, every, |state| !state.closing);
             (state, _) = rest.unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+/// Others learn of a worker's death by its lock file: one that was removed is made again.
+fn restore(lock: &WorkerLock) {
+    match lock.restore() {
+        Ok(false) => {}
+        Ok(true) => tracing::warn!(
+            "the lock file of a worker was removed while it runs, and is made again: leave the folder of the workers alone"
+        ),
+        Err(error) => {
+            tracing::warn!(%error, "the lock file of a worker was removed while it runs, and cannot be made again");
         }
     }
 }
@@ -185,7 +235,7 @@ impl Member for BeatMember {
         const BEAT: &str = "UPDATE flux_workers SET beat = beat + 1 WHERE id = ?1";
         let own = self.0.lock().own.clone();
         let mut beat = lane.connection.prepare_cached(BEAT)?;
-        for worker in own {
+        for worker in own.keys() {
             beat.execute([worker.0])?;
         }
         Ok(())

@@ -103,6 +103,9 @@ pub(super) fn is_busy(error: &rusqlite::Error) -> bool {
 
 const DISK_FULL: &str = "the disk is full: free some space and resume";
 
+const MOVED: &str = "the file was moved, deleted or replaced while it was open, and nothing more is written to it: \
+     put it back, or end this program and start it again with the file that is there now";
+
 fn extended_code(error: &rusqlite::Error) -> Option<i32> {
     error.sqlite_error().map(|error| error.extended_code)
 }
@@ -120,6 +123,7 @@ fn known_reason(error: &rusqlite::Error) -> Option<&'static str> {
         ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked => {
             "another program has held the file locked for too long: end its transaction and try again"
         }
+        ErrorCode::ReadOnly if extended_code(error) == Some(ffi::SQLITE_READONLY_DBMOVED) => MOVED,
         ErrorCode::ReadOnly | ErrorCode::PermissionDenied => {
             "the file or its folder is read-only: make both writable"
         }

@@ -109,14 +109,11 @@ pub(super) fn settle(lane: &Lane, members: Vec<Box<dyn Member>>, blame: &Blame) 
     Settled { seats, broken }
 }
 
-/// The settled group of a connection that could not even be opened.
-pub(super) fn fail(members: Vec<Box<dyn Member>>, error: &StoreError) -> Settled {
+/// The settled group of which nothing was tried.
+pub(super) fn fail(members: Vec<Box<dyn Member>>, error: &StoreError, broken: bool) -> Settled {
     let mut seats = seats(members);
     decide(&mut seats, &Outcome::Failed(error.clone()));
-    Settled {
-        seats,
-        broken: true,
-    }
+    Settled { seats, broken }
 }
 
 impl Settled {

@@ -22,10 +22,11 @@ use super::inspect::Errand;
 use super::life::Life;
 use super::open::Settings;
 use super::path::Location;
+use super::presence::Presence;
 use super::reader::Readers;
 use super::watch::{self, Watch};
 use super::work::{Asked, Found};
-use super::worker::Workers;
+use super::worker::{Alive, Workers};
 use super::write::Write;
 use super::writer::Writer;
 use super::{execution, find, inbox, thread, work};
@@ -46,19 +47,32 @@ pub(super) struct Inner {
 }
 
 impl Inner {
-    pub(super) fn new(at: Location, settings: Settings, lane: Lane, blame: Blame) -> Self {
+    pub(super) fn new(
+        at: Location,
+        presence: Presence,
+        settings: Settings,
+        lane: Lane,
+        blame: Blame,
+    ) -> Self {
         let Settings {
             durability,
             stall_after,
             errand,
         } = settings;
         let version = watch::version(&lane);
-        let writer = Writer::new(at.file.clone(), durability, lane, blame.clone());
+        let presence = Arc::new(presence);
+        let writer = Writer::new(
+            at.file.clone(),
+            Arc::clone(&presence),
+            durability,
+            lane,
+            blame.clone(),
+        );
         let life = Arc::new(Life {
             workers: Workers::new(at.workers.clone()),
             beats: Beats::new(stall_after),
         });
-        let readers = Arc::new(Readers::new(at.file.clone()));
+        let readers = Arc::new(Readers::new(at.file.clone(), presence));
         let deaths = DeathWatch::new(Arc::clone(&life), Arc::clone(&readers));
         Self {
             watch: Watch::new(writer.observer(), version, deaths),
@@ -132,10 +146,17 @@ impl Inner {
             let (life, every) = (Arc::clone(&self.life), self.life.beats.every());
             let register = move |connection: &Connection| life.workers.register(connection, every);
             let worker = self.write(ACTION, register).await?;
-            match self.life.workers.lock(worker, self.watch.bell()) {
-                Ok(Some(alive)) => {
+            match self.life.workers.lock(worker) {
+                Ok(Some(lock)) => {
+                    let lock = Arc::new(lock);
                     // It beats no more before its lock is given up.
-                    let beats = self.life.beats.join(worker, &self.writer);
+                    let beats = self.life.beats.join(worker, &lock, &self.writer);
+                    let alive = Alive {
+                        worker,
+                        lock,
+                        writer: self.writer.downgrade(),
+                        gone: self.watch.bell(),
+                    };
                     return Ok(WorkerGuard::new(worker, (beats, alive)));
                 }
                 Ok(None) => {}

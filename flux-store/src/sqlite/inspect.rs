@@ -15,6 +15,7 @@ use super::connection;
 use super::error::Blame;
 use super::migrate;
 use super::path::Location;
+use super::presence::other_names;
 
 const OPEN: &str = "open the file";
 
@@ -77,8 +78,14 @@ pub(super) fn inspect(
                 "the file is empty but its write-ahead log is not: it was cut short; restore it from a backup",
             ));
         }
-        Ok(found) if found.len() == 0 => return Ok(empty(errand, blame)),
-        Ok(_) => {}
+        Ok(found) => {
+            if let Some(reason) = other_names(&at.file, &found) {
+                return Ok(refused(blame, reason));
+            }
+            if found.len() == 0 {
+                return Ok(empty(errand, blame));
+            }
+        }
     }
     let connection = look(at, log)?;
     if connection.is_readonly("main")? {

@@ -3,14 +3,14 @@
 use flux_core::id::WorkerId;
 use rusqlite::Connection;
 
-use super::beat::{self, Beats};
-use super::worker::Workers;
+use super::beat::{self, Beats, Lock, Shown};
+use super::worker::{Sign, Workers};
 
 /// An owner who is to be replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Lost {
     pub(super) worker: WorkerId,
-    /// The beat at which one has stalled that still lives.
+    /// The beat at which one has stalled that still lives, as far as can be told.
     pub(super) stalled_at: Option<i64>,
 }
 
@@ -40,15 +40,20 @@ impl Life {
         if self.beats.is_own(worker) {
             return Ok(None);
         }
-        if !self.workers.is_alive(worker) {
-            self.beats.forget(worker);
-            return Ok(Some(Lost {
-                worker,
-                stalled_at: None,
-            }));
-        }
-        let stalled_at = self.beats.stalled_at(connection, worker)?;
-        Ok(stalled_at.map(|_| Lost { worker, stalled_at }))
+        let lost = |stalled_at| Some(Lost { worker, stalled_at });
+        let shown = match self.workers.sign(worker) {
+            Sign::Locked => self.beats.look(connection, worker, Lock::Held)?,
+            Sign::Missing => self.beats.look(connection, worker, Lock::Missing)?,
+            Sign::Unlocked => Shown::Nothing,
+        };
+        Ok(match shown {
+            Shown::Life => None,
+            Shown::TheSameSince(beat) => lost(Some(beat)),
+            Shown::Nothing => {
+                self.beats.forget(worker);
+                lost(None)
+            }
+        })
     }
 
     /// Those who own executions that have not finished, and are to be replaced.

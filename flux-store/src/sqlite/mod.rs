@@ -38,6 +38,7 @@ mod orphan;
 mod path;
 mod pending;
 mod place;
+mod presence;
 mod published;
 mod queue;
 mod reader;

@@ -13,6 +13,7 @@ use super::error::Blame;
 use super::inspect::{Errand, Foreign, Found, inspect, schema_version};
 use super::migrate;
 use super::path::Location;
+use super::presence::Presence;
 use super::store::SqliteStore;
 use super::thread;
 
@@ -109,7 +110,9 @@ impl SqliteOptions {
         let blame = Blame::new(at.file.display().to_string());
         let lane = patiently(|| self.attempt(&at, &blame));
         let lane = lane.map_err(|error| blame.sqlite(OPEN, error))??;
-        Ok(SqliteStore::start(at, self.settings, lane, blame))
+        let presence =
+            Presence::of(&at).map_err(|error| blame.io(OPEN, "it cannot be looked at", error))?;
+        Ok(SqliteStore::start(at, presence, self.settings, lane, blame))
     }
 
     fn attempt(&self, at: &Location, blame: &Blame) -> rusqlite::Result<Result<Lane, StoreError>> {

@@ -32,8 +32,14 @@ impl Location {
         if errand == Errand::Look && !path.exists() {
             return Err(blame.plain(OPEN, NONE_THERE));
         }
-        let file = absolute(path)
-            .map_err(|error| blame.io(OPEN, "its folder cannot be created or entered", error))?;
+        let file = follow(path).and_then(|path| {
+            if let Some(folder) = path.parent() {
+                fs::create_dir_all(folder)?;
+            }
+            real(&path)
+        });
+        let file =
+            file.map_err(|error| blame.io(OPEN, "its folder cannot be created or entered", error))?;
         Ok(Self::of(file))
     }
 
@@ -43,7 +49,7 @@ impl Location {
         if names_no_file(path) {
             return Err(blame.plain(action, "this names no file: give a path"));
         }
-        let file = fs::canonicalize(path).or_else(|_| std::path::absolute(path));
+        let file = follow(path).and_then(|path| real(&path).or(Ok(path)));
         let file = file.map_err(|error| blame.io(action, "its path leads nowhere", error))?;
         Ok(Self::of(file))
     }
@@ -63,16 +69,33 @@ fn names_no_file(path: &Path) -> bool {
     path.as_os_str().is_empty() || path == Path::new(":memory:")
 }
 
-fn absolute(path: &Path) -> io::Result<PathBuf> {
-    if path.exists() {
-        return fs::canonicalize(path);
+/// The most links that lead from one to the next, as on Linux.
+const MOST_LINKS: usize = 40;
+
+/// Follows the links that the last part of `path` is, also to a file that does not exist yet: SQLite would create it at
+/// the end of the links, and the lock files have to lie beside it.
+fn follow(path: &Path) -> io::Result<PathBuf> {
+    let mut path = std::path::absolute(path)?;
+    for _ in 0..MOST_LINKS {
+        let Ok(target) = fs::read_link(&path) else {
+            return Ok(path);
+        };
+        path = match path.parent() {
+            Some(folder) => folder.join(target),
+            None => target,
+        };
     }
-    let folder = match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    fs::create_dir_all(folder)?;
-    let name = path.file_name().ok_or(io::ErrorKind::InvalidInput)?;
+    Err(io::Error::other("its links lead in a circle"))
+}
+
+/// The path without links of a file whose folder exists.
+fn real(path: &Path) -> io::Result<PathBuf> {
+    if let Ok(file) = fs::canonicalize(path) {
+        return Ok(file);
+    }
+    let missing = || io::Error::from(io::ErrorKind::InvalidInput);
+    let folder = path.parent().ok_or_else(missing)?;
+    let name = path.file_name().ok_or_else(missing)?;
     Ok(fs::canonicalize(folder)?.join(name))
 }
 

@@ -5,13 +5,14 @@
 //! A long page makes room for the other tasks first, where the runtime has workers to do so.
 
 use std::path::PathBuf;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use rusqlite::Connection;
 
 use super::connection::open_reader;
 use super::error::breaks_connection;
 use super::place::Place;
+use super::presence::Presence;
 
 /// The most connections that read at once.
 pub(super) const MOST: usize = 4;
@@ -21,6 +22,7 @@ const FEW: usize = 100;
 /// Lends connections that read.
 pub(super) struct Readers {
     file: PathBuf,
+    presence: Arc<Presence>,
     idle: Mutex<Idle>,
     returned: Condvar,
 }
@@ -32,9 +34,10 @@ struct Idle {
 }
 
 impl Readers {
-    pub(super) fn new(file: PathBuf) -> Self {
+    pub(super) fn new(file: PathBuf, presence: Arc<Presence>) -> Self {
         Self {
             file,
+            presence,
             idle: Mutex::default(),
             returned: Condvar::new(),
         }
@@ -57,6 +60,7 @@ impl Readers {
         &self,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
+        self.presence.check_now_and_then()?;
         let mut loan = self.lend()?;
         let outcome = read(loan.connection()?);
         if outcome.as_ref().is_err_and(breaks_connection) {
@@ -81,7 +85,12 @@ impl Readers {
             connection,
         };
         if loan.connection.is_none() {
-            loan.connection = Some(open_reader(&self.file)?);
+            // Another file that has the name by now is not opened: it would get what is in the log of ours. And one that
+            // was opened after all is not read.
+            self.presence.check()?;
+            let connection = open_reader(&self.file)?;
+            self.presence.check()?;
+            loan.connection = Some(connection);
         }
         Ok(loan)
     }

@@ -23,6 +23,7 @@ use super::error::Blame;
 use super::inner::Inner;
 use super::open::{Settings, SqliteOptions};
 use super::path::Location;
+use super::presence::Presence;
 use super::work::Asked;
 use super::{catalog, execution, history, inbox, list, orphan, published, queue, schedule};
 
@@ -59,9 +60,15 @@ impl SqliteStore {
         self.inner.durability
     }
 
-    pub(super) fn start(at: Location, settings: Settings, lane: Lane, blame: Blame) -> Self {
+    pub(super) fn start(
+        at: Location,
+        presence: Presence,
+        settings: Settings,
+        lane: Lane,
+        blame: Blame,
+    ) -> Self {
         Self {
-            inner: Arc::new(Inner::new(at, settings, lane, blame)),
+            inner: Arc::new(Inner::new(at, presence, settings, lane, blame)),
         }
     }
 }

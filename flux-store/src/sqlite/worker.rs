@@ -3,11 +3,14 @@
 //!
 //! The locks belong to the open file, not to the process: two stores in one process are two owners,
 //! and a process id that is used again means nothing.
+//!
+//! A file that is missing says nothing: a worker that leaves unlocks it, and deletes it only once its row is deleted. So
+//! a folder that somebody removes makes no worker dead, and a worker that finds its file gone makes another.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
 use flux_core::clock::Timestamp;
@@ -16,7 +19,21 @@ use flux_core::store::WorkerRecord;
 use rusqlite::{Connection, OptionalExtension as _};
 use tokio::sync::Notify;
 
+use super::connection::Lane;
+use super::group::{Fault, Member, Outcome};
 use super::row;
+use super::writer::WeakWriter;
+
+/// What the lock file of a worker says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sign {
+    /// It is locked, or cannot be looked at: better to wait for a dead one than to drive twice.
+    Locked,
+    /// It is not locked: the worker has died or left.
+    Unlocked,
+    /// There is none.
+    Missing,
+}
 
 /// The workers of one file.
 #[derive(Clone)]
@@ -31,17 +48,22 @@ impl Workers {
         }
     }
 
-    /// Whether the worker lives. Asking takes the lock for a moment, shared, so that several who ask
+    /// What the worker's file says. Asking takes the lock for a moment, shared, so that several who ask
     /// at once do not take each other for the worker.
-    pub(super) fn is_alive(&self, worker: WorkerId) -> bool {
+    pub(super) fn sign(&self, worker: WorkerId) -> Sign {
         match File::open(self.file(worker)) {
-            Ok(file) => file.try_lock_shared().is_err(),
-            // It cannot be told from here: better to wait for a dead one than to drive twice.
-            Err(error) => error.kind() != io::ErrorKind::NotFound,
+            Ok(file) if file.try_lock_shared().is_ok() => Sign::Unlocked,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Sign::Missing,
+            _ => Sign::Locked,
         }
     }
 
-    /// Writes down a new worker, which will beat this often, and forgets the dead ones.
+    /// Whether the worker holds its lock.
+    pub(super) fn is_alive(&self, worker: WorkerId) -> bool {
+        self.sign(worker) == Sign::Locked
+    }
+
+    /// Writes down a new worker, which will beat this often, and forgets those that hold their lock no more.
     pub(super) fn register(
         &self,
         connection: &Connection,
@@ -84,23 +106,20 @@ impl Workers {
 
     /// Locks the file of a registered worker. `None` when a sweep by another process took the new
     /// file for that of a dead worker: then its number is spoilt.
-    pub(super) fn lock(&self, worker: WorkerId, gone: Arc<Notify>) -> io::Result<Option<Alive>> {
+    pub(super) fn lock(&self, worker: WorkerId) -> io::Result<Option<WorkerLock>> {
         let path = self.file(worker);
         fs::create_dir_all(&self.folder)?;
         // A file that is there may be left from a database that was deleted.
-        let mut create = OpenOptions::new();
-        create.write(true).create(true).truncate(false);
-        let file = match create.open(&path) {
+        let file = match create(&path) {
             // The last worker that left has taken the folder with it.
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened?,
         };
         match file.try_lock() {
             // A sweep deletes a file only while it holds the lock, so it did so before or never.
-            Ok(()) if path.exists() => Ok(Some(Alive {
+            Ok(()) if path.exists() => Ok(Some(WorkerLock {
                 path,
-                _file: file,
-                gone,
+                file: Mutex::new(Some(file)),
             })),
             Ok(()) | Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => {
@@ -152,14 +171,15 @@ impl Workers {
     /// Deletes the file of a dead worker; true if it is dead.
     fn bury(&self, worker: WorkerId) -> bool {
         let path = self.file(worker);
-        match File::open(&path) {
-            Ok(file) if file.try_lock().is_ok() => {
+        let is_dead = File::open(&path).is_ok_and(|file| {
+            let is_dead = file.try_lock().is_ok();
+            if is_dead {
+                // While it is locked by us: nobody can lock a file that is about to vanish.
                 let _ = fs::remove_file(&path);
-                true
             }
-            Ok(_) => false,
-            Err(error) => error.kind() == io::ErrorKind::NotFound,
-        }
+            is_dead
+        });
+        is_dead
     }
 
     fn file(&self, worker: WorkerId) -> PathBuf {
@@ -167,18 +187,81 @@ impl Workers {
     }
 }
 
-/// The lock of a living worker.
-pub(super) struct Alive {
+fn create(path: &Path) -> io::Result<File> {
+    let mut create = OpenOptions::new();
+    create.write(true).create(true).truncate(false).open(path)
+}
+
+/// The lock of a worker.
+pub(super) struct WorkerLock {
     path: PathBuf,
-    _file: File,
-    gone: Arc<Notify>,
+    /// Nothing once it is given up.
+    file: Mutex<Option<File>>,
+}
+
+impl WorkerLock {
+    /// Makes the file again if somebody has removed it; true if so. It is locked before it has its name.
+    pub(super) fn restore(&self) -> io::Result<bool> {
+        let mut held = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.is_none() || self.path.exists() {
+            return Ok(false);
+        }
+        if let Some(folder) = self.path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let unnamed = self.path.with_extension("new");
+        let file = create(&unnamed)?;
+        file.try_lock()?;
+        fs::rename(&unnamed, &self.path)?;
+        *held = Some(file);
+        Ok(true)
+    }
+
+    fn give_up(&self) {
+        let mut held = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = None;
+    }
+}
+
+/// Keeps a worker alive.
+pub(super) struct Alive {
+    pub(super) worker: WorkerId,
+    pub(super) lock: Arc<WorkerLock>,
+    pub(super) writer: WeakWriter,
+    pub(super) gone: Arc<Notify>,
 }
 
 impl Drop for Alive {
     fn drop(&mut self) {
-        // Deleted first, unlocked after: nobody can lock a file that still stands for this worker.
-        let _ = fs::remove_file(&self.path);
+        self.lock.give_up();
+        self.writer.enqueue(Box::new(Farewell {
+            worker: self.worker,
+            lock: Arc::clone(&self.lock),
+        }));
         self.gone.notify_waiters();
+    }
+}
+
+/// Deletes the row of a worker that has left, and then its file. Where that fails, the file is left behind unlocked, and
+/// the next that registers clears both away.
+struct Farewell {
+    worker: WorkerId,
+    lock: Arc<WorkerLock>,
+}
+
+impl Member for Farewell {
+    fn run(&mut self, lane: &Lane) -> Result<(), Fault> {
+        let mut delete = lane
+            .connection
+            .prepare_cached("DELETE FROM flux_workers WHERE id = ?1")?;
+        delete.execute([self.worker.0])?;
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, outcome: Outcome) {
+        if matches!(outcome, Outcome::Done) {
+            let _ = fs::remove_file(&self.lock.path);
+        }
     }
 }
 

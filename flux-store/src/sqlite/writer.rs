@@ -14,7 +14,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,7 @@ use super::connection::Lane;
 use super::error::Blame;
 use super::group::{self, Member, Settled};
 use super::place::Place;
+use super::presence::Presence;
 
 /// The longest wait for companions.
 const GATHER: Duration = Duration::from_micros(50);
@@ -36,11 +37,24 @@ pub(super) struct Writer {
     shared: Arc<Shared>,
 }
 
+/// A writer that may be gone.
+pub(super) struct WeakWriter(Weak<Shared>);
+
+impl WeakWriter {
+    /// Hands `member` to the thread, if the store is still open.
+    pub(super) fn enqueue(&self, member: Box<dyn Member>) {
+        if let Some(shared) = self.0.upgrade().filter(|shared| !shared.lock().closing) {
+            shared.enqueue(member);
+        }
+    }
+}
+
 struct Shared {
     queue: Mutex<Queue>,
     work: Condvar,
     queued: AtomicUsize,
     file: PathBuf,
+    presence: Arc<Presence>,
     durability: Durability,
     blame: Blame,
 }
@@ -62,7 +76,13 @@ struct Idle {
 }
 
 impl Writer {
-    pub(super) fn new(file: PathBuf, durability: Durability, lane: Lane, blame: Blame) -> Self {
+    pub(super) fn new(
+        file: PathBuf,
+        presence: Arc<Presence>,
+        durability: Durability,
+        lane: Lane,
+        blame: Blame,
+    ) -> Self {
         let queue = Queue {
             members: VecDeque::new(),
             lane: Some(Idle {
@@ -80,6 +100,7 @@ impl Writer {
                 work,
                 queued,
                 file,
+                presence,
                 durability,
                 blame,
             }),
@@ -114,6 +135,11 @@ impl Writer {
         Self {
             shared: Arc::clone(&self.shared),
         }
+    }
+
+    /// A handle for one who may outlive the store.
+    pub(super) fn downgrade(&self) -> WeakWriter {
+        WeakWriter(Arc::downgrade(&self.shared))
     }
 
     /// Finishes what is queued and ends the thread.
@@ -171,7 +197,7 @@ impl Shared {
                 Err(error) => {
                     drop(queue);
                     let error = self.blame.io("write", "no thread could be started", error);
-                    return group::fail(vec![member], &error).answer();
+                    return group::fail(vec![member], &error, false).answer();
                 }
             }
         }
@@ -242,10 +268,14 @@ impl Shared {
     }
 
     fn settle(&self, idle: &mut Idle, members: Vec<Box<dyn Member>>) -> Settled {
+        if let Err(error) = self.presence.check() {
+            let error = self.blame.sqlite("write", error);
+            return group::fail(members, &error, idle.broken);
+        }
         if idle.broken {
             match self.reopen() {
                 Ok(lane) => idle.lane = lane,
-                Err(error) => return group::fail(members, &error),
+                Err(error) => return group::fail(members, &error, true),
             }
         }
         idle.lane.expect_group(members.len());
@@ -254,7 +284,12 @@ impl Shared {
 
     fn reopen(&self) -> Result<Lane, flux_core::store::StoreError> {
         const ACTION: &str = "open the file again";
-        let lane = Lane::open(&self.file).map_err(|error| self.blame.sqlite(ACTION, error))?;
+        // Never an empty file in the place of one that is gone, nor another that has taken its name meanwhile.
+        let lane = Lane::open_existing(&self.file).and_then(|lane| {
+            self.presence.check()?;
+            Ok(lane)
+        });
+        let lane = lane.map_err(|error| self.blame.sqlite(ACTION, error))?;
         match lane.configure(self.durability) {
             Ok(Ok(())) => Ok(lane),
             Ok(Err(reason)) => Err(self.blame.plain(ACTION, reason)),

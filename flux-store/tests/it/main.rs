@@ -9,6 +9,7 @@ mod durability;
 mod find;
 mod given;
 mod maintenance;
+mod names;
 mod news;
 mod onlooker;
 mod open;

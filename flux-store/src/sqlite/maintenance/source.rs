@@ -12,6 +12,7 @@ use crate::sqlite::error::Blame;
 use crate::sqlite::inspect::{NONE_THERE, length, look, schema_version};
 use crate::sqlite::migrate;
 use crate::sqlite::path::Location;
+use crate::sqlite::presence::other_names;
 
 const EMPTY: &str = "the file is empty: a program that uses it makes its tables when it first runs, and \
      `flux db migrate` does so now";
@@ -86,7 +87,7 @@ fn refuse_unless_file(
         Ok(found) if found.is_dir() => refused(FOLDER),
         Ok(found) if found.len() == 0 && length(&at.wal()) > 0 => refused(CUT_SHORT),
         Ok(found) if found.len() == 0 => refused(EMPTY),
-        Ok(_) => Ok(()),
+        Ok(found) => other_names(&at.file, &found).map_or(Ok(()), refused),
         Err(error) if error.kind() == io::ErrorKind::NotFound => refused(NONE_THERE),
         Err(error) => Err(blame.io(action, "it cannot be looked at", error)),
     }
