@@ -280,6 +280,14 @@ pub(crate) struct AttemptMeta {
     pub(crate) fallback: bool,
 }
 
+/// `meta` of `TaskCompleted` and `TaskFailed`, where a transaction came to that.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct OutcomeMeta {
+    /// Whether it was recorded before the code was polled with it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) open: bool,
+}
+
 /// `meta` of `CancelRequested`.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct CancelMeta {

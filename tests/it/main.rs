@@ -38,6 +38,7 @@ mod limits;
 mod logging;
 mod on_exit;
 mod onlookers;
+mod open_arrivals;
 mod orders;
 mod pauses;
 mod plain_calls;

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use super::history::{History, Rewind};
 use crate::error::{FailureData, FailureKind};
-use crate::event::{Event, RewoundMeta};
+use crate::event::{Event, EventKind, OutcomeMeta, RewoundMeta};
 use crate::execution::Snapshot;
 use crate::id::EventSeq;
 use crate::payload::Payload;
+use crate::replay::is_start;
 use crate::store::{ExecutionRecord, Store, StoreError};
 
 /// What a rewind takes back and what it gives.
@@ -72,6 +73,17 @@ impl RewindPlan {
             anew: failure.rolled_back,
             attempt,
             budget_from,
+        }
+    }
+
+    /// Takes back the event before as well, where it is an arrival that the code may never have been polled with, because
+    /// the execution was ended without its code. The arrival is then delivered once more.
+    pub(crate) fn take_back_open(&mut self, before: &Event, base: EventSeq) {
+        if is_start(before) {
+            self.to = base;
+            self.anew |= before.kind == EventKind::Rewound;
+        } else if before.kind.is_completion() && before.meta::<OutcomeMeta>().open {
+            self.to = before.seq;
         }
     }
 

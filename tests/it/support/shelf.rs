@@ -116,6 +116,11 @@ impl Shelf {
         self.store.writes()
     }
 
+    /// What it keeps, for a test that writes to it as another process would.
+    pub(crate) fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store) as _
+    }
+
     /// The row of an execution.
     pub(crate) async fn row(&self, id: &ExecutionId) -> ExecutionRecord {
         self.store.execution(id).await.unwrap().unwrap()

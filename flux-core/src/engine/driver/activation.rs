@@ -129,19 +129,39 @@ impl Driver {
     pub(super) fn activate(&mut self) -> Result<Activation, Stop> {
         let mut activation = Activation::default();
         self.append_rewind(&mut activation);
+        self.deliver_arrivals(&mut activation)?;
+        Ok(activation)
+    }
+
+    /// Delivers an arrival that was recorded before the code was polled with it, if there is one. Whatever stops the code
+    /// comes after it: a replay hands the arrival to the code first, because it was recorded first.
+    pub(super) fn deliver_open(
+        &mut self,
+        activation: &mut Activation,
+    ) -> Result<Option<End>, Stop> {
+        self.append_rewind(activation);
+        let is_open = |arrival: &mut Arrival| matches!(arrival, Arrival::Open(_));
+        match self.arrivals.pop_front_if(is_open) {
+            Some(open) => self.deliver(open, activation),
+            None => Ok(None),
+        }
+    }
+
+    /// Delivers what has arrived, in order, until the code ends.
+    pub(super) fn deliver_arrivals(&mut self, activation: &mut Activation) -> Result<(), Stop> {
         for _ in 0..MOST_DELIVERIES {
             self.fire_due();
             self.match_signals();
             let Some(arrival) = self.arrivals.pop_front() else {
                 break;
             };
-            let end = self.deliver(arrival, &mut activation)?;
+            let end = self.deliver(arrival, activation)?;
             if let Some(end) = end {
-                self.finish(end, &mut activation);
+                self.finish(end, activation);
                 break;
             }
         }
-        Ok(activation)
+        Ok(())
     }
 
     fn deliver(

@@ -197,7 +197,7 @@ impl Driver {
         self.input = recorded_input(&self.engine.store, &record).await?;
         self.machine.skip_to(last.seq);
         let ended = last.meta::<EndedMeta>();
-        let plan = RewindPlan {
+        let mut plan = RewindPlan {
             to: ended.since.unwrap_or(last.seq),
             retry: Vec::new(),
             restart: false,
@@ -205,6 +205,11 @@ impl Driver {
             attempt: record.attempt,
             budget_from: self.budget_from,
         };
+        let before = EventSeq::new(plan.to.get().saturating_sub(1));
+        let before = self.engine.store.events(record.key, before, 1).await?.pop();
+        if let Some(before) = before.filter(|before| before.seq < plan.to) {
+            plan.take_back_open(&before, record.base);
+        }
         let event = self.rewind(plan);
         self.opening = Some(event);
         Ok(())

@@ -14,7 +14,7 @@ use crate::clock::Timestamp;
 use crate::event::{CancelMeta, Event, EventKind};
 use crate::id::EventSeq;
 use crate::payload::Payload;
-use crate::replay::End;
+use crate::replay::{End, Stop};
 use crate::workflow::StopReason;
 
 /// A request to cancel the execution that has been noted.
@@ -56,6 +56,11 @@ impl Driver {
         cancellation: Cancellation,
         activation: &mut Activation,
     ) -> Option<End> {
+        // The code ended by itself with what was delivered just before.
+        if self.is_exiting() {
+            activation.consumed.push(cancellation.message);
+            return None;
+        }
         let mut note = self.event_at(EventKind::CancelRequested, None);
         let meta = CancelMeta {
             by_parent: cancellation.is_by_parent,
@@ -94,11 +99,10 @@ impl Driver {
     }
 
     /// The end of code that has not ended within the window.
-    pub(super) fn window_is_over(&mut self) -> Option<Activation> {
-        let ends = self.window_ends()?;
-        if self.now() < ends {
-            return None;
+    pub(super) fn window_is_over(&mut self) -> Result<Option<Activation>, Stop> {
+        match self.window_ends() {
+            Some(ends) if self.now() >= ends => self.stop(StopReason::Cancelled).map(Some),
+            _ => Ok(None),
         }
-        self.stop(StopReason::Cancelled)
     }
 }

@@ -7,7 +7,7 @@ use super::due::Due;
 use super::{Driver, Halt, Step};
 use crate::engine::active::Refusal;
 use crate::error::Error;
-use crate::event::{Event, EventKind, FORMAT};
+use crate::event::{Event, EventKind, FORMAT, OutcomeMeta};
 use crate::execution::{Snapshot, Status};
 use crate::id::{Epoch, EventSeq, ExecutionKey};
 use crate::payload::Payload;
@@ -375,6 +375,7 @@ impl Driver {
         }
         let mut completed = self.event_at(EventKind::TaskCompleted, Some(call));
         completed.name = self.name_of(call);
+        completed.meta = Payload::encode(&OutcomeMeta { open: true }).ok();
         let failed = Event {
             kind: EventKind::TaskFailed,
             ..completed.clone()

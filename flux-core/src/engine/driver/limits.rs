@@ -9,6 +9,7 @@ use crate::clock::Timestamp;
 use crate::error::{ErrorRecord, FailureKind};
 use crate::event::{Event, EventKind};
 use crate::id::EventSeq;
+use crate::replay::Stop;
 use crate::workflow::StopReason;
 
 /// The time during which at least one task was at work. Waiting for a signal, a pause or a timer does not
@@ -102,21 +103,21 @@ impl Driver {
     }
 
     /// The end of an execution whose wall-clock time is up, whatever has arrived since.
-    pub(super) fn deadline_is_up(&mut self) -> Option<Activation> {
-        self.def.options.deadline?;
+    pub(super) fn deadline_is_up(&mut self) -> Result<Option<Activation>, Stop> {
         match self.next_limit() {
             Some((_, FailureKind::Deadline { .. })) => self.time_is_up(),
-            _ => None,
+            _ => Ok(None),
         }
     }
 
     /// The end of an execution whose time is up.
-    pub(super) fn time_is_up(&mut self) -> Option<Activation> {
-        let (at, kind) = self.next_limit()?;
-        if self.now() < at {
-            return None;
+    pub(super) fn time_is_up(&mut self) -> Result<Option<Activation>, Stop> {
+        match self.next_limit() {
+            Some((at, kind)) if self.now() >= at => {
+                self.stop(StopReason::OutOfTime(kind)).map(Some)
+            }
+            _ => Ok(None),
         }
-        self.stop(StopReason::OutOfTime(kind))
     }
 }
 

@@ -30,7 +30,7 @@ use crate::event::Event;
 use crate::execution::{PausePoint, Snapshot, Status};
 use crate::id::{Epoch, EventSeq, ExecutionId};
 use crate::payload::Payload;
-use crate::replay::Machine;
+use crate::replay::{Machine, Stop};
 use crate::store::{ExecutionRecord, Message, MessageId, Placement, TransactionBody};
 use crate::task::BodyResult;
 use crate::workflow::WorkflowDef;
@@ -442,18 +442,15 @@ impl Driver {
         if let Some(termination) = self.termination.take() {
             return self.terminate(termination).await;
         }
-        if let Some(end) = self.deadline_is_up() {
+        if let Some(end) = self.polling(Self::deadline_is_up).await? {
             return self.commit_and_act(end).await;
         }
-        if let Some(end) = self.window_is_over() {
+        if let Some(end) = self.polling(Self::window_is_over).await? {
             return self.commit_and_act(end).await;
         }
         if !self.arrivals.is_empty() {
             self.replay_always().await?;
-            // Outside tokio's co-operative budget: a budget that runs out in the middle of a poll would make
-            // the code wait for a wake-up that no history knows of.
-            let activation = tokio::task::unconstrained(async { self.activate() }).await;
-            let activation = activation.map_err(|stop| stop.into_error(&self.id, self.def.name))?;
+            let activation = self.polling(Self::activate).await?;
             return self.commit_and_act(activation).await;
         }
         if self.opening.is_some() {
@@ -463,13 +460,20 @@ impl Driver {
             self.commit_transaction(call, body).await?;
             return Ok(Step::Went);
         }
-        if let Some(end) = self.time_is_up() {
+        if let Some(end) = self.polling(Self::time_is_up).await? {
             return self.commit_and_act(end).await;
         }
-        if !self.arrivals.is_empty() {
-            return Ok(Step::Went);
-        }
         self.commit_standing().await
+    }
+
+    /// Does what polls the code, outside tokio's co-operative budget: a budget that runs out in the middle of a poll would
+    /// make the code wait for a wake-up that no history knows of.
+    async fn polling<T>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<T, Stop>,
+    ) -> Result<T, Halt> {
+        let done = tokio::task::unconstrained(async { work(self) }).await;
+        Ok(done.map_err(|stop| stop.into_error(&self.id, self.def.name))?)
     }
 
     /// Where the execution stood when it was last written.

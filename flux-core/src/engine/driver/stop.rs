@@ -9,7 +9,7 @@ use crate::event::{EndedMeta, EventKind};
 use crate::execution::Status;
 use crate::id::EventSeq;
 use crate::payload::Payload;
-use crate::replay::{End, Stopped};
+use crate::replay::{End, Stop, Stopped};
 use crate::store::{Message, MessageId};
 use crate::workflow::StopReason;
 
@@ -48,13 +48,21 @@ impl Driver {
         None
     }
 
-    /// As [`stop_code`](Self::stop_code), in an activation of its own.
-    pub(super) fn stop(&mut self, why: StopReason) -> Option<Activation> {
-        let end = self.stop_code(why)?;
+    /// As [`stop_code`](Self::stop_code), in an activation of its own. Code that ends by itself with an open arrival needs
+    /// no stop.
+    pub(super) fn stop(&mut self, why: StopReason) -> Result<Activation, Stop> {
         let mut activation = Activation::default();
-        self.append_rewind(&mut activation);
-        self.finish(end, &mut activation);
-        Some(activation)
+        let ended = self.deliver_open(&mut activation)?;
+        let end = match ended {
+            None if !self.is_exiting() => self.stop_code(why),
+            ended => ended,
+        };
+        match end {
+            Some(end) => self.finish(end, &mut activation),
+            // The code is told by an arrival, or is in its exit phase already.
+            None => self.deliver_arrivals(&mut activation)?,
+        }
+        Ok(activation)
     }
 
     /// Whether this is the end of the execution, and not only of an attempt.
@@ -83,13 +91,20 @@ impl Driver {
         self.machine.shared.state().is_exiting
     }
 
-    /// Ends the execution without another poll of its code: bodies are aborted and the code is dropped first.
+    /// Ends the execution: bodies are aborted and the code is dropped first. The code is polled only with an arrival that is
+    /// recorded already, and nothing that it asks for then is begun.
     pub(super) async fn terminate(&mut self, termination: Termination) -> Result<Step, Halt> {
+        let mut activation = Activation::default();
+        let ended = self.polling(|driver| driver.deliver_open(&mut activation));
+        if let Some(end) = ended.await? {
+            self.finish(end, &mut activation);
+            // Another attempt or a new beginning follows, and is terminated in its place.
+            self.termination = Some(termination);
+            return self.commit_and_act(activation).await;
+        }
         self.stop_work();
         self.arrivals.clear();
         self.machine.evict();
-        let mut activation = Activation::default();
-        self.append_rewind(&mut activation);
         activation.consumed.push(termination.message);
         self.let_go_of_children(&mut activation);
         let reason: String = termination.reason.decode().unwrap_or_default();
