@@ -94,10 +94,68 @@ impl Timestamp {
     }
 }
 
+/// A clock as it was read. It still tells the time later, on threads that cannot ask the clock.
+///
+/// A store needs this: it decides what may start inside a transaction, for whose lock the process may have waited, and
+/// a start has the time of its transaction. A time read before would let a start seem earlier than one that came
+/// before it.
+#[derive(Clone, Copy, Debug)]
+pub struct Reading {
+    at: Timestamp,
+    /// The clock shows the system's time, which can be read anywhere.
+    is_system: bool,
+    real: std::time::Instant,
+    tokio: tokio::time::Instant,
+}
+
+impl Reading {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the real clock enters"
+    )]
+    fn take(read: impl FnOnce() -> (Timestamp, bool)) -> Self {
+        // First, so that the time that passes from here on is not lost.
+        let (real, tokio) = (std::time::Instant::now(), tokio::time::Instant::now());
+        let (at, is_system) = read();
+        Self {
+            at,
+            is_system,
+            real,
+            tokio,
+        }
+    }
+
+    /// The time that was read.
+    pub fn at(&self) -> Timestamp {
+        self.at
+    }
+
+    /// The present time: that of the system, or of a clock that has gone on since as the system's did.
+    pub fn now(&self) -> Timestamp {
+        if self.is_system {
+            return Timestamp::now();
+        }
+        // Where a test has paused tokio's clock, no time passes; a thread without a runtime does not know of the pause.
+        self.at.after(self.real.elapsed().min(self.tokio.elapsed()))
+    }
+}
+
+impl From<Timestamp> for Reading {
+    /// A clock that shows this time now.
+    fn from(at: Timestamp) -> Self {
+        Self::take(|| (at, false))
+    }
+}
+
 /// Where an engine takes the time from. The default is [`SystemClock`].
 pub trait Clock: Send + Sync + fmt::Debug + 'static {
     /// The present moment.
     fn now(&self) -> Timestamp;
+
+    /// Reads the clock for a store, which tells the time from the reading when it decides.
+    fn read(&self) -> Reading {
+        Reading::take(|| (self.now(), false))
+    }
 
     /// Resolves when `moment` has come.
     fn sleep_until(&self, moment: Timestamp) -> futures::future::BoxFuture<'static, ()>;
@@ -111,29 +169,62 @@ pub struct SystemClock;
 /// Tokio's clock differs from the system's by more than this only where a test has paused it.
 const SAME: Duration = Duration::from_millis(1);
 
-impl Clock for SystemClock {
+impl SystemClock {
+    /// The present time, and whether it is the system's.
     #[expect(
         clippy::disallowed_methods,
         reason = "the one place where the real clock enters"
     )]
-    fn now(&self) -> Timestamp {
+    fn look() -> (Timestamp, bool) {
+        let before = std::time::Instant::now();
         let tokio = tokio::time::Instant::now().into_std();
         let system = std::time::Instant::now();
         let now = Timestamp::now();
-        let (ahead, behind) = (
-            tokio.saturating_duration_since(system),
-            system.saturating_duration_since(tokio),
-        );
-        if ahead > SAME {
-            now.after(ahead)
-        } else if behind > SAME {
-            now.before(behind)
+        // The thread may lose its processor between any two of these, so `tokio` is compared with both sides.
+        if tokio.saturating_duration_since(system) > SAME {
+            (now.after(tokio - system), false)
+        } else if before.saturating_duration_since(tokio) > SAME {
+            (now.before(system - tokio), false)
         } else {
-            now
+            (now, true)
         }
+    }
+}
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Self::look().0
+    }
+
+    fn read(&self) -> Reading {
+        Reading::take(Self::look)
     }
 
     fn sleep_until(&self, moment: Timestamp) -> futures::future::BoxFuture<'static, ()> {
         Box::pin(tokio::time::sleep(moment.since(self.now())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reading_of_the_system_clock_tells_the_systems_time_when_it_is_asked() {
+        let reading = SystemClock.read();
+        let later = Timestamp::now();
+        assert!(reading.at() <= later && later <= reading.now());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_reading_goes_on_with_a_clock_that_is_ahead_of_the_system() {
+        let hour = Duration::from_secs(3600);
+        let began = SystemClock.now();
+        tokio::time::advance(hour).await;
+        let reading = SystemClock.read();
+        assert!(began.after(hour) <= reading.now().after(SAME));
+        // A store's own thread, which has no runtime.
+        let elsewhere = std::thread::spawn(move || reading.now());
+        assert!(reading.at() <= elsewhere.join().unwrap());
     }
 }

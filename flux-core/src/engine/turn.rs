@@ -87,7 +87,7 @@ impl Inner {
     async fn request(&self, record: &ExecutionRecord) -> Result<WorkRequest, StoreError> {
         Ok(WorkRequest {
             worker: self.owner().await?,
-            now: self.clock.now(),
+            now: self.clock.read(),
             limit: 1,
             code: vec![Runnable {
                 workflow: Arc::clone(&record.workflow),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::{ExecutionRecord, Serves};
-use crate::clock::Timestamp;
+use crate::clock::{Reading, Timestamp};
 use crate::event::Event;
 use crate::id::{ExecutionId, ExecutionKey, WorkerId};
 
@@ -16,9 +16,9 @@ use crate::id::{ExecutionId, ExecutionKey, WorkerId};
 pub struct WorkRequest {
     /// Who asks, and will own what it gets.
     pub worker: WorkerId,
-    /// The present moment. The store adds the time that passes until it decides, so that of two executions the
-    /// one that could start only because the other had ended starts later.
-    pub now: Timestamp,
+    /// The worker's clock. The store reads it when it decides, so that starts have times in the order in which they
+    /// were decided, whichever process asked first.
+    pub now: Reading,
     /// At most this many.
     pub limit: usize,
     /// What the worker has code for.

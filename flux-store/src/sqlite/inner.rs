@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use flux_core::id::{ExecutionId, WorkerId};
 use flux_core::store::{
     ClaimError, Commit, CommitError, Committed, ExecutionRecord, NewMessage, PostError, StoreError,
-    Work, WorkerGuard, in_transaction,
+    Work, WorkRequest, WorkerGuard, in_transaction,
 };
 use rusqlite::Connection;
 use tokio::sync::oneshot;
@@ -25,7 +25,7 @@ use super::path::Location;
 use super::presence::Presence;
 use super::reader::Readers;
 use super::watch::{self, Watch};
-use super::work::{Asked, Found};
+use super::work::Found;
 use super::worker::{Alive, Workers};
 use super::write::Write;
 use super::writer::Writer;
@@ -214,11 +214,11 @@ impl Inner {
         thread::run(ACTION, self.blame.clone(), search).await
     }
 
-    pub(super) async fn claim_ready(&self, asked: Asked) -> Result<Work, StoreError> {
+    pub(super) async fn claim_ready(&self, request: WorkRequest) -> Result<Work, StoreError> {
         const ACTION: &str = "claim what is ready";
         let found = self.read(ACTION, 1, |connection| {
             let view = connection.unchecked_transaction()?;
-            work::peek(&view, &asked, &self.life)
+            work::peek(&view, &request, &self.life)
         })?;
         let lost = match found {
             Found::Something(lost) => lost,
@@ -231,7 +231,7 @@ impl Inner {
         };
         let last_queue = self.last_queue().clone();
         let give = move |connection: &Connection| {
-            work::give(connection, &asked, &lost, last_queue.clone())
+            work::give(connection, &request, &lost, last_queue.clone())
         };
         let given = self.write(ACTION, give).await?;
         *self.last_queue() = given.last_queue;

@@ -24,7 +24,6 @@ use super::inner::Inner;
 use super::open::{Settings, SqliteOptions};
 use super::path::Location;
 use super::presence::Presence;
-use super::work::Asked;
 use super::{catalog, execution, history, inbox, list, orphan, published, queue, schedule};
 
 /// Keeps executions in one SQLite file.
@@ -154,9 +153,7 @@ impl Store for SqliteStore {
     }
 
     fn claim_ready(&self, request: WorkRequest) -> BoxFuture<'_, Result<Work, StoreError>> {
-        // The time that passes counts from here.
-        let asked = Asked::new(request);
-        self.inner.claim_ready(asked).boxed()
+        self.inner.claim_ready(request).boxed()
     }
 
     fn events(

@@ -10,7 +10,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Instant;
 
 use flux_core::clock::Timestamp;
 use flux_core::id::{Epoch, ExecutionKey};
@@ -24,25 +23,6 @@ use super::{line, queue, ready};
 /// At most this many delayed executions get in line in one transaction, so that none is long.
 const IN_LINE_AT_ONCE: usize = 1024;
 
-/// A worker's request, and when it came.
-pub(super) struct Asked {
-    pub(super) request: WorkRequest,
-    at: Instant,
-}
-
-impl Asked {
-    pub(super) fn new(request: WorkRequest) -> Self {
-        Self {
-            request,
-            at: Instant::now(),
-        }
-    }
-
-    fn now(&self) -> Timestamp {
-        self.request.now.after(self.at.elapsed())
-    }
-}
-
 /// What a look without a lock found.
 pub(super) enum Found {
     /// Nothing; when there may be something by itself.
@@ -52,10 +32,14 @@ pub(super) enum Found {
 }
 
 /// Looks whether there is anything to give.
-pub(super) fn peek(connection: &Connection, asked: &Asked, life: &Life) -> rusqlite::Result<Found> {
+pub(super) fn peek(
+    connection: &Connection,
+    request: &WorkRequest,
+    life: &Life,
+) -> rusqlite::Result<Found> {
     let lost = life.all_lost(connection)?;
-    let mut desk = Desk::new(connection, asked);
-    let found = match asked.request.only {
+    let mut desk = Desk::new(connection, request);
+    let found = match request.only {
         Some(key) => desk.has_turn(key, &lost)?,
         None => {
             desk.has_lost(&lost)?
@@ -67,7 +51,7 @@ pub(super) fn peek(connection: &Connection, asked: &Asked, life: &Life) -> rusql
     if found {
         return Ok(Found::Something(lost));
     }
-    if asked.request.only.is_none() {
+    if request.only.is_none() {
         desk.look_ahead()?;
     }
     Ok(Found::Nothing(desk.work.next))
@@ -82,13 +66,13 @@ pub(super) struct Given {
 /// Gives what is ready. `last_queue` is where something was taken from last: the queues take turns.
 pub(super) fn give(
     connection: &Connection,
-    asked: &Asked,
+    request: &WorkRequest,
     lost: &[Lost],
     last_queue: Option<Arc<str>>,
 ) -> rusqlite::Result<Given> {
-    let mut desk = Desk::new(connection, asked);
+    let mut desk = Desk::new(connection, request);
     desk.last_queue = last_queue;
-    match asked.request.only {
+    match request.only {
         Some(key) => desk.take_turn(key, lost)?,
         None => {
             desk.take_over(lost)?;
@@ -117,14 +101,14 @@ pub(super) struct Desk<'a> {
 }
 
 impl<'a> Desk<'a> {
-    fn new(connection: &'a Connection, asked: &'a Asked) -> Self {
+    fn new(connection: &'a Connection, request: &'a WorkRequest) -> Self {
         Self {
             connection,
-            request: &asked.request,
-            now: asked.now(),
+            request,
+            now: request.now.now(),
             work: Work::default(),
             last_queue: None,
-            driving: asked.request.driving.clone(),
+            driving: request.driving.clone(),
             settings: BTreeMap::new(),
         }
     }

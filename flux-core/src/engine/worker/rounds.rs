@@ -108,10 +108,11 @@ async fn round(
         return Ok(Next::At(next_fire));
     }
     crew.adopt_adrift().await?;
-    let now = engine.clock.now();
+    let reading = engine.clock.read();
+    let now = reading.at();
     let request = WorkRequest {
         worker: engine.owner().await?,
-        now,
+        now: reading,
         limit: room.min(BATCH),
         code: code.to_vec(),
         queues: settings.queues.clone(),

@@ -75,7 +75,7 @@ pub fn before_gate(key: &str, limit: u32) -> Placement {
 pub fn request(worker: WorkerId, now: Timestamp) -> WorkRequest {
     WorkRequest {
         worker,
-        now,
+        now: now.into(),
         limit: 100,
         code: vec![Runnable {
             workflow: "order".into(),

@@ -198,6 +198,7 @@ macro_rules! store_contract {
                 limits_are_kept,
                 queues_are_listed,
                 no_more_run_than_the_limit,
+                starts_have_times_in_the_order_in_which_they_were_decided,
                 one_worker_gets_no_more_than_its_share,
                 a_paused_queue_starts_nothing,
                 no_span_has_more_starts_than_the_rate,

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::given::{
     change, change_to, claim_ready, enqueue, finish, hour, in_queue, put_to_sleep, record, request,
 };
-use crate::clock::Timestamp;
+use crate::clock::{Clock, SystemClock, Timestamp};
 use crate::execution::Status;
 use crate::store::{
     Placement, QueueChange, QueueRecord, QueueSettings, Rate, Release, Store, WorkRequest,
@@ -143,6 +143,23 @@ pub async fn no_more_run_than_the_limit(store: Arc<dyn Store>) {
     assert_eq!(ask(one.id()).await, [""; 0]);
     finish(&store, "mail0").await;
     assert_eq!(ask(one.id()).await, ["mail4"]);
+}
+
+/// A worker that read its clock, and was then kept waiting while another started something, starts the next one later
+/// than that.
+pub async fn starts_have_times_in_the_order_in_which_they_were_decided(store: Arc<dyn Store>) {
+    let (slow, fast) = (store.join().await.unwrap(), store.join().await.unwrap());
+    fill(&store, "mail", 2).await;
+    let one_for = |worker| WorkRequest {
+        now: SystemClock.read(),
+        limit: 1,
+        ..request(worker, hour(1))
+    };
+    let kept_waiting = one_for(slow.id());
+    assert_eq!(claim_ready(&store, one_for(fast.id())).await, ["mail0"]);
+    assert_eq!(claim_ready(&store, kept_waiting).await, ["mail1"]);
+    let (first, second) = (record(&store, "mail0").await, record(&store, "mail1").await);
+    assert!(first.started_at <= second.started_at);
 }
 
 /// What a worker says it drives counts, and what it is given in the same request.

@@ -238,7 +238,7 @@ pub async fn a_claimed_one_is_not_started(store: Arc<dyn Store>) {
     store.release(delayed, Epoch(2), None).await.unwrap();
     assert_eq!(record(&store, "later").await.ready_at, Some(hour(5)));
     let early = WorkRequest {
-        now: hour(4),
+        now: hour(4).into(),
         ..asked.clone()
     };
     let early = store.claim_ready(early).await.unwrap();

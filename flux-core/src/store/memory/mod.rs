@@ -7,7 +7,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::sync::Notify;
-use tokio::time::Instant;
 
 use super::{
     Change, ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Fire, Fired,
@@ -183,11 +182,10 @@ impl Store for MemoryStore {
     }
 
     fn claim_ready(&self, request: WorkRequest) -> BoxFuture<'_, Result<Work, StoreError>> {
-        let asked = Instant::now();
         async move {
             let work = {
                 let mut state = self.state();
-                let now = request.now.after(asked.elapsed());
+                let now = request.now.now();
                 state.claim_ready(&request, now)
             };
             if !work.claimed.is_empty() || !work.held.is_empty() {
