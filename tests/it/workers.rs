@@ -6,7 +6,9 @@ use flux::store::Store;
 use flux::time::{days, hours};
 use flux::{Engine, EventKind, ExecutionContext, Status, TaskError, TaskErrorKind, task, workflow};
 
-use crate::support::{HandClock, Shelf, asleep, begin, count, dies_in, kinds, ran, unique, utc};
+use crate::support::{
+    HandClock, Shelf, asleep, begin, code_of, count, dies_in, kinds, ran, set_code, unique, utc,
+};
 
 #[task]
 async fn note() -> usize {
@@ -207,9 +209,14 @@ async fn a_deferred_call_that_is_begun_and_cut_off_is_not_begun_again() {
         while ran(&id, "slow_note") == 0 {
             tokio::task::yield_now().await;
         }
-        worker.stop().await;
+        // The first body ends some time after the worker was told to stop.
+        tokio::join!(worker.stop(), async {
+            tokio::time::sleep(Duration::from_millis(200)).await;
+            set_code(&id, 1);
+        });
         assert_eq!(count(&engine, &id, EventKind::TaskDeferred).await, 1);
 
+        // The second one does not end.
         let resume = two_slow_notes.on(&engine).resume(&id);
         let begun = async {
             while ran(&id, "slow_note") < 2 {
@@ -227,10 +234,14 @@ async fn a_deferred_call_that_is_begun_and_cut_off_is_not_begun_again() {
     }
 }
 
+/// Ends once the code of its execution is that of its number.
 #[task(at_most_once)]
 async fn slow_note() -> usize {
     let times = begin();
-    tokio::time::sleep(Duration::from_millis(50)).await;
+    let id = flux::task_context().unwrap().execution_id().clone();
+    while (code_of(&id) as usize) < times {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
     times
 }
 
