@@ -1,6 +1,6 @@
 //! Mistakes, gathered before any is reported.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::ToTokens;
 
 /// The mistakes found so far.
@@ -13,6 +13,12 @@ impl Diagnostics {
     /// Notes a mistake on the guilty tokens.
     pub(crate) fn error(&mut self, at: impl ToTokens, message: impl std::fmt::Display) {
         self.errors.push(syn::Error::new_spanned(at, message));
+    }
+
+    /// Notes a mistake on the attribute itself.
+    pub(crate) fn here(&mut self, message: impl std::fmt::Display) {
+        self.errors
+            .push(syn::Error::new(Span::call_site(), message));
     }
 
     /// Notes a mistake that somebody else has found.

@@ -14,6 +14,9 @@ mod diag;
 mod durable;
 mod fallback;
 mod function;
+#[cfg(test)]
+mod hygiene;
+mod manifest;
 mod nearest;
 mod output;
 mod path;
@@ -42,7 +45,7 @@ mod workflow;
 /// | `rollback = path` | a task or an `async fn` that undoes it, from the same arguments and `Option<output>`, when the execution fails or is cancelled later on; `None` where the outcome is not known |
 /// | `at_most_once` | never run again after a crash inside it: the call ends as `OutcomeUnknown` |
 /// | `blocking` | for a plain `fn`: run on the blocking pool |
-/// | `crate = path` | where `flux` is, if it was renamed |
+/// | `crate = path` | where `flux` is, if the crate reaches it through another; a dependency with `package = "flux"` is found by itself |
 ///
 /// A parameter of type `flux::State<T>` is injected from the engine and is no argument of the call.
 #[proc_macro_attribute]
@@ -71,7 +74,7 @@ pub fn task(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `on_conflict = "queue"` | what becomes of one beyond that: it waits. Default: `"reject"`, the start is an error; or `"skip"`, nothing is started; or `"terminate"`, the one that runs is ended |
 /// | `lock = "user:{id}"` | of the executions with the same key one runs at a time; `{customer.id}` is a field of the input, `{}` all of it |
 /// | `tags("billing", "eu")` | what its executions can be found by |
-/// | `crate = path` | where `flux` is, if it was renamed |
+/// | `crate = path` | where `flux` is, if the crate reaches it through another; a dependency with `package = "flux"` is found by itself |
 ///
 /// In its body every `select!` polls its branches in source order, so that a replay takes the same ones: a bare
 /// `select!`, `tokio::select!` and `flux::select!` get `biased;`, and `futures::select!` becomes

@@ -1,7 +1,7 @@
 //! What a body returns, as far as its signature shows it.
 
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use quote::{ToTokens, format_ident, quote};
 use syn::{GenericArgument, PathArguments, PathSegment, ReturnType, Type};
 
 use crate::diag::Diagnostics;
@@ -109,7 +109,7 @@ impl Output {
 
 /// Asks whether `ty` meets a requirement: see `flux_core::private::probe`.
 pub(crate) fn probe(ty: &impl ToTokens, private: &TokenStream, requirement: &str) -> TokenStream {
-    let requirement = syn::Ident::new(requirement, proc_macro2::Span::call_site());
+    let requirement = format_ident!("FLUX_{requirement}");
     quote!({
         #[allow(unused_imports)]
         use #private::Otherwise as _;

@@ -3,7 +3,18 @@
 use std::time::Duration;
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::quote;
+use quote::{format_ident, quote};
+use syn::ext::IdentExt;
+
+/// The name of the function that holds the body; no other name of an expansion ends so.
+///
+/// Names in expansions begin with `__flux` (`__FLUX`, `__Flux`). Hygiene does not help here: a binding cannot have the name
+/// of a `static` that is visible where the attribute stands, and a workflow is a `static` with a name of the user's choice.
+pub(crate) fn body_name(ident: &Ident) -> Ident {
+    let mut name = format_ident!("__{}_body", ident.unraw());
+    name.set_span(ident.span());
+    name
+}
 
 /// A `Duration`.
 pub(crate) fn duration(duration: Duration, private: &TokenStream) -> TokenStream {
@@ -22,19 +33,7 @@ pub(crate) fn limit(
     Some(quote!(#field: #private::Option::Some(#limit),))
 }
 
-/// The lints that are about a signature: the item that users see has them already, or a task cannot help it.
-pub(crate) fn body_lints() -> TokenStream {
-    quote! {
-        #[allow(
-            clippy::needless_pass_by_value,
-            clippy::too_many_arguments,
-            clippy::unnecessary_wraps,
-            clippy::unused_async
-        )]
-    }
-}
-
-/// Makes data of `error`, a reference: see `flux_core::private::describe`.
+/// Makes data of `__flux_error`, a reference: see `flux_core::private::describe`.
 pub(crate) fn describe(private: &TokenStream, retry_if: &TokenStream) -> TokenStream {
     quote! {{
         #[allow(unused_imports)]
@@ -42,8 +41,13 @@ pub(crate) fn describe(private: &TokenStream, retry_if: &TokenStream) -> TokenSt
             SeeAnything as _, SeeBoxed as _, SeeDisplay as _, SeeError as _, SeeLocal as _, SeeName as _,
             SeeNoValue as _, SeeValue as _,
         };
-        let see = #private::See(error);
-        let is_terminal = see.is_terminal();
-        #private::body_error(see.type_name(), (&&&&&see).see(), (&&see).json(), is_terminal, #retry_if)
+        let __flux_see = #private::See(__flux_error);
+        #private::body_error(
+            __flux_see.flux_type_name(),
+            (&&&&&__flux_see).flux_see(),
+            (&&__flux_see).flux_json(),
+            __flux_see.flux_is_terminal(),
+            #retry_if,
+        )
     }}
 }

@@ -1,7 +1,7 @@
 //! Errors of any type, made data.
 //!
 //! What can be seen of an error depends on what its type implements, and only the expansion knows the type. It calls
-//! `(&&&&&See(&error)).see()`: method lookup tries the receiver with the most references first, so the first tier wins
+//! `(&&&&&See(&error)).flux_see()`: method lookup tries the receiver with the most references first, so the first tier wins
 //! whose bounds hold. Whether the value itself can be recorded is asked the same way, independently.
 
 use std::any::type_name;
@@ -25,12 +25,12 @@ impl<E> fmt::Debug for See<'_, E> {
 
 impl<E> See<'_, Terminal<E>> {
     /// The name that is recorded: that of the error inside.
-    pub fn type_name(&self) -> &'static str {
+    pub fn flux_type_name(&self) -> &'static str {
         type_name::<E>()
     }
 
     /// Whether the error itself is terminal.
-    pub fn is_terminal(&self) -> bool {
+    pub fn flux_is_terminal(&self) -> bool {
         true
     }
 }
@@ -38,18 +38,18 @@ impl<E> See<'_, Terminal<E>> {
 /// The same for every other type; what is inherent is found first.
 pub trait SeeName {
     /// The name that is recorded.
-    fn type_name(&self) -> &'static str;
+    fn flux_type_name(&self) -> &'static str;
 
     /// Whether the error itself is terminal.
-    fn is_terminal(&self) -> bool;
+    fn flux_is_terminal(&self) -> bool;
 }
 
 impl<E> SeeName for See<'_, E> {
-    fn type_name(&self) -> &'static str {
+    fn flux_type_name(&self) -> &'static str {
         type_name::<E>()
     }
 
-    fn is_terminal(&self) -> bool {
+    fn flux_is_terminal(&self) -> bool {
         false
     }
 }
@@ -66,11 +66,11 @@ pub struct Seen {
 /// First tier: an `Error`.
 pub trait SeeError {
     /// Looks at it.
-    fn see(&self) -> Seen;
+    fn flux_see(&self) -> Seen;
 }
 
 impl<E: StdError + 'static> SeeError for &&&&See<'_, E> {
-    fn see(&self) -> Seen {
+    fn flux_see(&self) -> Seen {
         Seen::of(self.0)
     }
 }
@@ -78,11 +78,11 @@ impl<E: StdError + 'static> SeeError for &&&&See<'_, E> {
 /// Second tier: a box of an `Error`, such as `anyhow::Error` or `Box<dyn Error + Send + Sync>`.
 pub trait SeeBoxed {
     /// Looks at it.
-    fn see(&self) -> Seen;
+    fn flux_see(&self) -> Seen;
 }
 
 impl<E: AsRef<dyn StdError + Send + Sync>> SeeBoxed for &&&See<'_, E> {
-    fn see(&self) -> Seen {
+    fn flux_see(&self) -> Seen {
         Seen::of(self.0.as_ref())
     }
 }
@@ -90,11 +90,11 @@ impl<E: AsRef<dyn StdError + Send + Sync>> SeeBoxed for &&&See<'_, E> {
 /// Third tier: a box of an `Error` that stays on its thread, such as `Box<dyn Error>`.
 pub trait SeeLocal {
     /// Looks at it.
-    fn see(&self) -> Seen;
+    fn flux_see(&self) -> Seen;
 }
 
 impl<E: AsRef<dyn StdError>> SeeLocal for &&See<'_, E> {
-    fn see(&self) -> Seen {
+    fn flux_see(&self) -> Seen {
         Seen::of(self.0.as_ref())
     }
 }
@@ -102,11 +102,11 @@ impl<E: AsRef<dyn StdError>> SeeLocal for &&See<'_, E> {
 /// Fourth tier: text, or whatever can be shown.
 pub trait SeeDisplay {
     /// Looks at it.
-    fn see(&self) -> Seen;
+    fn flux_see(&self) -> Seen;
 }
 
 impl<E: Display> SeeDisplay for &See<'_, E> {
-    fn see(&self) -> Seen {
+    fn flux_see(&self) -> Seen {
         Seen {
             message: self.0.to_string(),
             ..Seen::default()
@@ -117,11 +117,11 @@ impl<E: Display> SeeDisplay for &See<'_, E> {
 /// Last tier: what an assertion has refused already.
 pub trait SeeAnything {
     /// Looks at it.
-    fn see(&self) -> Seen;
+    fn flux_see(&self) -> Seen;
 }
 
 impl<E> SeeAnything for See<'_, E> {
-    fn see(&self) -> Seen {
+    fn flux_see(&self) -> Seen {
         Seen::default()
     }
 }
@@ -129,11 +129,11 @@ impl<E> SeeAnything for See<'_, E> {
 /// A value that can be recorded whole.
 pub trait SeeValue {
     /// The value as JSON.
-    fn json(&self) -> Option<Payload>;
+    fn flux_json(&self) -> Option<Payload>;
 }
 
 impl<E: Serialize> SeeValue for &See<'_, E> {
-    fn json(&self) -> Option<Payload> {
+    fn flux_json(&self) -> Option<Payload> {
         Payload::encode(self.0).ok()
     }
 }
@@ -141,11 +141,11 @@ impl<E: Serialize> SeeValue for &See<'_, E> {
 /// A value that cannot.
 pub trait SeeNoValue {
     /// Nothing.
-    fn json(&self) -> Option<Payload>;
+    fn flux_json(&self) -> Option<Payload>;
 }
 
 impl<E> SeeNoValue for See<'_, E> {
-    fn json(&self) -> Option<Payload> {
+    fn flux_json(&self) -> Option<Payload> {
         None
     }
 }

@@ -3,6 +3,9 @@
 //! A type that does not meet a requirement should give one error, in Flux's words, on the user's token. So each
 //! requirement is *probed* into a constant (`probe`), one assertion says what is wrong if it is false (`assert`), and
 //! everything else goes through a trait with a `const bool` that is implemented either way (`value`, `describe`).
+//!
+//! Methods and constants that an expansion reaches by their bare names begin with `flux_`: a blanket trait of the user's
+//! that is in scope there (`trait Json { fn json(&self) }`) would otherwise make them ambiguous.
 
 mod assert;
 mod describe;

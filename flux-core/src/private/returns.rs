@@ -5,7 +5,7 @@ use std::future::{Future, Ready, ready};
 
 use crate::task::BodyError;
 
-/// What a body returns, taken apart. `RESULT` says which it is: `Probe::<R>::RESULT` knows also where an alias hides it.
+/// What a body returns, taken apart. `RESULT` says which it is: `Probe::<R>::FLUX_RESULT` knows also where an alias hides it.
 pub trait Returns<const RESULT: bool>: Sized {
     /// The value.
     type Ok;
@@ -52,7 +52,7 @@ pub struct Given<F>(pub F);
 
 impl<F: Future> Given<F> {
     /// The future.
-    pub fn given(self) -> F {
+    pub fn flux_given(self) -> F {
         self.0
     }
 }
@@ -63,13 +63,13 @@ pub trait GivenAtOnce: Sized {
     type Value;
 
     /// A future of the value.
-    fn given(self) -> Ready<Self::Value>;
+    fn flux_given(self) -> Ready<Self::Value>;
 }
 
 impl<T> GivenAtOnce for Given<T> {
     type Value = T;
 
-    fn given(self) -> Ready<T> {
+    fn flux_given(self) -> Ready<T> {
         ready(self.0)
     }
 }

@@ -34,7 +34,11 @@ where
     T: DeserializeOwned + Send + 'static,
 {
     /// A task: its own call.
-    pub fn into_call(self, _: &'static str, _: fn(Result<T, TaskError>) -> BodyResult) -> UndoCall {
+    pub fn flux_into_call(
+        self,
+        _: &'static str,
+        _: fn(Result<T, TaskError>) -> BodyResult,
+    ) -> UndoCall {
         UndoCall::new(move |undone| {
             let call = (self.0)().undoing(undone);
             call.map(|ended| ended.map(drop)).boxed()
@@ -45,7 +49,7 @@ where
 /// A rollback that is no task; what is inherent is found first.
 pub trait UndoByFunction<R>: Sized {
     /// A step of this name.
-    fn into_call(self, name: &'static str, finish: fn(R::Given) -> BodyResult) -> UndoCall
+    fn flux_into_call(self, name: &'static str, finish: fn(R::Given) -> BodyResult) -> UndoCall
     where
         R: UndoFuture;
 }
@@ -55,7 +59,7 @@ where
     F: FnOnce() -> R + Send + 'static,
 {
     #[track_caller]
-    fn into_call(self, name: &'static str, finish: fn(R::Given) -> BodyResult) -> UndoCall
+    fn flux_into_call(self, name: &'static str, finish: fn(R::Given) -> BodyResult) -> UndoCall
     where
         R: UndoFuture,
     {
@@ -102,7 +106,7 @@ pub struct Undone<T>(pub T);
 
 impl<T, E> Undone<Result<T, E>> {
     /// Whether it was done.
-    pub fn split(self) -> Result<(), E> {
+    pub fn flux_split(self) -> Result<(), E> {
         self.0.map(drop)
     }
 }
@@ -110,11 +114,11 @@ impl<T, E> Undone<Result<T, E>> {
 /// One that cannot fail; what is inherent is found first.
 pub trait UndoneAlways {
     /// That it was done.
-    fn split(self) -> Result<(), Infallible>;
+    fn flux_split(self) -> Result<(), Infallible>;
 }
 
 impl<T> UndoneAlways for Undone<T> {
-    fn split(self) -> Result<(), Infallible> {
+    fn flux_split(self) -> Result<(), Infallible> {
         Ok(())
     }
 }

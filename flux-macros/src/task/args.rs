@@ -63,6 +63,7 @@ pub(crate) struct Args {
     pub(crate) rollback: Option<Path>,
     pub(crate) at_most_once: bool,
     pub(crate) blocking: Option<Ident>,
+    pub(crate) facade: Facade,
     renamed: Option<Path>,
 }
 
@@ -90,11 +91,8 @@ impl Args {
             args.set(entry, diag);
         }
         says_attempts_once(&entries, diag);
+        args.facade = Facade::new(args.renamed.take());
         args
-    }
-
-    pub(crate) fn facade(&self) -> Facade {
-        Facade::new(self.renamed.clone())
     }
 
     fn set(&mut self, entry: &Entry, diag: &mut Diagnostics) {

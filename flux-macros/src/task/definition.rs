@@ -25,17 +25,19 @@ pub(super) fn definition(task: &Task, private: &TokenStream) -> TokenStream {
     let fallback = fallback(task, private);
     let rollback = rollback(task, private);
     quote! {
-        static __TASK: #private::TaskDef = #private::TaskDef {
+        static __FLUX_TASK: #private::TaskDef = #private::TaskDef {
             name: #name,
             module: ::core::module_path!(),
             options: #options,
             states: &[#(#needs),*],
-            start: |recorded, states| #private::start_recorded(recorded, states, __start),
+            start: |__flux_recorded, __flux_states| {
+                #private::start_recorded(__flux_recorded, __flux_states, __flux_start)
+            },
             fallback: #fallback,
             rollback: #rollback,
-            reencode: #private::reencode::<__Recorded>,
+            reencode: #private::reencode::<__FluxRecorded>,
         };
-        #private::inventory::submit! { #private::TaskEntry(&__TASK) }
+        #private::inventory::submit! { #private::TaskEntry(&__FLUX_TASK) }
     }
 }
 
@@ -96,19 +98,20 @@ fn fallback(task: &Task, private: &TokenStream) -> TokenStream {
     let call = quote_spanned! { span => {
         #[allow(unused_imports)]
         use #private::GivenAtOnce as _;
-        #private::Given(#path(#(#names),*)).given().await
+        #private::Given(#path(#(#names),*)).flux_given().await
     }};
-    let value = quote_spanned!(span => <_ as #private::IntoResultOf<__Ok>>::into_result(given));
+    let value =
+        quote_spanned!(span => <_ as #private::IntoResultOf<__FluxOk>>::into_result(__flux_given));
     let describe = tokens::describe(private, &quote!(true));
     quote! {
-        #private::Option::Some(|recorded, _| {
-            let recorded = #private::decode_args::<__Recorded>(recorded)?;
+        #private::Option::Some(|__flux_recorded, _| {
+            let __flux_recorded = #private::decode_args::<__FluxRecorded>(__flux_recorded)?;
             #unpack
-            let body = async move #call;
-            #private::Result::Ok(#private::run_async(body, |given| match #value {
-                #private::Result::Ok(value) => <__Ok as #private::Output<__OUTPUT>>::of_task(&value),
-                #private::Result::Err(error) => {
-                    let error = &error;
+            let __flux_body = async move #call;
+            #private::Result::Ok(#private::run_async(__flux_body, |__flux_given| match #value {
+                #private::Result::Ok(__flux_value) => <__FluxOk as #private::Output<__FLUX_OUTPUT>>::of_task(&__flux_value),
+                #private::Result::Err(__flux_error) => {
+                    let __flux_error = &__flux_error;
                     #private::Result::Err(#describe)
                 }
             }))
@@ -131,26 +134,26 @@ fn rollback(task: &Task, private: &TokenStream) -> TokenStream {
     let names = task
         .arguments()
         .map(|param| Ident::new(&param.local.to_string(), span));
-    let output = Ident::new("__output", span);
+    let output = Ident::new("__flux_output", span);
     let describe = tokens::describe(private, &quote!(true));
     let call = quote_spanned! { span =>
-        #private::Undo(move || #path(#(#names,)* #output)).into_call(#name, |given| {
-            match #private::Undone(given).split() {
+        #private::Undo(move || #path(#(#names,)* #output)).flux_into_call(#name, |__flux_given| {
+            match #private::Undone(__flux_given).flux_split() {
                 #private::Result::Ok(()) => #private::success(&()),
-                #private::Result::Err(error) => {
-                    let error = &error;
+                #private::Result::Err(__flux_error) => {
+                    let __flux_error = &__flux_error;
                     #private::Result::Err(#describe)
                 }
             }
         })
     };
     quote! {
-        #private::Option::Some(|recorded, output| {
+        #private::Option::Some(|__flux_recorded, __flux_recorded_output| {
             #[allow(unused_imports)]
             use #private::{UndoByFunction as _, UndoneAlways as _};
-            let recorded = #private::decode_args::<__Recorded>(recorded)?;
+            let __flux_recorded = #private::decode_args::<__FluxRecorded>(__flux_recorded)?;
             #unpack
-            let #output = #private::restore_output::<__Ok, __OUTPUT>(output)?;
+            let #output = #private::restore_output::<__FluxOk, __FLUX_OUTPUT>(__flux_recorded_output)?;
             #private::Result::Ok(#call)
         })
     }

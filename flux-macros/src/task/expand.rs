@@ -2,7 +2,6 @@
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{ToTokens, format_ident, quote, quote_spanned};
-use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 
 use super::args::Name;
@@ -13,10 +12,11 @@ use crate::template::Part;
 use crate::tokens;
 
 pub(crate) fn task(task: &Task) -> TokenStream {
-    let private = &task.args.facade().private();
+    let private = &task.args.facade.private();
     let Task {
         attrs, vis, ident, ..
     } = task;
+    let attrs = attrs.of_a_call();
     let params = task
         .arguments()
         .map(|Param { name, ty, .. }| quote!(#name: #ty));
@@ -44,7 +44,7 @@ pub(crate) fn task(task: &Task) -> TokenStream {
 /// The function as it was written, under another name, so that it can call itself as a task.
 fn body(task: &Task) -> TokenStream {
     let Task {
-        body_attrs,
+        attrs,
         asyncness,
         output,
         body,
@@ -56,16 +56,15 @@ fn body(task: &Task) -> TokenStream {
         .iter()
         .map(|Param { attrs, pat, ty, .. }| quote!(#(#attrs)* #pat: #ty));
     let output = output.ty();
-    let lints = tokens::body_lints();
+    let attrs = attrs.of_the_body();
     quote! {
-        #lints
-        #(#body_attrs)*
+        #attrs
         #asyncness fn #name(#(#params),*) -> #output #body
     }
 }
 
 fn body_name(task: &Task) -> Ident {
-    Ident::new(&format!("__{}", task.ident.unraw()), task.ident.span())
+    tokens::body_name(&task.ident)
 }
 
 /// What is known of the types.
@@ -76,22 +75,22 @@ fn probes(task: &Task, private: &TokenStream) -> TokenStream {
         let (recordable, name) = (probe(ty, private, "RECORDABLE"), argument(i));
         quote!(const #name: bool = #recordable;)
     });
-    let ok_type = quote!(<__Returned as #private::Returns<__RESULT>>::Ok);
-    let err_type = quote!(<__Returned as #private::Returns<__RESULT>>::Err);
+    let ok_type = quote!(<__FluxReturned as #private::Returns<__FLUX_RESULT>>::Ok);
+    let err_type = quote!(<__FluxReturned as #private::Returns<__FLUX_RESULT>>::Err);
     let output = probe(&ok_type, private, "RECORDABLE");
     quote! {
-        type __Returned = #ty;
-        const __RESULT: bool = #result;
-        type __Ok = #ok_type;
-        type __Err = #err_type;
-        const __OUTPUT: bool = #output;
+        type __FluxReturned = #ty;
+        const __FLUX_RESULT: bool = #result;
+        type __FluxOk = #ok_type;
+        type __FluxErr = #err_type;
+        const __FLUX_OUTPUT: bool = #output;
         #(#arguments)*
     }
 }
 
 /// Whether the argument of this number can be recorded.
 fn argument(index: usize) -> Ident {
-    format_ident!("__ARGUMENT_{index}")
+    format_ident!("__FLUX_ARGUMENT_{index}")
 }
 
 /// What is demanded of the types, each on its own tokens.
@@ -105,9 +104,9 @@ fn assertions(task: &Task, private: &TokenStream) -> TokenStream {
     });
     let ok = task.output.ok_tokens();
     let error = task.output.error_tokens();
-    let display = probe(&quote!(__Err), private, "DISPLAY");
-    let output = quote_spanned!(ok.span() => #private::assert_output::<__Ok, __OUTPUT>(););
-    let error = quote_spanned!(error.span() => #private::assert_error::<__Err, #display>(););
+    let display = probe(&quote!(__FluxErr), private, "DISPLAY");
+    let output = quote_spanned!(ok.span() => #private::assert_output::<__FluxOk, __FLUX_OUTPUT>(););
+    let error = quote_spanned!(error.span() => #private::assert_error::<__FluxErr, #display>(););
     quote! {
         const _: fn() = || {
             #(#arguments)*
@@ -122,28 +121,28 @@ fn start(task: &Task, private: &TokenStream) -> TokenStream {
     let recorded = recorded_type(task, private);
     let unpack = unpack(task, private);
     let injected = task.injected().map(|Param { local, ty, .. }| {
-        quote_spanned!(ty.span() => let #local = <#ty as #private::Injected>::take(states)?;)
+        quote_spanned!(ty.span() => let #local = <#ty as #private::Injected>::take(__flux_states)?;)
     });
     let names = task.params.iter().map(|param| &param.local);
     let body = body_name(task);
     let span = task.body.span();
     let started = if task.asyncness.is_some() {
-        quote_spanned!(span => #private::run_async(#body(#(#names),*), __finish))
+        quote_spanned!(span => #private::run_async(#body(#(#names),*), __flux_finish))
     } else if task.params.is_empty() {
         // A closure around it would be called redundant by lints, in the user's own code.
-        quote_spanned!(span => #private::run_blocking(#body, __finish))
+        quote_spanned!(span => #private::run_blocking(#body, __flux_finish))
     } else {
-        quote_spanned!(span => #private::run_blocking(move || #body(#(#names),*), __finish))
+        quote_spanned!(span => #private::run_blocking(move || #body(#(#names),*), __flux_finish))
     };
     let finish = finish(task, private);
     quote! {
-        type __Recorded = #recorded;
+        type __FluxRecorded = #recorded;
 
-        fn __start(
-            recorded: __Recorded,
-            states: &#private::States,
+        fn __flux_start(
+            __flux_recorded: __FluxRecorded,
+            __flux_states: &#private::States,
         ) -> #private::Result<#private::Started, #private::StartError> {
-            let _ = states;
+            let _ = __flux_states;
             #unpack
             #(#injected)*
             #private::Result::Ok(#started)
@@ -172,7 +171,7 @@ fn recorded_type(task: &Task, private: &TokenStream) -> TokenStream {
 pub(super) fn unpack(task: &Task, private: &TokenStream) -> TokenStream {
     let names: Vec<&Ident> = task.arguments().map(|param| &param.local).collect();
     if names.is_empty() {
-        return quote!(let _ = recorded;);
+        return quote!(let _ = __flux_recorded;);
     }
     let restored = task
         .arguments()
@@ -182,7 +181,7 @@ pub(super) fn unpack(task: &Task, private: &TokenStream) -> TokenStream {
             quote!(let #local = <#ty as #private::Argument<#recordable>>::restore(#local);)
         });
     quote! {
-        let (#(#names,)*) = recorded;
+        let (#(#names,)*) = __flux_recorded;
         #(#restored)*
     }
 }
@@ -191,17 +190,17 @@ pub(super) fn unpack(task: &Task, private: &TokenStream) -> TokenStream {
 fn finish(task: &Task, private: &TokenStream) -> TokenStream {
     let describe = tokens::describe(private, &retry_if(task, private));
     quote! {
-        fn __finish(returned: __Returned) -> #private::BodyResult {
-            #private::finish::<__Returned, __RESULT, _>(
-                returned,
-                |value| <__Ok as #private::Output<__OUTPUT>>::of_task(value),
-                |error| #describe,
+        fn __flux_finish(__flux_returned: __FluxReturned) -> #private::BodyResult {
+            #private::finish::<__FluxReturned, __FLUX_RESULT, _>(
+                __flux_returned,
+                |__flux_value| <__FluxOk as #private::Output<__FLUX_OUTPUT>>::of_task(__flux_value),
+                |__flux_error| #describe,
             )
         }
     }
 }
 
-/// Whether the error, in `error`, is worth another attempt.
+/// Whether the error, in `__flux_error`, is worth another attempt.
 fn retry_if(task: &Task, private: &TokenStream) -> TokenStream {
     let Some(retry_if) = task
         .args
@@ -212,11 +211,13 @@ fn retry_if(task: &Task, private: &TokenStream) -> TokenStream {
         return quote!(true);
     };
     quote_spanned! { retry_if.span() => {
-        fn __retry_if(error: &<__Returned as #private::Fallible<__RESULT>>::Error) -> bool {
-            let retry_if: fn(&<__Returned as #private::Fallible<__RESULT>>::Error) -> bool = #retry_if;
-            retry_if(error)
+        fn __flux_retry_if(
+            __flux_error: &<__FluxReturned as #private::Fallible<__FLUX_RESULT>>::Error,
+        ) -> bool {
+            let __flux_asked: fn(&<__FluxReturned as #private::Fallible<__FLUX_RESULT>>::Error) -> bool = #retry_if;
+            __flux_asked(__flux_error)
         }
-        __retry_if(error)
+        __flux_retry_if(__flux_error)
     }}
 }
 
@@ -235,7 +236,7 @@ fn call(task: &Task, private: &TokenStream) -> TokenStream {
     } else {
         quote!((#(#arguments,)*))
     };
-    let call = quote!(#private::task_call(&__TASK, #arguments, __start));
+    let call = quote!(#private::task_call(&__FLUX_TASK, #arguments, __flux_start));
     match task
         .args
         .name
@@ -243,8 +244,8 @@ fn call(task: &Task, private: &TokenStream) -> TokenStream {
         .and_then(|name| formatted(name, task, private))
     {
         Some(name) => quote! {
-            let __name = #name;
-            #call.named(__name)
+            let __flux_name = #name;
+            #call.named(__flux_name)
         },
         None => call,
     }

@@ -23,6 +23,9 @@ pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
         in_item.error(&item, "`#[task]` stands on an `async fn` with a body");
         return fallback::item(item, in_item.and(in_options));
     };
+    if let Some(message) = args.facade.missing("task") {
+        in_item.here(message);
+    }
     check::function(&function, &mut in_item);
     let task = Task::new(&function, args, &mut in_item);
     check::options(&function, &task, &mut in_options);

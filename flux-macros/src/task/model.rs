@@ -6,17 +6,14 @@ use syn::ext::IdentExt;
 use syn::{Attribute, FnArg, Pat, PatType, Token, Type, Visibility};
 
 use super::args::Args;
-use crate::attributes;
+use crate::attributes::Attributes;
 use crate::diag::Diagnostics;
 use crate::function::Function;
 use crate::output::{self, Output};
 
 pub(crate) struct Task {
     pub(crate) args: Args,
-    /// The attributes of the function that is called.
-    pub(crate) attrs: Vec<Attribute>,
-    /// The attributes of the function that holds the body: macros that rewrite it, such as `#[instrument]`.
-    pub(crate) body_attrs: Vec<Attribute>,
+    pub(crate) attrs: Attributes,
     pub(crate) vis: Visibility,
     pub(crate) ident: Ident,
     /// `None` for a blocking task.
@@ -44,7 +41,6 @@ pub(crate) struct Param {
 
 impl Task {
     pub(crate) fn new(function: &Function, args: Args, diag: &mut Diagnostics) -> Self {
-        let (attrs, body_attrs) = attributes::sort(&function.attrs);
         let typed = function.sig.inputs.iter().filter_map(|input| match input {
             FnArg::Typed(param) => Some(param),
             FnArg::Receiver(_) => None,
@@ -55,8 +51,7 @@ impl Task {
             .collect();
         Self {
             args,
-            attrs,
-            body_attrs,
+            attrs: Attributes::sort(&function.attrs),
             vis: function.vis.clone(),
             ident: function.sig.ident.clone(),
             asyncness: function.sig.asyncness,
@@ -92,8 +87,8 @@ impl Param {
             attrs: param.attrs.clone(),
             pat: Pat::clone(&param.pat),
             ty: Type::clone(&param.ty),
-            name: known_as.map_or_else(|| format_ident!("argument_{index}"), called),
-            local: format_ident!("__argument_{index}"),
+            name: known_as.map_or_else(|| format_ident!("__argument_{index}"), called),
+            local: format_ident!("__flux_argument_{index}"),
             known_as: known_as.map(|ident| ident.unraw().to_string()),
             is_injected: is_state(&param.ty),
         }

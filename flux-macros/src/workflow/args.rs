@@ -58,6 +58,7 @@ pub(crate) struct Args {
     pub(crate) max_attempts: Option<u32>,
     pub(crate) restart: bool,
     pub(crate) admission: Admission,
+    pub(crate) facade: Facade,
     renamed: Option<Path>,
 }
 
@@ -72,6 +73,7 @@ impl Args {
             max_attempts: None,
             restart: false,
             admission: Admission::default(),
+            facade: Facade::default(),
             renamed: None,
         };
         let entries = KEYS.read(tokens, diag);
@@ -80,11 +82,8 @@ impl Args {
         }
         args.accepts_its_own_version(&entries, diag);
         admission::check(&entries, diag);
+        args.facade = Facade::new(args.renamed.take());
         args
-    }
-
-    pub(crate) fn facade(&self) -> Facade {
-        Facade::new(self.renamed.clone())
     }
 
     fn set(&mut self, entry: &Entry, diag: &mut Diagnostics) {

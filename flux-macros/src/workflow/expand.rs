@@ -10,10 +10,11 @@ use crate::output::probe;
 use crate::tokens;
 
 pub(crate) fn workflow(workflow: &Workflow) -> TokenStream {
-    let private = &workflow.args.facade().private();
+    let private = &workflow.args.facade.private();
     let Workflow {
         attrs, vis, ident, ..
     } = workflow;
+    let attrs = attrs.of_a_static();
     let input = workflow.input(private);
     let ok = workflow.output.ok(private);
     let body = body(workflow);
@@ -31,7 +32,7 @@ pub(crate) fn workflow(workflow: &Workflow) -> TokenStream {
             #assertions
             #run
             #definition
-            #private::Workflow::private_new(&__WORKFLOW)
+            #private::Workflow::private_new(&__FLUX_WORKFLOW)
         };
     }
 }
@@ -39,7 +40,7 @@ pub(crate) fn workflow(workflow: &Workflow) -> TokenStream {
 /// The function as it was written, under another name: its own is the value's.
 fn body(workflow: &Workflow) -> TokenStream {
     let Workflow {
-        body_attrs,
+        attrs,
         inputs,
         output,
         body,
@@ -47,19 +48,15 @@ fn body(workflow: &Workflow) -> TokenStream {
     } = workflow;
     let name = body_name(workflow);
     let output = output.ty();
-    let lints = tokens::body_lints();
+    let attrs = attrs.of_the_body();
     quote! {
-        #lints
-        #(#body_attrs)*
+        #attrs
         async fn #name(#inputs) -> #output #body
     }
 }
 
 fn body_name(workflow: &Workflow) -> Ident {
-    Ident::new(
-        &format!("__{}", workflow.ident.unraw()),
-        workflow.ident.span(),
-    )
+    tokens::body_name(&workflow.ident)
 }
 
 /// What is known of the types.
@@ -68,24 +65,24 @@ fn probes(workflow: &Workflow, private: &TokenStream) -> TokenStream {
     let context = workflow.context(private);
     let result = probe(ty, private, "RESULT");
     let is_context = probe(&context, private, "CONTEXT");
-    let ok_type = quote!(<__Returned as #private::Returns<__RESULT>>::Ok);
-    let err_type = quote!(<__Returned as #private::Returns<__RESULT>>::Err);
-    let is_input = probe(&quote!(__Input), private, "INPUT");
-    let output = probe(&quote!(__Ok), private, "RECORDABLE");
+    let ok_type = quote!(<__FluxReturned as #private::Returns<__FLUX_RESULT>>::Ok);
+    let err_type = quote!(<__FluxReturned as #private::Returns<__FLUX_RESULT>>::Err);
+    let is_input = probe(&quote!(__FluxInput), private, "INPUT");
+    let output = probe(&quote!(__FluxOk), private, "RECORDABLE");
     let default = workflow.args.admission.is_scheduled().then(|| {
-        let default = probe(&quote!(__Input), private, "DEFAULT");
-        quote!(const __DEFAULT: bool = #default;)
+        let default = probe(&quote!(__FluxInput), private, "DEFAULT");
+        quote!(const __FLUX_DEFAULT: bool = #default;)
     });
     quote! {
-        type __Context = #context;
-        const __CONTEXT: bool = #is_context;
-        type __Input = <__Context as #private::Context<__CONTEXT>>::Input;
-        type __Returned = #ty;
-        const __RESULT: bool = #result;
-        type __Ok = #ok_type;
-        type __Err = #err_type;
-        const __INPUT: bool = #is_input;
-        const __OUTPUT: bool = #output;
+        type __FluxContext = #context;
+        const __FLUX_CONTEXT: bool = #is_context;
+        type __FluxInput = <__FluxContext as #private::Context<__FLUX_CONTEXT>>::Input;
+        type __FluxReturned = #ty;
+        const __FLUX_RESULT: bool = #result;
+        type __FluxOk = #ok_type;
+        type __FluxErr = #err_type;
+        const __FLUX_INPUT: bool = #is_input;
+        const __FLUX_OUTPUT: bool = #output;
         #default
     }
 }
@@ -96,19 +93,18 @@ fn assertions(workflow: &Workflow, private: &TokenStream) -> TokenStream {
     let input = workflow.input_tokens();
     let ok = workflow.output.ok_tokens();
     let error = workflow.output.error_tokens();
-    let display = probe(&quote!(__Err), private, "DISPLAY");
-    let context =
-        quote_spanned!(context.span() => #private::assert_context::<__Context, __CONTEXT>(););
+    let display = probe(&quote!(__FluxErr), private, "DISPLAY");
+    let context = quote_spanned!(context.span() => #private::assert_context::<__FluxContext, __FLUX_CONTEXT>(););
     let default = workflow.args.admission.is_scheduled().then(|| {
         quote_spanned! { input.span() =>
-            #private::assert_scheduled::<__Input, { __DEFAULT || !__INPUT || !__CONTEXT }>();
+            #private::assert_scheduled::<__FluxInput, { __FLUX_DEFAULT || !__FLUX_INPUT || !__FLUX_CONTEXT }>();
         }
     });
     let input = quote_spanned! { input.span() =>
-        #private::assert_input::<__Input, { __INPUT || !__CONTEXT }>();
+        #private::assert_input::<__FluxInput, { __FLUX_INPUT || !__FLUX_CONTEXT }>();
     };
-    let output = quote_spanned!(ok.span() => #private::assert_output::<__Ok, __OUTPUT>(););
-    let error = quote_spanned!(error.span() => #private::assert_error::<__Err, #display>(););
+    let output = quote_spanned!(ok.span() => #private::assert_output::<__FluxOk, __FLUX_OUTPUT>(););
+    let error = quote_spanned!(error.span() => #private::assert_error::<__FluxErr, #display>(););
     quote! {
         const _: fn() = || {
             #context
@@ -125,22 +121,22 @@ fn run(workflow: &Workflow, private: &TokenStream) -> TokenStream {
     let body = body_name(workflow);
     let describe = tokens::describe(private, &quote!(true));
     let future = if workflow.takes_its_context() {
-        quote_spanned!(workflow.body.span() => #private::run_workflow(#body(context), __finish))
+        quote_spanned!(workflow.body.span() => #private::run_workflow(#body(__flux_context), __flux_finish))
     } else {
-        quote!(#private::no_workflow(context))
+        quote!(#private::no_workflow(__flux_context))
     };
     quote! {
-        fn __run(raw: #private::RawContext) -> #private::Result<#private::WorkflowFuture, #private::PayloadError> {
-            let context = <__Input as #private::Input<__INPUT>>::context(raw)?;
-            let context = <__Context as #private::Context<__CONTEXT>>::receive(context);
+        fn __flux_run(__flux_raw: #private::RawContext) -> #private::Result<#private::WorkflowFuture, #private::PayloadError> {
+            let __flux_context = <__FluxInput as #private::Input<__FLUX_INPUT>>::context(__flux_raw)?;
+            let __flux_context = <__FluxContext as #private::Context<__FLUX_CONTEXT>>::receive(__flux_context);
             #private::Result::Ok(#future)
         }
 
-        fn __finish(returned: __Returned) -> #private::Result<#private::Payload, #private::BodyError> {
-            #private::finish::<__Returned, __RESULT, _>(
-                returned,
-                |value| <__Ok as #private::Output<__OUTPUT>>::of_workflow(value),
-                |error| #describe,
+        fn __flux_finish(__flux_returned: __FluxReturned) -> #private::Result<#private::Payload, #private::BodyError> {
+            #private::finish::<__FluxReturned, __FLUX_RESULT, _>(
+                __flux_returned,
+                |__flux_value| <__FluxOk as #private::Output<__FLUX_OUTPUT>>::of_workflow(__flux_value),
+                |__flux_error| #describe,
             )
         }
     }
@@ -166,12 +162,12 @@ fn definition(workflow: &Workflow, private: &TokenStream) -> TokenStream {
         .then(|| quote!(restart: true,).to_token_stream());
     let admission = args.admission.fields(private);
     let default_input = if args.admission.is_scheduled() {
-        quote!(#private::Option::Some(<__Input as #private::DefaultInput<__DEFAULT>>::default_input))
+        quote!(#private::Option::Some(<__FluxInput as #private::DefaultInput<__FLUX_DEFAULT>>::default_input))
     } else {
         quote!(#private::Option::None)
     };
     quote! {
-        static __WORKFLOW: #private::WorkflowDef = #private::WorkflowDef {
+        static __FLUX_WORKFLOW: #private::WorkflowDef = #private::WorkflowDef {
             name: #name,
             module: ::core::module_path!(),
             version: #version,
@@ -184,10 +180,10 @@ fn definition(workflow: &Workflow, private: &TokenStream) -> TokenStream {
                 #admission
                 ..#private::WorkflowOptions::DEFAULT
             },
-            run: __run,
-            reencode: <__Input as #private::Input<__INPUT>>::reencode,
+            run: __flux_run,
+            reencode: <__FluxInput as #private::Input<__FLUX_INPUT>>::reencode,
             default_input: #default_input,
         };
-        #private::inventory::submit! { #private::WorkflowEntry(&__WORKFLOW) }
+        #private::inventory::submit! { #private::WorkflowEntry(&__FLUX_WORKFLOW) }
     }
 }

@@ -19,11 +19,14 @@ use model::Workflow;
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let (mut in_options, mut in_item) = (Diagnostics::default(), Diagnostics::default());
     let args = Args::read(args, &mut in_options);
-    let biased = select::bias(item.clone(), &args.facade().name());
+    let biased = select::bias(item.clone(), &args.facade.name());
     let Ok(function) = syn::parse2::<Function>(biased) else {
         in_item.error(&item, "`#[workflow]` stands on an `async fn` with a body");
         return fallback::item(item, in_item.and(in_options));
     };
+    if let Some(message) = args.facade.missing("workflow") {
+        in_item.here(message);
+    }
     check::function(&function, &mut in_item);
     let emitted = if in_item.is_empty() {
         let workflow = Workflow::new(&function, args);

@@ -3,18 +3,16 @@
 use proc_macro2::{Group, Ident, TokenStream};
 use quote::{ToTokens, quote};
 use syn::punctuated::Punctuated;
-use syn::{Attribute, FnArg, Token, Type, Visibility};
+use syn::{FnArg, Token, Type, Visibility};
 
 use super::args::Args;
+use crate::attributes::Attributes;
 use crate::function::Function;
 use crate::output::{self, Output};
 
 pub(crate) struct Workflow {
     pub(crate) args: Args,
-    /// The attributes of the value.
-    pub(crate) attrs: Vec<Attribute>,
-    /// The attributes of the function that holds the body.
-    pub(crate) body_attrs: Vec<Attribute>,
+    pub(crate) attrs: Attributes,
     pub(crate) vis: Visibility,
     pub(crate) ident: Ident,
     /// The type of the first parameter; `None` if there is none.
@@ -27,11 +25,9 @@ pub(crate) struct Workflow {
 
 impl Workflow {
     pub(crate) fn new(function: &Function, args: Args) -> Self {
-        let (attrs, body_attrs) = crate::attributes::sort(&function.attrs);
         Self {
             args,
-            attrs,
-            body_attrs,
+            attrs: Attributes::sort(&function.attrs),
             vis: function.vis.clone(),
             ident: function.sig.ident.clone(),
             context: function.sig.inputs.first().and_then(typed),
