@@ -1,5 +1,7 @@
 //! One field of a cron expression: which values it may hold, and which it does.
 
+use crate::every::Every;
+
 /// What a field may hold.
 #[derive(Debug)]
 pub(crate) struct Field {
@@ -126,9 +128,9 @@ impl Field {
         let (first, last) = self.range(range)?;
         let step = match step {
             Some(step) if first == last && !range.contains('-') => {
-                let last = self.last;
+                let (start, last) = (self.early(range, first), self.last);
                 return Err(format!(
-                    "`{item}` has a step and no range: write `{range}-{last}/{step}`"
+                    "`{item}` has a step and no range: write `{start}-{last}/{step}`"
                 ));
             }
             Some(step) => self.step(step)?,
@@ -152,12 +154,31 @@ impl Field {
             last
         };
         if last < first {
-            let (lowest, highest) = (self.first, self.last);
             return Err(format!(
-                "the range `{text}` runs backwards: write `{start}-{highest},{lowest}-{end}`"
+                "the range `{text}` runs backwards: write `{}`",
+                self.forwards(start, first, end)
             ));
         }
         Ok((first, last))
+    }
+
+    /// A value as it is written where a range begins: there Sunday is the first day of the week.
+    fn early(&self, text: &str, value: u8) -> String {
+        if self.is_weekday() && value == LATE_SUNDAY {
+            self.first.to_string()
+        } else {
+            text.to_owned()
+        }
+    }
+
+    /// How a range is written that runs over the end of the field.
+    fn forwards(&self, start: &str, first: u8, end: &str) -> String {
+        let (lowest, highest) = (self.first, self.last);
+        if self.is_weekday() && first == LATE_SUNDAY {
+            format!("{lowest}-{end}")
+        } else {
+            format!("{start}-{highest},{lowest}-{end}")
+        }
     }
 
     fn value(&self, text: &str) -> Result<u8, String> {
@@ -203,8 +224,10 @@ impl Field {
             Ok(0) => Err("a step of 0 leads nowhere: the least is 1".to_owned()),
             Ok(step) if step <= longest => Ok(step),
             _ => {
-                let cure = self.unit.map_or_else(String::new, |unit| {
-                    format!("; for an interval write \"@every {text}{unit}\"")
+                let interval = self.unit.map(|unit| format!("{text}{unit}"));
+                let interval = interval.filter(|interval| Every::read(interval).is_ok());
+                let cure = interval.map_or_else(String::new, |interval| {
+                    format!("; for an interval write \"@every {interval}\"")
                 });
                 Err(format!(
                     "the step {text} is longer than the field, which has {longest} values{cure}"
@@ -286,6 +309,44 @@ mod tests {
         }
     }
 
+    /// What a message says to write instead.
+    fn cures(why: &str) -> impl Iterator<Item = &str> {
+        why.split("write ").skip(1).map(|rest| {
+            let mut parts = rest.split(['`', '"']);
+            parts.nth(1).unwrap_or_default()
+        })
+    }
+
+    #[test]
+    fn what_a_message_says_to_write_is_accepted() {
+        let numbers = (0..=60).map(|number| number.to_string());
+        let names = MONTH.names.iter().chain(WEEKDAY.names);
+        let values: Vec<String> = numbers.chain(names.map(ToString::to_string)).collect();
+        let mut texts = Vec::new();
+        for a in &values {
+            texts.push(format!("{a}/2"));
+            texts.push(format!("*/{a}0"));
+            texts.push(format!("*/{a}99999999999999999999"));
+            texts.extend(values.iter().map(|b| format!("{a}-{b}")));
+            texts.extend(values.iter().map(|b| format!("{a}-{b}/2")));
+        }
+        let mut said = 0;
+        for field in [MINUTE, HOUR, DAY, MONTH, WEEKDAY] {
+            for text in &texts {
+                let Err(why) = field.read(text) else { continue };
+                for cure in cures(&why) {
+                    said += 1;
+                    let is_read = match cure.strip_prefix("@every ") {
+                        Some(interval) => Every::read(interval).is_ok(),
+                        None => field.read(cure).is_ok(),
+                    };
+                    assert!(is_read, "{text}: {why}");
+                }
+            }
+        }
+        assert!(said > 1000, "{said}");
+    }
+
     #[test]
     fn what_is_wrong_with_a_field_is_said_with_its_cure() {
         let dialects = "; `?`, `L`, `W`, `#` and `+` of other dialects are not known here";
@@ -305,6 +366,16 @@ mod tests {
                 &HOUR,
                 "22-2",
                 "the range `22-2` runs backwards: write `22-23,0-2`".to_owned(),
+            ),
+            (
+                &WEEKDAY,
+                "7-1",
+                "the range `7-1` runs backwards: write `0-1`".to_owned(),
+            ),
+            (
+                &WEEKDAY,
+                "7/2",
+                "`7/2` has a step and no range: write `0-6/2`".to_owned(),
             ),
             (
                 &MINUTE,
