@@ -32,7 +32,8 @@
 //! ```
 //!
 //! Without `.on(&engine)` a workflow uses the engine of the process, whose store is the one that `$FLUX_STORE` names, else the
-//! nearest `flux.toml`, else `./flux.db` ([`DefaultStore`]); the command line looks in the same places.
+//! nearest `flux.toml`, else `./flux.db` ([`DefaultStore`]); the command line looks in the same places. In the body of a task it
+//! uses the engine that runs the body.
 //! A workflow becomes a `static` of the function's name, which no variable of its module can then have: name workflows by
 //! verbs.
 //!
@@ -153,8 +154,8 @@
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), flux::Error> {
 //! # let engine = Engine::in_memory();
 //! let open = |name: &str| open_account.on(&engine).run(name.to_owned()).execution_id("account-7");
-//! open("Ada").await?;
-//! open("Ada").await?; // gives the same execution
+//! let (first, again) = (open("Ada").await?, open("Ada").await?);
+//! assert_eq!(first.execution_id(), again.execution_id()); // one execution
 //! assert_eq!(engine.list().await?.len(), 1);
 //! assert!(matches!(open("Bob").await, Err(Error::InputMismatch { .. })));
 //! # Ok(()) }
@@ -382,7 +383,7 @@
 //! |---|---|
 //! | [`TaskError`] | a call failed: which task, how often it was tried, why; [`downcast`](TaskError::downcast) has the body's own error back if its type is `Serialize` and `Deserialize` |
 //! | [`Failure`] | an execution failed: `execution.failure()`. That is no `Err` of `run` |
-//! | [`NotCompleted`] | `into_result()` of an execution that has no output |
+//! | [`NotCompleted`] | `into_result()` of an execution that has no output: it failed, or is paused |
 //! | [`Error`] | Flux itself could not do what was asked; the execution is as it was |
 //!
 //! A pause, a crash or a full disk never reaches workflow code as an error: its future is not polled again.

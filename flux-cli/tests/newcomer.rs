@@ -155,6 +155,79 @@ fn a_project_is_as_the_tools_of_rust_want_it() {
     }
 }
 
+/// The comment above the workflow says what to write for that.
+#[test]
+fn a_project_is_given_a_schedule_as_its_comment_says() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = &init("shop", "reserve,charge", folder.path());
+    let program = project.join("src/main.rs");
+    let text = fs::read_to_string(&program).unwrap();
+    let schedule = text
+        .split('`')
+        .find(|code| code.starts_with("schedule = "))
+        .unwrap();
+    let scheduled = text.replace(
+        "#[workflow(timeout = \"1h\")]",
+        &format!("#[workflow(timeout = \"1h\", {schedule})]"),
+    );
+    assert_ne!(scheduled, text);
+    fs::write(&program, scheduled).unwrap();
+    said(cargo(&["build", "--quiet"], project));
+}
+
+/// Replaces something in a file of a project that is there.
+fn replace(file: &Path, from: &str, to: &str) {
+    let text = fs::read_to_string(file).unwrap();
+    assert!(text.contains(from), "{text}");
+    fs::write(file, text.replace(from, to)).unwrap();
+}
+
+#[test]
+fn a_project_calls_flux_by_another_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = &init("shop", "reserve,charge", folder.path());
+    let (manifest, program) = (project.join("Cargo.toml"), project.join("src/main.rs"));
+    replace(&manifest, "flux = {", "durable = { package = \"flux\",");
+    replace(&program, "flux::", "durable::");
+    let (out, _) = said(cargo(&["run", "--quiet", "--", "run", "shop"], project));
+    assert!(out.contains("no name, reserve, charge"), "{out}");
+}
+
+#[test]
+fn a_project_that_reaches_flux_through_another_crate_is_told_to_say_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = &init("shop", "reserve,charge", folder.path());
+    let (manifest, program) = (project.join("Cargo.toml"), project.join("src/main.rs"));
+    let text = fs::read_to_string(&manifest).unwrap();
+    let flux = text
+        .lines()
+        .find(|line| line.starts_with("flux ="))
+        .unwrap();
+    let through = project.join("through");
+    fs::create_dir_all(through.join("src")).unwrap();
+    fs::write(through.join("src/lib.rs"), "pub use flux;\n").unwrap();
+    let package = "[package]\nname = \"through\"\nedition = \"2024\"\n\n[dependencies]\n";
+    fs::write(through.join("Cargo.toml"), format!("{package}{flux}\n")).unwrap();
+    replace(&manifest, flux, "through = { path = \"through\" }");
+    replace(&program, "flux::", "through::flux::");
+
+    let refused = cargo(&["check", "--quiet"], project).output().unwrap();
+    let errors = String::from_utf8(refused.stderr).unwrap();
+    assert!(
+        errors.contains("#[task(crate = path::to::flux)]"),
+        "{errors}"
+    );
+    assert!(!errors.contains("unresolved"), "{errors}");
+
+    replace(&program, "#[task(", "#[task(crate = through::flux, ");
+    replace(
+        &program,
+        "#[workflow(",
+        "#[workflow(crate = through::flux, ",
+    );
+    said(cargo(&["check", "--quiet"], project));
+}
+
 #[test]
 fn a_project_below_a_workspace_is_its_own() {
     let folder = tempfile::tempdir().unwrap();

@@ -71,13 +71,13 @@ async fn every_key_of_the_json_is_on_the_page() {
     let store = folder.path().join("flux.db");
     let engine = Engine::open(store.to_str().unwrap()).await.unwrap();
     let worker = engine.worker().spawn();
-    ask_somebody
+    let _ = ask_somebody
         .on(&engine)
         .run(())
         .execution_id("asks")
         .await
         .unwrap();
-    refuse_it
+    let _ = refuse_it
         .on(&engine)
         .run(())
         .execution_id("fails")

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// What an exponential backoff begins with at least: from zero it would try again at once for ever.
+const SHORTEST_TO_GROW: Duration = Duration::from_millis(1);
+
 /// The wait before the next attempt.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Backoff {
@@ -9,7 +12,7 @@ pub enum Backoff {
     Fixed(Duration),
     /// A wait that grows by `factor` with every attempt, up to `max`.
     Exponential {
-        /// The wait after the first failed attempt.
+        /// The wait after the first failed attempt; zero counts as a millisecond, because no factor makes zero longer.
         initial: Duration,
         /// What each further wait is multiplied with.
         factor: f64,
@@ -35,6 +38,7 @@ impl Backoff {
                 factor,
                 max,
             } => {
+                let initial = initial.max(SHORTEST_TO_GROW);
                 let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
                 let seconds = initial.as_secs_f64() * factor.powi(exponent);
                 Duration::try_from_secs_f64(seconds).unwrap_or(max).min(max)
@@ -61,6 +65,19 @@ mod tests {
             .map(|attempt| backoff.delay(attempt).as_secs())
             .collect();
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+    }
+
+    #[test]
+    fn a_wait_grows_from_zero() {
+        let backoff = Backoff::Exponential {
+            initial: Duration::ZERO,
+            factor: 2.0,
+            max: Duration::from_millis(5),
+        };
+        let waits: Vec<u128> = (1..=4)
+            .map(|attempt| backoff.delay(attempt).as_millis())
+            .collect();
+        assert_eq!(waits, [1, 2, 4, 5]);
     }
 
     #[test]

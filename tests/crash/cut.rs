@@ -58,7 +58,7 @@ fn resumes_to_the_right_end(folder: &Path, ids: &[&str]) -> Result<usize, String
                 Err(error) => return Err(error.to_string()),
             }
             let run = sail.on(&engine).run(10).execution_id(*id).await;
-            run.map_err(|error| format!("{id}: {error}"))?;
+            let _ = run.map_err(|error| format!("{id}: {error}"))?;
             let end = come_to(&drive(&engine, id).await);
             if end != format!("{OUTPUT:?}") {
                 return Err(format!("{id} came to {end}"));

@@ -204,14 +204,14 @@ fn play() {
             let node = serde_json::from_str(&program).unwrap();
             let place = "0".to_owned();
             let run = interpret.on(&engine).run(Input { place, node });
-            run.execution_id(ID).await.unwrap();
+            let _ = run.execution_id(ID).await.unwrap();
             let end = come_to(&drive(&engine, ID).await);
             settle(&engine).await;
             return end;
         }
         let ids = std::env::var(IDS).unwrap_or_else(|_| ID.to_owned());
         let voyages = ids.split(' ').map(async |id| {
-            sail.on(&engine).run(10).execution_id(id).await.unwrap();
+            let _ = sail.on(&engine).run(10).execution_id(id).await.unwrap();
             come_to(&drive(&engine, id).await)
         });
         let ends = futures::future::join_all(voyages).await.join(" ");

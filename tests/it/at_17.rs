@@ -64,7 +64,7 @@ async fn at_17_a_paused_a_sleeping_and_an_orphaned_one_are_in_the_way_too() {
         let run = keep_books.on(&engine).run(true).await.unwrap();
         assert!(run.is_paused());
         assert_eq!(&in_the_way(&engine).await, run.execution_id());
-        keep_books
+        let _ = keep_books
             .on(&engine)
             .resume(run.execution_id())
             .await
@@ -72,7 +72,7 @@ async fn at_17_a_paused_a_sleeping_and_an_orphaned_one_are_in_the_way_too() {
 
         let worker = engine.worker().spawn();
         let sleeper = keep_books.on(&engine).start(false).await.unwrap();
-        asleep(&engine, sleeper.execution_id()).await;
+        let _ = asleep(&engine, sleeper.execution_id()).await;
         assert_eq!(&in_the_way(&engine).await, sleeper.execution_id());
         sleeper.terminate("enough").await.unwrap();
         worker.stop().await;

@@ -143,7 +143,7 @@ async fn at_5_while_the_process_lives_it_loads_at_three() {
         let worker = engine.worker().spawn();
         let handle = load_nightly.on(&engine).start(false).await.unwrap();
         let id = handle.execution_id();
-        asleep(&engine, id).await;
+        let _ = asleep(&engine, id).await;
         let three = utc("2024-01-02T03:00:00Z");
         clock.until_awaited(three, three).await;
         clock.set(three - Duration::from_secs(1));

@@ -376,7 +376,7 @@ async fn crash_while_cancelling(stand: Stand, commit: usize, when: When) -> bool
         let handle = handle.await.unwrap();
         until_it_stands(&engine, &id, stand).await;
         handle.cancel().await.unwrap();
-        until_it_ends(&engine, &handle).await;
+        let _ = until_it_ends(&engine, &handle).await;
     });
     let has_ended = told.await.is_some();
     drop(engine);

@@ -154,7 +154,7 @@ async fn what_becomes_of_it(
             assert_eq!(ran(child, "note_end"), 0, "{way:?}");
         }
         _ => {
-            until_it_is(engine, child, Status::Cancelled).await;
+            let _ = until_it_is(engine, child, Status::Cancelled).await;
             assert_eq!(ran(child, "note_end"), 1, "{way:?}");
         }
     }

@@ -98,7 +98,7 @@ async fn bill_order(ctx: ExecutionContext<u32>) -> Result<String, TaskError> {
 async fn a_field_with_a_default_may_be_added() {
     for shelf in Shelf::every_way().await {
         let id = unique("bill-order");
-        bill_order
+        let _ = bill_order
             .on(&shelf.engine().await)
             .run(7)
             .execution_id(&id)
@@ -119,7 +119,7 @@ async fn a_field_with_a_default_may_be_added() {
 async fn a_new_field_that_is_not_the_default_is_another_call() {
     let shelf = Shelf::memory();
     let id = unique("bill-order");
-    bill_order
+    let _ = bill_order
         .on(&shelf.engine().await)
         .run(7)
         .execution_id(&id)
@@ -141,7 +141,7 @@ async fn a_new_field_that_is_not_the_default_is_another_call() {
 async fn a_recorded_value_that_no_longer_reads_names_event_and_path() {
     for shelf in Shelf::every_way().await {
         let id = unique("bill-order");
-        bill_order
+        let _ = bill_order
             .on(&shelf.engine().await)
             .run(7)
             .execution_id(&id)

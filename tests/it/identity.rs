@@ -94,7 +94,7 @@ async fn a_start_with_an_id_is_idempotent() {
             panic!("{error}")
         };
         assert_eq!((&**recorded, &**given), ("3", "4"));
-        on.resume(&id).await.unwrap();
+        let _ = on.resume(&id).await.unwrap();
         let done = on.run(3).execution_id(&id).await.unwrap();
         assert_eq!(done.output(), Some(&3));
         assert!(matches!(
@@ -127,7 +127,7 @@ async fn an_id_is_anything_that_names_an_execution() {
     let engine = Engine::in_memory();
     let on = mint.on(&engine);
     let uuid = uuid::Uuid::now_v7();
-    on.run(1).execution_id(uuid).await.unwrap();
+    let _ = on.run(1).execution_id(uuid).await.unwrap();
     assert!(on.get(uuid).await.unwrap().is_paused());
     assert!(on.get(uuid.to_string()).await.unwrap().is_paused());
     assert!(on.get(&uuid.to_string()).await.unwrap().is_paused());
@@ -181,7 +181,7 @@ async fn recovery_takes_up_what_crashed_and_nothing_else() {
     for shelf in Shelf::every_way().await {
         let engine = shelf.engine().await;
         let (crashed, paused) = (unique("crashed"), unique("paused"));
-        mint.on(&engine).run(1).execution_id(&paused).await.unwrap();
+        let _ = mint.on(&engine).run(1).execution_id(&paused).await.unwrap();
         shelf.stop_at(2, When::BeforeCommit);
         let run = mint.on(&engine).run(2).execution_id(&crashed);
         assert!(shelf.crash(run).await.is_none());

@@ -147,7 +147,7 @@ async fn what_was_logged_before_a_crash_is_not_logged_again() {
         shelf.nobody_is_left().await;
         shelf.go_on();
         let on = log_steps.on(&shelf.engine().await);
-        on.run(()).execution_id(&id).await.unwrap();
+        let _ = on.run(()).execution_id(&id).await.unwrap();
         for words in ["code begins", "code has 1", "code has 2", "code has both"] {
             assert_eq!(
                 lines.having(words),

@@ -55,6 +55,7 @@ mod rollback;
 mod rounds;
 mod schedules;
 mod signals;
+mod starts_in_bodies;
 mod steps;
 mod support;
 mod sweeps;

@@ -74,7 +74,7 @@ async fn an_onlooker_ends_what_nobody_drives_and_is_listed_from_then_on() {
         let start = wait_to_be_told.on(&engine).start(());
         let waiting = start.await.unwrap().execution_id().clone();
         engine.pause(&waiting).await.unwrap();
-        asleep(&engine, &waiting).await;
+        let _ = asleep(&engine, &waiting).await;
         drop(engine);
         shelf.nobody_is_left().await;
 

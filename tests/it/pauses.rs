@@ -279,7 +279,7 @@ async fn a_paused_execution_can_be_driven_by_one_alone() {
     let engine = shelf.engine().await;
     let id = unique("two-resumes");
     let on = monitor_process.on(&engine);
-    on.run(()).execution_id(&id).await.unwrap();
+    let _ = on.run(()).execution_id(&id).await.unwrap();
     let (one, two) = tokio::join!(
         on.resume(&id).at("verify_setup"),
         on.resume(&id).at("verify_setup")

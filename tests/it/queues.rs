@@ -104,7 +104,7 @@ async fn do_when_told(ctx: ExecutionContext<Job>) -> Result<u32, TaskError> {
 
 async fn end(handle: &Handle<u32>) {
     handle.signal("done", &()).await.unwrap();
-    handle.wait().await.unwrap();
+    let _ = handle.wait().await.unwrap();
 }
 
 async fn wait_all(handles: Vec<Handle<u32>>) -> Vec<Execution<u32>> {
@@ -126,7 +126,7 @@ async fn stays(engine: &Engine, queue: &str, running: u64, pending: u64) {
     // It is taken by a round that could have taken of this queue, too.
     let other = job(&unique("other"), 0);
     let other = do_jobs.on(engine).start(other).queue("others");
-    other.await.unwrap().wait().await.unwrap();
+    let _ = other.await.unwrap().wait().await.unwrap();
     assert_eq!(now().await, (running, pending));
 }
 
@@ -301,9 +301,10 @@ async fn limits_hold_from_the_moment_they_are_changed() {
         stays(&engine, "jobs", 2, 3).await;
         end(&handles[1]).await;
         stays(&engine, "jobs", 2, 2).await;
-        engine.queue("jobs").concurrency(0).await.unwrap();
+        engine.queue("jobs").pause().await.unwrap();
         end(&handles[2]).await;
         stays(&engine, "jobs", 1, 2).await;
+        engine.queue("jobs").resume().await.unwrap();
         engine.queue("jobs").concurrency(None).await.unwrap();
         stays(&engine, "jobs", 3, 0).await;
         for handle in &handles[3..] {
@@ -312,6 +313,37 @@ async fn limits_hold_from_the_moment_they_are_changed() {
         assert_eq!(begun(&desk), [1, 2, 3, 4, 5, 6]);
         worker.stop().await;
     }
+}
+
+#[tokio::test]
+async fn a_limit_that_starts_nothing_is_refused_and_changes_nothing() {
+    for shelf in Shelf::every_way().await {
+        let engine = shelf.engine().await;
+        engine.queue("jobs").concurrency(3).await.unwrap();
+        for refused in [
+            engine.queue("jobs").concurrency(0),
+            engine.queue("jobs").per_worker(0),
+            engine.queue("jobs").concurrency(5).per_worker(0),
+            engine.queue("jobs").rate("0/min"),
+        ] {
+            let error = refused.await.unwrap_err();
+            assert!(matches!(error, Error::InvalidInput { .. }), "{error}");
+            assert!(error.to_string().contains("`pause()`"), "{error}");
+        }
+        let settings = engine.queue("jobs").info().await.unwrap().settings;
+        assert_eq!((settings.concurrency, settings.per_worker), (Some(3), None));
+    }
+}
+
+#[tokio::test]
+async fn a_worker_that_may_drive_nothing_is_refused() {
+    let engine = Shelf::memory().engine().await;
+    let worker = engine.worker().concurrency(0);
+    let spawned = worker.clone();
+    let error = worker.run_until(std::future::ready(())).await.unwrap_err();
+    assert!(matches!(error, Error::InvalidInput { .. }), "{error}");
+    let panicked = tokio::spawn(async move { spawned.spawn() }).await;
+    assert!(panicked.unwrap_err().is_panic());
 }
 
 #[tokio::test]
@@ -327,7 +359,7 @@ async fn what_pauses_or_sleeps_keeps_its_place() {
             let start = do_when_told.on(&engine).start(job(&desk, number));
             handles.push(start.queue("jobs").await.unwrap());
         }
-        asleep(&engine, handles[0].execution_id()).await;
+        let _ = asleep(&engine, handles[0].execution_id()).await;
         engine.pause(handles[1].execution_id()).await.unwrap();
         assert!(handles[1].wait().await.unwrap().is_paused());
         stays(&engine, "jobs", 2, 1).await;
@@ -348,7 +380,7 @@ async fn a_paused_queue_begins_nothing_and_what_has_begun_goes_on() {
         let worker = engine.worker().spawn();
         let on = do_when_told.on(&engine);
         let first = on.start(job(&desk, 1)).queue("jobs").await.unwrap();
-        asleep(&engine, first.execution_id()).await;
+        let _ = asleep(&engine, first.execution_id()).await;
         engine.queue("jobs").pause().await.unwrap();
         let second = on.start(job(&desk, 2)).queue("jobs").await.unwrap();
         stays(&engine, "jobs", 1, 1).await;
@@ -379,7 +411,7 @@ async fn a_delayed_start_keeps_nobody_waiting_and_begins_when_it_is_due() {
         let later = on.start_at(job(&desk, 2), noon + hours(3)).queue("jobs");
         let later = later.await.unwrap();
         let now = on.start(job(&desk, 3)).queue("jobs").await.unwrap();
-        now.wait().await.unwrap();
+        let _ = now.wait().await.unwrap();
         for (handle, due) in [(late, noon + hours(2)), (later, noon + hours(3))] {
             clock.until_awaited(due, due).await;
             clock.set(due - secs(1));
@@ -387,7 +419,7 @@ async fn a_delayed_start_keeps_nobody_waiting_and_begins_when_it_is_due() {
             assert_eq!(waiting.status(), Status::Pending);
             assert_eq!(waiting.ready_at(), Some(due));
             clock.set(due);
-            handle.wait().await.unwrap();
+            let _ = handle.wait().await.unwrap();
         }
         assert_eq!(begun(&desk), [3, 1, 2]);
         worker.stop().await;
@@ -462,7 +494,7 @@ async fn what_died_keeps_its_place_until_somebody_has_finished_it() {
         }
         stays(&engine, "jobs", 1, 1).await;
         let_end(&desk);
-        next.wait().await.unwrap();
+        let _ = next.wait().await.unwrap();
         assert_eq!(begun(&desk), [1, 1, 2], "taken over first");
         worker.stop().await;
     }
@@ -490,13 +522,13 @@ async fn a_rate_counts_starts_in_any_span() {
         let start = |number| do_jobs.on(&first).start(job(&desk, number)).queue("jobs");
         let mut handles = vec![start(1).await.unwrap(), start(2).await.unwrap()];
         for handle in &handles {
-            handle.wait().await.unwrap();
+            let _ = handle.wait().await.unwrap();
         }
         clock.pass(secs(15));
         for number in 3..=8 {
             handles.push(start(number).await.unwrap());
         }
-        handles[2].wait().await.unwrap();
+        let _ = handles[2].wait().await.unwrap();
         stays(&first, "jobs", 0, 5).await;
         // It is kept in the store: a restart does not help.
         worker.stop().await;
@@ -507,7 +539,7 @@ async fn a_rate_counts_starts_in_any_span() {
         clock.set(next - secs(5));
         stays(&second, "jobs", 0, 5).await;
         clock.set(next);
-        handles[4].wait().await.unwrap();
+        let _ = handles[4].wait().await.unwrap();
         stays(&second, "jobs", 0, 3).await;
         for (left, after) in [(2, 75), (0, 120)] {
             let next = clock.until_awaited(from + secs(after), from + secs(after + 1));
@@ -523,7 +555,7 @@ async fn a_rate_counts_starts_in_any_span() {
         second.queue("jobs").any_rate().await.unwrap();
         for number in 9..20 {
             let start = do_jobs.on(&second).start(job(&desk, number));
-            start.queue("jobs").await.unwrap().wait().await.unwrap();
+            let _ = start.queue("jobs").await.unwrap().wait().await.unwrap();
         }
         worker.stop().await;
     }
@@ -543,13 +575,13 @@ async fn a_worker_serves_the_queues_it_is_told_and_what_is_in_none() {
         let letters = engine.worker().queue("letters").queue("others").spawn();
         let on = do_jobs.on(&engine);
         let letter = on.start(job(&desk, 2)).queue("letters").await.unwrap();
-        letter.wait().await.unwrap();
+        let _ = letter.wait().await.unwrap();
         let none = on.start(job(&desk, 3)).delay(Duration::from_millis(1));
-        none.await.unwrap().wait().await.unwrap();
+        let _ = none.await.unwrap().wait().await.unwrap();
         stays(&engine, "parcels", 0, 1).await;
         letters.stop().await;
         let parcels = engine.worker().queue("parcels").spawn();
-        parcel.wait().await.unwrap();
+        let _ = parcel.wait().await.unwrap();
         assert_eq!(begun(&desk), [2, 3, 1]);
         parcels.stop().await;
     }

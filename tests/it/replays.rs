@@ -273,7 +273,7 @@ async fn answered(shelf: &Shelf, well: bool) -> ExecutionId {
     let handle = answer.on(&shelf.engine().await).start(()).execution_id(&id);
     let handle = handle.await.unwrap();
     handle.signal("well", &well).await.unwrap();
-    handle.wait().await.unwrap();
+    let _ = handle.wait().await.unwrap();
     id
 }
 

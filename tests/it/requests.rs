@@ -161,7 +161,7 @@ async fn a_request_that_comes_late_is_dropped_and_the_next_pause_waits_on() {
     let sent = store.inbox(key).await.unwrap().remove(0);
     let hand = engine().await;
     let worker = hand.worker().spawn();
-    at_rest(&handle, &asker).await;
+    let _ = at_rest(&handle, &asker).await;
     assert_eq!(count(&asker, &id, EventKind::PauseReached).await, 2);
 
     // It was on its way while another one was faster.
@@ -383,9 +383,9 @@ async fn a_request_leaves_the_history_that_an_awaited_resume_leaves() {
             let worker = hand.worker().spawn();
             if is_requested {
                 let handle = shelf.engine().await.retry(&id).request().await.unwrap();
-                handle.wait().await.unwrap();
+                let _ = handle.wait().await.unwrap();
             } else {
-                hand.retry(&id).await.unwrap();
+                let _ = hand.retry(&id).await.unwrap();
             }
             worker.stop().await;
             histories.push(lines(&hand.history(&id).await.unwrap()));

@@ -497,13 +497,13 @@ async fn what_is_undone_at_last_is_not_taken_up_from_an_earlier_time() {
         let id = unique("late");
         let engine = shelf.engine().await;
         let on = book_late_and_fail.on(&engine);
-        on.run(()).execution_id(&id).await.unwrap();
-        on.resume(&id).await.unwrap();
+        let _ = on.run(()).execution_id(&id).await.unwrap();
+        let _ = on.resume(&id).await.unwrap();
         assert_eq!(ran(&id, "book_late"), 1);
         set_code(&id, 1);
-        on.resume(&id).await.unwrap();
+        let _ = on.resume(&id).await.unwrap();
         assert_eq!((ran(&id, "book_late"), ran(&id, "undo_late")), (1, 3));
-        on.resume(&id).await.unwrap();
+        let _ = on.resume(&id).await.unwrap();
         assert_eq!((ran(&id, "book_late"), ran(&id, "undo_late")), (2, 4));
     }
 }

@@ -34,7 +34,7 @@ async fn a_patch_is_answered_once_for_an_execution() {
     for shelf in [Shelf::memory(), Shelf::memory().always_replay()] {
         let engine = shelf.engine().await;
         let id = unique("patch");
-        patch_in_a_loop
+        let _ = patch_in_a_loop
             .on(&engine)
             .run(5)
             .execution_id(&id)
@@ -45,7 +45,7 @@ async fn a_patch_is_answered_once_for_an_execution() {
         assert_eq!(run.output().unwrap(), &[false; 5], "begun by the old code");
         let id = unique("patch");
         set_code(&id, 1);
-        patch_in_a_loop
+        let _ = patch_in_a_loop
             .on(&engine)
             .run(3)
             .execution_id(&id)

@@ -151,7 +151,7 @@ async fn tell<I: Serialize + Clone>(
     let on = workflow.on(engine);
     let first = on.run(input.clone()).execution_id(id);
     let (first, ()) = tokio::join!(first, send_numbers(engine, id));
-    first.unwrap();
+    let _ = first.unwrap();
     loop {
         let run = on.run(input.clone()).execution_id(id).await.unwrap();
         let resumed = match run.status() {

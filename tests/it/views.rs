@@ -152,8 +152,8 @@ async fn a_subscriber_sees_every_event_once_and_in_order() {
             .await
             .unwrap()
             .unwrap();
-        handle.wait().await.unwrap();
-        bake_bread.on(&engine).resume(id).await.unwrap();
+        let _ = handle.wait().await.unwrap();
+        let _ = bake_bread.on(&engine).resume(id).await.unwrap();
         let mut rest = Vec::new();
         while let Some(event) = events.next().await {
             rest.push(event.unwrap().kind);

@@ -62,7 +62,7 @@ async fn a_signal_wakes_an_execution_that_sleeps() {
             .unwrap();
         let worker = engine.worker().spawn();
         let handle = hear_word.on(&engine).start(()).await.unwrap();
-        asleep(&engine, handle.execution_id()).await;
+        let _ = asleep(&engine, handle.execution_id()).await;
         engine
             .signal(handle.execution_id(), "word", "hello")
             .await
@@ -269,10 +269,10 @@ async fn a_paused_queue_starts_nothing_until_it_is_resumed() {
             .queue("parcels")
             .await
             .unwrap();
-        other.wait().await.unwrap();
+        let _ = other.wait().await.unwrap();
         assert_eq!(first.status().await.unwrap(), Status::Pending);
         engine.queue("letters").resume().await.unwrap();
-        first.wait().await.unwrap();
+        let _ = first.wait().await.unwrap();
         worker.stop().await;
     }
 }
@@ -377,7 +377,7 @@ async fn a_worker_takes_only_what_it_has_code_for() {
         .queue("letters")
         .await
         .unwrap();
-    known.wait().await.unwrap();
+    let _ = known.wait().await.unwrap();
     let waits = engine.list().status(Status::Pending).await.unwrap();
     assert_eq!(waits.len(), 1);
     assert!(waits[0].needs_other_code());
@@ -450,7 +450,7 @@ async fn a_resume_of_what_failed_does_not_pass_a_lock_that_another_holds() {
             Err(flux::Error::AlreadyRunning { id, .. }) => assert_eq!(&id, inside.execution_id()),
             resumed => panic!("{resumed:?}"),
         }
-        pass_door
+        let _ = pass_door
             .on(&engine)
             .resume(inside.execution_id())
             .await
@@ -523,7 +523,7 @@ async fn whoever_waits_for_what_this_program_cannot_drive_is_told() {
             .execution_id(&id)
             .await
             .unwrap();
-        asleep(&engine, &id).await;
+        let _ = asleep(&engine, &id).await;
         crate::support::set_code(&id, 1);
         engine.signal(&id, "word", "wake up").await.unwrap();
         let told = handle.wait().await;

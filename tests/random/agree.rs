@@ -105,7 +105,7 @@ fn crashed(
             before = Some(now);
             ground.world.forget_seen();
             if let Some(ran) = ran {
-                ran.map_err(|error| format!("{crash:?}: {error}"))?;
+                let _ = ran.map_err(|error| format!("{crash:?}: {error}"))?;
                 break;
             }
         }

@@ -40,7 +40,8 @@ async fn run_resuming(
             return Ok(run);
         }
         resumes += 1;
-        life.resume(style, None)
+        let _ = life
+            .resume(style, None)
             .await
             .map_err(|error| format!("resume {resumes}: {error}"))?;
     }
@@ -89,7 +90,7 @@ fn repaired(
     in_virtual_time(seed, async {
         let ground = Ground::new();
         let first = ground.live(false, None).await;
-        first
+        let _ = first
             .run(style, node)
             .await
             .map_err(|error| format!("the first run: {error}"))?;
@@ -185,7 +186,7 @@ fn a_resume_never_contradicts_the_history(seed: u64, node: &Node) -> Checked {
             at: dice.u32(1..=writes.max(1)),
             after: dice.bool(),
         };
-        repaired(seed, style, node, Some(crash))?;
+        let _ = repaired(seed, style, node, Some(crash))?;
     }
     Ok(())
 }

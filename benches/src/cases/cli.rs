@@ -184,13 +184,13 @@ async fn templates(path: &Path) -> Result<(), Failure> {
         .idle_after(Duration::ZERO)
         .build()
         .await?;
-    count_up
+    let _ = count_up
         .on(&engine)
         .run(3)
         .execution_id("completed")
         .await?;
-    fail.on(&engine).run(3).execution_id("failed").await?;
-    count_and_pause
+    let _ = fail.on(&engine).run(3).execution_id("failed").await?;
+    let _ = count_and_pause
         .on(&engine)
         .run(2)
         .execution_id("paused")

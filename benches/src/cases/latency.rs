@@ -15,7 +15,7 @@ pub(super) async fn start_to_result(dir: &Path) -> Outcome {
     let table = BareTable::open(&dir.join("bare.db"), "FULL")?;
     let engine = Engine::open(dir.join("flux.db")).await?;
     table.insert(2000)?;
-    count_up.on(&engine).run(2000).await?;
+    let _ = count_up.on(&engine).run(2000).await?;
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {
         let bare = tokio::task::block_in_place(|| table.insert(2))?;

@@ -33,7 +33,7 @@ async fn run(dir: &Path, durability: Durability, tasks: u32) -> Outcome {
         .await?;
     // Both write-ahead logs are grown and reused before anything counts.
     table.insert(5000)?;
-    count_up.on(&engine).run(5000).await?;
+    let _ = count_up.on(&engine).run(5000).await?;
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {
         let bare = tokio::task::block_in_place(|| table.insert(tasks))?;

@@ -1,5 +1,6 @@
 //! `run`, `start`, `worker`.
 
+use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -98,7 +99,7 @@ pub(crate) struct Worker {
     pub(crate) queue: Vec<String>,
     /// Drive at most this many executions at once
     #[arg(long, value_name = "N")]
-    pub(crate) concurrency: Option<usize>,
+    pub(crate) concurrency: Option<NonZeroUsize>,
     /// Let bodies finish for this long after Ctrl-C
     #[arg(long, value_name = "SPAN", value_parser = humantime::parse_duration)]
     pub(crate) grace: Option<Duration>,

@@ -18,8 +18,8 @@ const TAKEN: &[&str] = &[
     "false", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "match", "mod", "move", "mut",
     "pub", "ref", "return", "self", "static", "struct", "super", "trait", "true", "type", "unsafe",
     "use", "where", "while", "abstract", "become", "box", "do", "final", "macro", "override",
-    "priv", "try", "typeof", "unsized", "virtual", "yield", "main", "task", "workflow", "no_name",
-    "flux", "serde", "tokio", "std", "test", "core", "alloc", "so_far", "ctx",
+    "priv", "try", "typeof", "unsized", "virtual", "yield", "main", "task", "workflow", "flux",
+    "serde", "tokio", "std", "test", "core", "alloc", "so_far", "ctx",
 ];
 
 /// The longest name of a workflow whose signature `rustfmt` leaves on one line.

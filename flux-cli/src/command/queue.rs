@@ -60,6 +60,11 @@ async fn known(engine: &Engine, name: &str) -> Result<Queue, Failure> {
 
 async fn set(engine: &Engine, args: &Limits) -> Result<(), Failure> {
     let limits = &args.limits;
+    let zero = Some(args::Limit(Some(0)));
+    if limits.concurrency == zero || limits.per_worker == zero {
+        let pause = format!("flux queue pause {}", crate::session::quoted(&args.name));
+        return Err(Failure::usage("a limit of 0 would start nothing").hint(pause));
+    }
     let mut queue = engine.queue(&args.name);
     if let Some(limit) = &limits.concurrency {
         queue = queue.concurrency(limit.0);

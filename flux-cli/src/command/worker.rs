@@ -36,7 +36,7 @@ async fn serve(session: &Session, args: Worker) -> Outcome {
         worker = worker.queue(queue);
     }
     if let Some(count) = args.concurrency {
-        worker = worker.concurrency(count);
+        worker = worker.concurrency(count.get());
     }
     if let Some(grace) = args.grace {
         worker = worker.grace(grace);

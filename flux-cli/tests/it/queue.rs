@@ -31,6 +31,9 @@ fn limits_are_set() {
         "flux queue set emails",
         "flux queue set emails --rate often",
         "flux queue set emails --concurrency many",
+        "flux queue set emails --concurrency 0",
+        "flux queue set emails --per-worker 0 --rate 5/s",
+        "flux queue set emails --rate 0/min",
         "flux queue list",
     ]));
 }

@@ -94,6 +94,10 @@ impl TaskContext {
         self.0.stop.until_set().await;
     }
 
+    pub(crate) fn environment(&self) -> &Environment {
+        &self.0.env
+    }
+
     /// See [`idempotency_key`].
     pub fn idempotency_key(&self) -> String {
         format!("{}/{}", self.0.execution, self.0.call)
@@ -119,10 +123,26 @@ pub fn idempotency_key() -> String {
     )
 }
 
-/// Polls a body as the code of its context.
+/// Polls a body as the code of its context, and drops it so.
 pub(crate) struct InBody<F> {
-    pub(crate) context: Arc<BodyContext>,
-    pub(crate) body: F,
+    context: Arc<BodyContext>,
+    body: Option<F>,
+}
+
+impl<F> InBody<F> {
+    pub(crate) fn new(context: Arc<BodyContext>, body: F) -> Self {
+        Self {
+            context,
+            body: Some(body),
+        }
+    }
+}
+
+impl<F> Drop for InBody<F> {
+    fn drop(&mut self) {
+        let body = self.body.take();
+        current::enter(Current::Body(Arc::clone(&self.context)), || drop(body));
+    }
 }
 
 impl<F: Future<Output = BodyResult> + Unpin> Future for InBody<F> {
@@ -130,7 +150,10 @@ impl<F: Future<Output = BodyResult> + Unpin> Future for InBody<F> {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<BodyResult> {
         let current = Current::Body(Arc::clone(&self.context));
-        let polled = current::enter(current, || Pin::new(&mut self.body).poll(cx));
+        let Some(body) = &mut self.body else {
+            return Poll::Pending;
+        };
+        let polled = current::enter(current, || Pin::new(body).poll(cx));
         match self.context.missing_state.get() {
             // The driver stops the execution: what the body made of it does not count.
             Some(missing) => Poll::Ready(Err(BodyError::final_message(missing.state))),

@@ -1,4 +1,4 @@
-//! Whose code is running on this thread: a workflow's, a task body's, or neither.
+//! Whose code is running on this thread: a workflow's, a task body's, a transaction's, or none of them.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -13,6 +13,8 @@ pub(crate) enum Current {
     Workflow(Arc<Shared>),
     /// A task body's: durable calls are plain calls.
     Body(Arc<BodyContext>),
+    /// The statements of a transaction, which hold the store.
+    Transaction,
 }
 
 thread_local! {
@@ -30,6 +32,11 @@ pub(crate) fn enter<R>(current: Current, f: impl FnOnce() -> R) -> R {
     }
     let _restore = Restore(CURRENT.with(|cell| cell.replace(Some(current))));
     f()
+}
+
+/// Whose code runs here, if it is anyone's.
+pub(crate) fn code() -> Option<Current> {
+    CURRENT.with_borrow(Clone::clone)
 }
 
 /// The workflow whose code runs here, if it is a workflow's.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::panic::Location;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
 use super::on_exit::ExitHandler;
@@ -29,6 +29,8 @@ pub(crate) struct Environment {
     pub(crate) states: States,
     pub(crate) payload_limit: usize,
     pub(crate) defaults: super::request::Policy,
+    /// The engine itself, which only it can make sense of.
+    pub(crate) engine: Weak<dyn Any + Send + Sync>,
 }
 
 /// One execution, as its code sees it.

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::body::MissingState;
-use super::current;
+use super::current::{self, Current};
 use super::pending::{Misplaced, Pending};
 use super::request::{Body, Policy, Request, TaskRequest};
 use super::shared::{Fault, NewCall, Outcome, Shared};
@@ -144,7 +144,9 @@ pub(crate) fn step_call<T>(
 ///
 /// For backends: `flux::sqlite::transaction` is made of this. Outside a workflow it is an error.
 #[track_caller]
-pub fn transaction_call<T>(name: impl Into<String>, body: TransactionBody) -> TaskCall<T> {
+pub fn transaction_call<T>(name: impl Into<String>, statements: TransactionBody) -> TaskCall<T> {
+    let body: TransactionBody =
+        Arc::new(move |connection| current::enter(Current::Transaction, || statements(connection)));
     let name: Arc<str> = name.into().into();
     let stage = match current::workflow() {
         Some(shared) => Stage::Durable {

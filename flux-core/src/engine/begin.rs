@@ -7,7 +7,7 @@ use super::driver::{Begin, Intent};
 use super::elsewhere::Named;
 use super::place::{Wishes, dedup_key, place};
 use super::run::{Description, Due};
-use super::workflow::{check_workflow, engine_for};
+use super::workflow::check_workflow;
 use super::{Engine, invalid};
 use crate::clock::Timestamp;
 use crate::context::ChildPolicy;
@@ -148,7 +148,9 @@ async fn prepare(description: Description, what: &str) -> Result<(Engine, Reques
         is_for_worker,
     } = description;
     let name = workflow.name();
-    let engine = engine_for(engine, &format!("{name}.{what}"), &cure(&workflow)).await?;
+    let engine = engine
+        .to_change(&format!("{name}.{what}"), &cure(&workflow))
+        .await?;
     let what = || format!("input of workflow `{name}`");
     let input = input.map_err(|error| invalid(what(), error))?;
     engine.inner().check_size(&input, what)?;

@@ -14,7 +14,8 @@ impl Engine {
     /// # #[workflow] async fn greet(_ctx: ExecutionContext) {}
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), flux::Error> {
     /// # let engine = Engine::in_memory();
-    /// greet.on(&engine).run(()).execution_id("greeting-of-ada").await?;
+    /// let run = greet.on(&engine).run(()).execution_id("greeting-of-ada").await?;
+    /// assert!(run.has_succeeded());
     /// assert_eq!(engine.find("-ada", 10).await?, ["greeting-of-ada"]);
     /// assert_eq!(engine.find("of", 10).await?, [""; 0]);
     /// # Ok(()) }

@@ -62,6 +62,9 @@ impl Engine {
     /// Returns the engine of workflows that are told none: on `$FLUX_STORE`, else on the store that the nearest
     /// `flux.toml` names, else on the file `./flux.db` ([`DefaultStore`]). It is opened on first use and kept until the
     /// process ends.
+    ///
+    /// In the body of a task such workflows use the engine that runs the body:
+    /// [`TaskContext::engine`](crate::TaskContext::engine).
     pub async fn global() -> Result<Self, Error> {
         static GLOBAL: OnceCell<Engine> = OnceCell::const_new();
         GLOBAL

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -11,7 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::clock::{Clock, SystemClock, Timestamp};
-use crate::context::current;
+use crate::context::current::{self, Current};
 use crate::context::request::Policy;
 use crate::context::shared::Environment;
 use crate::error::Error;
@@ -30,6 +30,7 @@ mod begin;
 mod builder;
 mod cancel;
 mod catalog;
+mod chosen;
 mod closing;
 mod default_store;
 pub(crate) mod driver;
@@ -149,16 +150,17 @@ impl Engine {
         settings: &Settings,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Error> {
-        let env = Environment {
+        let environment = |engine: Weak<Inner>| Environment {
             states,
             payload_limit: settings.payload_limit,
             defaults: settings.task,
+            engine,
         };
-        let inner = Inner {
+        let inner = Arc::new_cyclic(|this| Inner {
             owner: owner::Owner::default(),
             store,
             registry,
-            env: Arc::new(env),
+            env: Arc::new(environment(Weak::clone(this))),
             clock,
             max_recoveries: settings.max_recoveries,
             idle_after: settings.idle_after,
@@ -171,13 +173,11 @@ impl Engine {
             is_watching: AtomicBool::new(false),
             events: tokio::sync::broadcast::Sender::new(EVENT_BACKLOG),
             salvaged: Mutex::default(),
-        };
+        });
         if !settings.is_onlooker {
             inner.owner().await?;
         }
-        Ok(Self {
-            inner: Arc::new(inner),
-        })
+        Ok(Self { inner })
     }
 
     pub(crate) fn of(inner: &Arc<Inner>) -> Self {
@@ -370,13 +370,16 @@ impl Inner {
     }
 }
 
-/// An error where user code runs that would run again at every replay.
+/// An error where user code runs that would run again at every replay, or that holds the store.
 pub(crate) fn refuse_inside_workflow(what: &str, cure: &str) -> Result<(), Error> {
-    match current::workflow() {
-        None => Ok(()),
-        Some(_) => Err(Error::InsideWorkflow {
+    match current::code() {
+        None | Some(Current::Body(_)) => Ok(()),
+        Some(Current::Workflow(_)) => Err(Error::InsideWorkflow {
             what: what.to_owned(),
             cure: cure.to_owned(),
+        }),
+        Some(Current::Transaction) => Err(Error::InsideTransaction {
+            what: what.to_owned(),
         }),
     }
 }

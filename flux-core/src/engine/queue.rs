@@ -53,17 +53,38 @@ impl Engine {
 }
 
 impl Queue {
-    /// Limits how many of its executions may have started and not finished; paused and sleeping ones count. 0 starts
-    /// nothing, `None` takes the limit away.
+    /// Limits how many of its executions may have started and not finished; paused and sleeping ones count. `None` takes
+    /// the limit away. A limit of 0 is an [`Error::InvalidInput`] when this is awaited: a queue that starts nothing is
+    /// [paused](Self::pause).
     pub fn concurrency(mut self, executions: impl Into<Option<u32>>) -> Self {
-        self.change.concurrency = Some(executions.into());
+        self.change.concurrency = Some(self.limit("concurrency", executions.into()));
         self
     }
 
-    /// Limits how many of its executions one worker drives at once; those that sleep do not count.
+    /// Limits how many of its executions one worker drives at once; those that sleep do not count. `None` takes the limit
+    /// away, and 0 is refused as in [`concurrency`](Self::concurrency).
     pub fn per_worker(mut self, executions: impl Into<Option<u32>>) -> Self {
-        self.change.per_worker = Some(executions.into());
+        self.change.per_worker = Some(self.limit("per_worker", executions.into()));
         self
+    }
+
+    /// A limit that starts nothing is noted, and refused with the change.
+    fn limit(&mut self, what: &str, executions: Option<u32>) -> Option<u32> {
+        if executions == Some(0) {
+            self.refuse(
+                format!("limit `{what}` of queue `{}`", self.name),
+                "a limit of 0 would start nothing: `pause()` the queue",
+            );
+        }
+        executions
+    }
+
+    fn refuse(&mut self, what: String, message: impl Into<String>) {
+        self.refused.get_or_insert(Error::InvalidInput {
+            what,
+            path: ".".to_owned(),
+            message: message.into(),
+        });
     }
 
     /// Limits how many of its executions may start in any span of time: `"100/min"`, `"5/s"`, `"1000/2h"`. A text that
@@ -72,11 +93,7 @@ impl Queue {
         match parse_rate(rate) {
             Ok(rate) => self.change.rate = Some(Some(rate)),
             Err(message) => {
-                self.refused = Some(Error::InvalidInput {
-                    what: format!("rate `{rate}` of queue `{}`", self.name),
-                    path: ".".to_owned(),
-                    message,
-                });
+                self.refuse(format!("rate `{rate}` of queue `{}`", self.name), message);
             }
         }
         self

@@ -11,8 +11,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::active::{Driving, Refusal};
+use super::chosen::Chosen;
 use super::driver::{Answer, Begin, Intent};
-use super::workflow::{check_workflow, engine_for};
+use super::workflow::check_workflow;
 use super::{Engine, invalid};
 use crate::error::Error;
 use crate::execution::{Execution, PausePoint, Snapshot, Status, Waiting};
@@ -47,7 +48,7 @@ enum Stage<O> {
 }
 
 struct Description {
-    engine: Option<Engine>,
+    engine: Chosen,
     def: Option<&'static WorkflowDef>,
     id: ExecutionId,
     /// Only what has failed.
@@ -72,7 +73,7 @@ impl<O> Resume<O> {
         id: ExecutionId,
     ) -> Self {
         Self(Stage::Described(Some(Description {
-            engine,
+            engine: Chosen::here(engine),
             def,
             id,
             is_retry: false,
@@ -156,7 +157,9 @@ async fn describe(description: Description) -> Result<Described, Error> {
         at,
         value,
     } = description;
-    let engine = engine_for(engine, "resume(..)", "resume it from outside").await?;
+    let engine = engine
+        .to_change("resume(..)", "resume it from outside")
+        .await?;
     let what = || format!("value for a pause point of execution `{id}`");
     let value = value.transpose().map_err(|error| invalid(what(), error))?;
     if let Some(value) = &value {

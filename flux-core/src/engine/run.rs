@@ -14,6 +14,7 @@ use serde::de::DeserializeOwned;
 
 use super::Engine;
 use super::begin::{run, start};
+use super::chosen::Chosen;
 use super::elsewhere::Named;
 use crate::clock::Timestamp;
 use crate::error::Error;
@@ -40,7 +41,7 @@ enum Launch<T> {
 }
 
 pub(super) struct Description {
-    pub(super) engine: Option<Engine>,
+    pub(super) engine: Chosen,
     pub(super) workflow: Named,
     pub(super) input: Result<Payload, PayloadError>,
     pub(super) id: Option<ExecutionId>,
@@ -63,7 +64,7 @@ pub(super) enum Due {
 impl Description {
     fn new<I: Serialize>(engine: Option<Engine>, workflow: Named, input: &I) -> Self {
         Self {
-            engine,
+            engine: Chosen::here(engine),
             workflow,
             input: Payload::encode(input),
             id: None,

@@ -7,10 +7,11 @@ use std::time::SystemTime;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::Engine;
+use super::chosen::Chosen;
 use super::elsewhere::Named;
 use super::resume::Resume;
 use super::run::{Run, Start};
-use super::{Engine, refuse_inside_workflow};
 use crate::context::{ChildCall, child_call};
 use crate::error::Error;
 use crate::execution::Execution;
@@ -55,7 +56,7 @@ impl<I, O> Workflow<I, O> {
         self.def
     }
 
-    /// Chooses the engine; without it the global one is used.
+    /// Chooses the engine. Without it the global one is used, and in a task's body the one that runs it.
     pub fn on(&self, engine: &Engine) -> OnEngine<I, O> {
         OnEngine {
             workflow: *self,
@@ -107,7 +108,8 @@ impl<I, O: DeserializeOwned + 'static> Workflow<I, O> {
     ///
     /// [`Error::ExecutionNotFound`], [`Error::WorkflowMismatch`].
     pub async fn get(&self, id: impl Into<ExecutionId>) -> Result<Execution<O>, Error> {
-        self.get_on(&global().await?, id.into()).await
+        let engine = Chosen::here(None).to_read().await?;
+        self.get_on(&engine, id.into()).await
     }
 
     async fn get_on(&self, engine: &Engine, id: ExecutionId) -> Result<Execution<O>, Error> {
@@ -164,24 +166,6 @@ pub(crate) fn check_workflow(
         expected: def.name.to_owned(),
         found: record.workflow.to_string(),
     })
-}
-
-/// The engine of workflows that are told none.
-pub(crate) async fn global() -> Result<Engine, Error> {
-    Engine::global().await
-}
-
-/// The engine a builder was told, or the global one; an error inside a workflow.
-pub(crate) async fn engine_for(
-    engine: Option<Engine>,
-    what: &str,
-    cure: &str,
-) -> Result<Engine, Error> {
-    refuse_inside_workflow(what, cure)?;
-    match engine {
-        Some(engine) => Ok(engine),
-        None => global().await,
-    }
 }
 
 impl<I, O> Clone for Workflow<I, O> {

@@ -304,6 +304,14 @@ pub enum Error {
         /// What to use instead.
         cure: String,
     },
+    /// Something that needs the store was used in the statements of a transaction, which hold it.
+    #[error(
+        "`{what}` inside a transaction would wait for the store that the transaction holds: do it before or after"
+    )]
+    InsideTransaction {
+        /// What was used.
+        what: String,
+    },
     /// The history is as long as a history may be.
     #[error(
         "execution `{id}` has {events} events, as many as a history may hold; \

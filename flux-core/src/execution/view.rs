@@ -20,7 +20,11 @@ use crate::payload::Payload;
 ///
 /// It is a snapshot: it does not change when the execution goes on. The history is read from the store on
 /// demand, with [`events`](Self::events), [`calls`](Self::calls) and [`tasks`](Self::tasks).
+///
+/// `run(..).await?` is `Ok` also of a workflow that failed or is paused:
+/// [`into_result`](Self::into_result) makes an error of both.
 #[derive(Clone)]
+#[must_use = "it may have failed or be paused, which is no error of `run`: look at it, or ask for `into_result()?`"]
 pub struct Execution<O = serde_json::Value> {
     engine: Engine,
     snapshot: Snapshot,

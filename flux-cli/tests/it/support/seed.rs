@@ -113,13 +113,13 @@ async fn put(engine: &Engine, minute: u64, workflow: &str, word: &str, input: Va
 
 async fn finished(engine: &Engine) {
     let order = json!({"item": "tea", "cents": 450});
-    put(engine, 0, "place_order", "shipped", order).await;
+    let _ = put(engine, 0, "place_order", "shipped", order).await;
     let order = json!({"item": "air", "cents": 0});
-    put(engine, 5, "place_order", "uncharged", order).await;
-    put(engine, 10, "check_stock", "outofstock", json!("tea")).await;
-    put(engine, 15, "tidy_shelf", "panicked", json!(12)).await;
-    put(engine, 20, "count_pages", "manypages", json!(499)).await;
-    put(
+    let _ = put(engine, 5, "place_order", "uncharged", order).await;
+    let _ = put(engine, 10, "check_stock", "outofstock", json!("tea")).await;
+    let _ = put(engine, 15, "tidy_shelf", "panicked", json!(12)).await;
+    let _ = put(engine, 20, "count_pages", "manypages", json!(499)).await;
+    let _ = put(
         engine,
         25,
         "greet_person",
@@ -147,8 +147,8 @@ async fn finished(engine: &Engine) {
 
 async fn paused(engine: &Engine) {
     let order = json!({"item": "lamp", "cents": 9900});
-    put(engine, 35, "review_order", "inreview", order).await;
-    put(engine, 40, "sign_contract", "unsigned", Value::Null).await;
+    let _ = put(engine, 35, "review_order", "inreview", order).await;
+    let _ = put(engine, 40, "sign_contract", "unsigned", Value::Null).await;
 }
 
 async fn asleep(engine: &Engine) {
@@ -168,13 +168,13 @@ async fn asleep(engine: &Engine) {
     {
         tokio::time::sleep(PACE).await;
     }
-    rest(engine, id.execution_id()).await;
-    put(engine, 50, "remind", "sleeping", json!("water the plants")).await;
-    put(engine, 55, "fetch_rates", "retrying", json!("the bank")).await;
+    let _ = rest(engine, id.execution_id()).await;
+    let _ = put(engine, 50, "remind", "sleeping", json!("water the plants")).await;
+    let _ = put(engine, 55, "fetch_rates", "retrying", json!("the bank")).await;
     let held = put(engine, 60, "remind", "onhold", json!("call home")).await;
     at(61);
     engine.pause(held.execution_id()).await.unwrap();
-    rest(engine, held.execution_id()).await;
+    let _ = rest(engine, held.execution_id()).await;
 }
 
 async fn ended(engine: &Engine) {
@@ -208,9 +208,9 @@ async fn with_children(engine: &Engine) {
         tokio::time::sleep(PACE).await;
     }
     for child in engine.list().children_of(&parent).await.unwrap() {
-        rest(engine, child.execution_id()).await;
+        let _ = rest(engine, child.execution_id()).await;
     }
-    rest(engine, &parent).await;
+    let _ = rest(engine, &parent).await;
 }
 
 async fn scheduled(engine: &Engine) {

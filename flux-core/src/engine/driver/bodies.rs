@@ -282,10 +282,7 @@ impl Attempt {
     }
 
     async fn run_async(&self, body: BodyFuture) -> BodyResult {
-        let body = InBody {
-            context: Arc::clone(&self.context),
-            body,
-        };
+        let body = InBody::new(Arc::clone(&self.context), body);
         let body = AssertUnwindSafe(body)
             .catch_unwind()
             .map(|ended| ended.unwrap_or_else(|panic| Err(panicked(&*panic))));

@@ -57,6 +57,20 @@ struct Settings {
     grace: Duration,
 }
 
+impl Settings {
+    /// A worker that may drive nothing would look like one that serves.
+    fn check(&self) -> Result<(), Error> {
+        if self.concurrency > 0 {
+            return Ok(());
+        }
+        Err(Error::InvalidInput {
+            what: "concurrency of a worker".to_owned(),
+            path: ".".to_owned(),
+            message: "0 executions at once is nothing to do: at least 1, or no worker".to_owned(),
+        })
+    }
+}
+
 impl Engine {
     /// A worker on this engine's store: see [`Worker`].
     pub fn worker(&self) -> Worker {
@@ -88,9 +102,10 @@ impl Worker {
         self
     }
 
-    /// Drives at most this many executions at once. Those that only wait make room for others. The default is 256.
+    /// Drives at most this many executions at once, and at least one. Those that only wait make room for others. The
+    /// default is 256.
     pub fn concurrency(mut self, executions: usize) -> Self {
-        self.settings.concurrency = executions.max(1);
+        self.settings.concurrency = executions;
         self
     }
 
@@ -106,9 +121,11 @@ impl Worker {
     ///
     /// # Errors
     ///
-    /// Not those of executions, which are logged; [`Error::InsideWorkflow`].
+    /// Not those of executions, which are logged; [`Error::InsideWorkflow`], and [`Error::InvalidInput`] of a
+    /// `concurrency` of 0.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
         super::refuse_inside_workflow("engine.worker()", "start workers outside of workflows")?;
+        self.settings.check()?;
         let (stop, stopping) = watch::channel(false);
         let present = Local::enter(self.engine.inner(), &self.settings);
         let work = rounds::work(
@@ -132,8 +149,11 @@ impl Worker {
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// Outside of a tokio runtime, and with a `concurrency` of 0.
     pub fn spawn(self) -> RunningWorker {
+        if let Err(error) = self.settings.check() {
+            panic!("{error}");
+        }
         let (stop, stopping) = watch::channel(false);
         let present = Local::enter(self.engine.inner(), &self.settings);
         let work = rounds::work(
