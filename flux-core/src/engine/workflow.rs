@@ -21,7 +21,8 @@ use crate::workflow::WorkflowDef;
 /// A workflow: what a `#[workflow]` function becomes.
 ///
 /// It is a `static` of the function's name, so no variable or parameter in its module can have that name:
-/// name workflows by verbs (`place_order`, not `order`).
+/// name workflows by verbs (`place_order`, not `order`). That goes for variables of macros as well: beside a workflow called
+/// `output` no `tokio::select!` compiles.
 pub struct Workflow<I, O> {
     def: &'static WorkflowDef,
     _types: PhantomData<fn(I) -> O>,
