@@ -18,6 +18,7 @@ pub mod schedule;
 pub mod store;
 mod task;
 pub mod time;
+mod type_name;
 mod workflow;
 
 pub use catalog::WorkflowInfo;
@@ -39,7 +40,7 @@ pub use error::{
 pub use event::{Event, EventKind, FORMAT};
 pub use execution::{
     CallInfo, CallKind, CallStatus, Execution, Handle, NotCompleted, PausePoint, Status, TaskInfo,
-    TaskStatus, UnknownStatus,
+    TaskStatus, UnknownStatus, UnreadSignal,
 };
 pub use id::{Epoch, EventSeq, ExecutionId, ExecutionKey, WorkerId};
 pub use payload::{Payload, PayloadError};

@@ -105,6 +105,46 @@ async fn a_start_with_an_id_is_idempotent() {
     }
 }
 
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+struct Parcel {
+    address: String,
+    items: Vec<String>,
+    grams: u32,
+}
+
+#[workflow]
+async fn send_off(ctx: ExecutionContext<Parcel>) -> u32 {
+    ctx.input().grams
+}
+
+/// A service that passed the error on told one customer the address of another.
+#[tokio::test]
+async fn another_input_is_refused_without_showing_what_was_recorded() {
+    let engine = Shelf::memory().engine().await;
+    let id = unique("parcel");
+    let parcel = |address: &str, grams| Parcel {
+        address: address.to_owned(),
+        items: vec!["a lamp".to_owned(), "a letter to Ada".to_owned()],
+        grams,
+    };
+    let on = send_off.on(&engine);
+    on.run(parcel("12 Main Street", 300))
+        .execution_id(&id)
+        .await
+        .unwrap();
+    let other = on.run(parcel("7 Side Street", 400)).execution_id(&id).await;
+    let error = other.unwrap_err().to_string();
+    for secret in ["Main", "Side", "lamp", "Ada"] {
+        assert!(!error.contains(secret), "{error}");
+    }
+    assert!(error.contains("address: <14 characters, #"), "{error}");
+    assert!(
+        error.contains("grams: 300") && error.contains("grams: 400"),
+        "{error}"
+    );
+    assert!(!error.contains("items"), "they are equal: {error}");
+}
+
 #[tokio::test]
 async fn many_starts_of_one_id_are_one_execution() {
     for shelf in Shelf::each().await {

@@ -232,10 +232,16 @@ async fn a_repeated_resume_never_answers_the_next_pause_point() {
             Some("validate_data")
         );
         let before = engine.history(&id).await.unwrap();
-        for point in ["verify_setup", "no_such_point"] {
-            let Error::NotPausedAt { pending, .. } = on.resume(&id).at(point).await.unwrap_err()
-            else {
-                panic!("it was resumed")
+        for (point, says) in [
+            ("verify_setup", "it waited there before"),
+            ("no_such_point", "its code has not reached that pause point"),
+        ] {
+            let error = on.resume(&id).at(point).await.unwrap_err();
+            assert!(error.to_string().contains(says), "{error}");
+            let request = on.resume(&id).at(point).request();
+            assert_eq!(request.await.unwrap_err().to_string(), error.to_string());
+            let Error::NotPausedAt { pending, .. } = error else {
+                panic!("{error}")
             };
             assert_eq!(pending, ["validate_data"]);
         }

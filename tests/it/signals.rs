@@ -15,6 +15,35 @@ async fn collect_signals(ctx: ExecutionContext<u32>) -> Vec<u32> {
     seen
 }
 
+#[workflow]
+async fn hear_number(_ctx: ExecutionContext) -> u32 {
+    flux::signal::<u32>("number").await
+}
+
+/// They were accepted and shown nowhere.
+#[tokio::test]
+async fn what_no_call_takes_can_be_seen_unread() {
+    for shelf in Shelf::each().await {
+        let engine = shelf.engine().await;
+        let handle = hear_number.on(&engine).start(()).await.unwrap();
+        let id = handle.execution_id();
+        let mut events = engine.subscribe(id).await.unwrap();
+        events.wait_for(EventKind::SignalAwaited).await.unwrap();
+        engine.signal(id, "numbr", &1).await.unwrap();
+        engine.signal(id, "number", "two").await.unwrap();
+        let run = engine.get(id).await.unwrap();
+        let unread = run.unread_signals().await.unwrap();
+        let names: Vec<_> = unread.iter().map(|signal| signal.name()).collect();
+        assert_eq!(names, ["numbr", "number"]);
+        assert_eq!(unread[1].value(), "two");
+
+        engine.signal(id, "number", &3).await.unwrap();
+        let run = handle.wait().await.unwrap();
+        assert_eq!(run.output(), Some(&3));
+        assert_eq!(run.unread_signals().await.unwrap().len(), 2);
+    }
+}
+
 #[tokio::test]
 async fn signals_of_a_name_are_taken_first_in_first_out() {
     for shelf in Shelf::every_way().await {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use flux::time::{days, hours, secs};
 use flux::{EventKind, ExecutionContext, FailureKind, TaskError, TaskErrorKind, task, workflow};
 
-use crate::support::{Shelf, begin, count, ran, settle};
+use crate::support::{HandClock, Shelf, asleep, begin, count, ran, settle, utc};
 
 /// Notes when it is dropped before its end.
 struct Trace<'a>(&'a std::sync::atomic::AtomicUsize);
@@ -125,6 +125,38 @@ async fn a_deadline_is_wall_clock_time() {
     assert!(failure.has_timed_out());
     assert!(run.duration() >= days(7) && run.duration() < days(8));
     assert_eq!(ran(run.execution_id(), "rest"), 1);
+}
+
+#[workflow(deadline = "7d")]
+async fn hear_word_in_time(_ctx: ExecutionContext) -> String {
+    flux::signal::<String>("word").await
+}
+
+/// The deadline wakes what sleeps, but it is no timer of the code.
+#[tokio::test]
+async fn the_next_timer_is_not_the_deadline() {
+    for shelf in Shelf::every_way().await {
+        let begin = utc("2024-01-01T12:00:00Z");
+        let clock = HandClock::at(begin);
+        let builder = shelf.builder().clock(clock.clone());
+        let engine = builder.idle_after(Duration::ZERO).build().await.unwrap();
+        let worker = engine.worker().spawn();
+        let waits = hear_word_in_time.on(&engine).start(()).await.unwrap();
+        let sleeps = wait_too_long.on(&engine).start(()).await.unwrap();
+
+        let run = asleep(&engine, waits.execution_id()).await;
+        assert_eq!(run.wakes_at(), None);
+        assert_eq!(run.ready_at(), Some(begin + days(7)));
+        assert!(!run.to_string().contains("timer"), "{run}");
+        let run = asleep(&engine, sleeps.execution_id()).await;
+        assert_eq!(run.wakes_at(), Some(begin + days(30)));
+        assert_eq!(run.ready_at(), Some(begin + days(7)));
+
+        clock.pass(days(7));
+        assert!(waits.wait().await.unwrap().has_failed());
+        assert!(sleeps.wait().await.unwrap().has_failed());
+        worker.stop().await;
+    }
 }
 
 #[task(timeout = "100ms", max_attempts = 2, backoff = "fixed(50ms)")]

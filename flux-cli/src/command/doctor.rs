@@ -11,7 +11,7 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::ids::short;
 use crate::output::{Cell, Column, Output, Row};
 use crate::session::Session;
-use crate::story::is_served;
+use crate::story::{Owners, has_news, is_served};
 
 /// How many executions of each status are looked at.
 const LOOKED_AT: usize = 500;
@@ -176,9 +176,17 @@ async fn of_executions(
     live.extend(list(Status::Running).await?);
     let paused = list(Status::Paused).await?;
     let now = session.output.now;
-    let unserved: Vec<&Execution> = live
+    let owners = Owners::among(workers);
+    let news = paused.iter().filter(|execution| has_news(execution, now));
+    let waiting: Vec<&Execution> = live
         .iter()
-        .filter(|execution| execution.worker().is_none() && !is_served(execution, workers))
+        .filter(|execution| owners.is_alive(execution) != Some(true))
+        .chain(news)
+        .collect();
+    let unserved: Vec<&Execution> = waiting
+        .iter()
+        .copied()
+        .filter(|execution| !is_served(execution, workers))
         .collect();
     let stuck: Vec<&Execution> = live
         .iter()
@@ -194,7 +202,11 @@ async fn of_executions(
             State::Wrong,
             &unserved,
             &Words {
-                none: "every execution that waits for a worker has one",
+                none: if waiting.is_empty() {
+                    "no execution waits for a worker"
+                } else {
+                    "every execution that waits for a worker has one"
+                },
                 one: "waits for a worker that nobody runs",
                 many: "wait for a worker that nobody runs",
             },

@@ -16,10 +16,7 @@ pub(super) async fn list(session: &Session, args: List) -> Outcome {
         list = list.before(ids::find(&engine, before).await?);
     }
     let executions = list.await?;
-    let views: Vec<_> = executions
-        .iter()
-        .map(|execution| ExecutionView::of(execution).with_note(execution, &session.output))
-        .collect();
+    let views = ExecutionView::read_all(&engine, &executions, &session.output).await?;
     session.output.rows(&views)?;
     if !session.output.is_text() {
         return Ok(Exit::Done);

@@ -14,16 +14,13 @@ pub(super) async fn report(
     engine: &Engine,
     results: Vec<(&Execution, Result<(), Error>)>,
 ) -> Outcome {
-    let mut views = Vec::with_capacity(results.len());
     let mut failures = Vec::new();
     let mut left = Vec::new();
     let all = results.len();
     for (execution, result) in results {
         match result {
             Ok(()) => {
-                let now = engine.get(execution.execution_id()).await?;
-                views.push(ExecutionView::of(&now).with_note(&now, &session.output));
-                left.push(now);
+                left.push(engine.get(execution.execution_id()).await?);
             }
             Err(error) => {
                 let failure = Failure::from(error);
@@ -36,6 +33,7 @@ pub(super) async fn report(
             }
         }
     }
+    let views = ExecutionView::read_all(engine, &left, &session.output).await?;
     session.output.rows(&views)?;
     say_unserved(session, engine, &left).await?;
     let Some(first) = failures.first() else {

@@ -25,6 +25,7 @@ mod status;
 mod steer;
 mod terminate;
 mod tree;
+mod unread;
 mod value;
 mod worker;
 mod workflow;

@@ -140,7 +140,8 @@ async fn go_on_with(
             execution.workflow()
         )
     };
-    session.output.one(&ExecutionView::of(&execution), text)?;
+    let view = ExecutionView::read(engine, &execution).await?;
+    session.output.one(&view, text)?;
     start::warn_unserved(session, engine, &execution).await?;
     session.suggest("how it goes", &["show", ids::short(id), "--follow"]);
     Ok(Exit::Done)

@@ -22,7 +22,8 @@ pub(super) async fn run(session: &Session, args: Run) -> Outcome {
     if start::has(&engine, &beginning.workflow) && !is_for_a_worker {
         let (begun, driving) = drive(&engine, &beginning, &inputs).await?;
         if !is_quiet_start(session, &watching) {
-            start::report(session, &engine.get(&begun.id).await?, begun.is_new)?;
+            let execution = engine.get(&begun.id).await?;
+            start::report(session, &engine, &execution, begun.is_new).await?;
         }
         return settle::wait(session, &engine, &begun.id, &watching, Some(driving)).await;
     }
@@ -30,7 +31,7 @@ pub(super) async fn run(session: &Session, args: Run) -> Outcome {
     let execution = engine.get(&begun.id).await?;
     let waits = watching.wait || watching.follow;
     if !waits || !is_quiet_start(session, &watching) {
-        start::report(session, &execution, begun.is_new)?;
+        start::report(session, &engine, &execution, begun.is_new).await?;
     }
     start::warn_unserved(session, &engine, &execution).await?;
     if !waits {

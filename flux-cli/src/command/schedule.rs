@@ -74,10 +74,7 @@ async fn show(session: &Session, engine: &Engine, name: &str) -> Outcome {
     let schedule = find(engine, name).await?;
     let view = ScheduleView::of(&schedule);
     let latest = engine.list().schedule(name).limit(LATEST).await?;
-    let latest: Vec<_> = latest
-        .iter()
-        .map(|execution| ExecutionView::of(execution).with_note(execution, &session.output))
-        .collect();
+    let latest = ExecutionView::read_all(engine, &latest, &session.output).await?;
     session.output.one(&view, || {
         let mut text = format!("{}\n", session.output.drawn(std::slice::from_ref(&view)));
         if latest.is_empty() {
@@ -171,16 +168,14 @@ async fn backfill(session: &Session, engine: &Engine, args: &Backfill) -> Outcom
 }
 
 async fn started(session: &Session, engine: &Engine, handles: &[Handle]) -> Outcome {
-    let mut views = Vec::with_capacity(handles.len());
-    let mut last = None;
+    let mut executions = Vec::with_capacity(handles.len());
     for handle in handles {
-        let execution = engine.get(handle.execution_id()).await?;
-        views.push(ExecutionView::of(&execution).with_note(&execution, &session.output));
-        last = Some(execution);
+        executions.push(engine.get(handle.execution_id()).await?);
     }
+    let views = ExecutionView::read_all(engine, &executions, &session.output).await?;
     session.output.rows(&views)?;
-    match last {
-        Some(execution) => start::warn_unserved(session, engine, &execution).await?,
+    match executions.last() {
+        Some(execution) => start::warn_unserved(session, engine, execution).await?,
         None => session.say("nothing was started: every moment of it has its execution"),
     }
     Ok(Exit::Done)

@@ -10,7 +10,7 @@ use crate::follow::{self, Driving, Watched};
 use crate::ids::short;
 use crate::output::{paint, pretty, span, status_style};
 use crate::session::Session;
-use crate::story::note;
+use crate::story::{Owners, note};
 use crate::view::{ExecutionView, failure_text};
 
 /// Waits as was asked for and says how it came out.
@@ -48,8 +48,9 @@ fn late(session: &Session, execution: &Execution, was_driven_here: bool) -> Fail
 /// Prints how it stands, and what to do about it.
 pub(super) fn say(session: &Session, execution: &Execution, was_followed: bool) -> Outcome {
     // A stream of events ends with the last of them.
+    // What has finished or paused has no owner.
     if !(was_followed && follow::is_json(session)) {
-        let view = ExecutionView::of(execution);
+        let view = ExecutionView::of(execution, &Owners::default());
         session.output.one(&view, || text(session, execution))?;
     }
     suggest(session, execution);
@@ -69,7 +70,7 @@ fn text(session: &Session, execution: &Execution) -> String {
             let _ = writeln!(text, "{word} after {took}: {}", failure_text(failure));
         }
         _ => {
-            let note = note(execution, &session.output);
+            let note = note(execution, &Owners::default(), &session.output);
             let colon = if status == Status::Terminated {
                 ":"
             } else {

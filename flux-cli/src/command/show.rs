@@ -3,19 +3,19 @@
 use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
-use flux_core::{CallInfo, Engine, Event, Execution, Status};
+use flux_core::{CallInfo, Engine, Event, Execution, Status, UnreadSignal};
 use serde::Serialize;
 
 use super::tree::{self, Branch};
-use super::{events, start};
+use super::{events, start, unread};
 use crate::args::Show;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{
     self, Cell, Column, Output, Row, paint, pretty, printable, span, status_style,
 };
 use crate::session::Session;
-use crate::story::{Step, Whereabouts, bars, next_steps, whereabouts};
-use crate::view::{CallView, EventView, ExecutionView, Names, failure_text};
+use crate::story::{Owners, Step, Whereabouts, bars, next_steps, whereabouts};
+use crate::view::{CallView, EventView, ExecutionView, Names, UnreadView, failure_text};
 use crate::{follow, ids};
 
 /// How wide the timeline is.
@@ -32,6 +32,7 @@ struct Story {
     execution: ExecutionView,
     /// What it waits for and until when, or how it ended.
     whereabouts: String,
+    unread_signals: Vec<UnreadView>,
     calls: Vec<CallView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     events: Option<Vec<EventView>>,
@@ -61,6 +62,8 @@ struct Facts {
     place: Whereabouts,
     steps: Vec<Step>,
     children: Option<Vec<Branch>>,
+    owners: Owners,
+    unread: Vec<UnreadSignal>,
     /// Whether this program has its code.
     is_here: bool,
 }
@@ -110,11 +113,13 @@ async fn facts(
     );
     let is_here = start::has(engine, execution.workflow());
     let steps = next_steps(&execution, &calls, &place, is_here);
+    let owners = Owners::among(&workers);
     let children = if args.tree {
-        Some(tree::children(engine, &execution).await?)
+        Some(tree::children(engine, &execution, &owners).await?)
     } else {
         None
     };
+    let unread = unread::of(&execution).await?;
     Ok(Facts {
         execution,
         events,
@@ -122,14 +127,17 @@ async fn facts(
         place,
         steps,
         children,
+        owners,
+        unread,
         is_here,
     })
 }
 
 fn story(session: &Session, facts: &Facts, args: &Show) -> Story {
     Story {
-        execution: ExecutionView::of(&facts.execution),
+        execution: ExecutionView::of(&facts.execution, &facts.owners),
         whereabouts: facts.place.sentence(facts.execution.status()),
+        unread_signals: facts.unread.iter().map(UnreadView::of).collect(),
         calls: calls(facts, session, args.io),
         events: args.events.then(|| event_views(facts)),
         children: facts.children.clone(),
@@ -182,7 +190,7 @@ fn text(session: &Session, facts: &Facts, args: &Show) -> String {
     what_happened(&mut text, session, facts, args);
     if let Some(children) = &facts.children {
         let _ = writeln!(text, "\n{}", heading("Children"));
-        text.push_str(&tree::draw(children, &session.output));
+        text.push_str(&tree::draw(children, &facts.owners, &session.output));
     }
     if args.events {
         let _ = writeln!(text, "\n{}", heading("Events"));
@@ -209,6 +217,9 @@ fn head(text: &mut String, session: &Session, facts: &Facts) {
     let _ = writeln!(text, "{word}  {}", place.line);
     if let Some(driver) = driver(execution, place, facts.is_here) {
         let _ = writeln!(text, "{driver}");
+    }
+    if let Some(unread) = unread::line(execution, &facts.unread) {
+        let _ = writeln!(text, "{unread}");
     }
     let _ = writeln!(text, "{}", times(execution, output).join(", "));
     let origin = origin(execution);

@@ -7,7 +7,7 @@ use crate::output::printable;
 use crate::session::Session;
 use crate::view::ExecutionView;
 
-use super::value;
+use super::{unread, value};
 
 pub(super) async fn signal(session: &Session, args: Signal) -> Outcome {
     let value = value::read_or_null(args.value.as_deref(), "value of the signal")?;
@@ -26,6 +26,8 @@ pub(super) async fn signal(session: &Session, args: Signal) -> Outcome {
             execution.workflow()
         )
     };
-    session.output.one(&ExecutionView::of(&execution), text)?;
+    let view = ExecutionView::read(&engine, &execution).await?;
+    session.output.one(&view, text)?;
+    unread::warn(session, &engine, &execution, &args.name).await?;
     Ok(Exit::Done)
 }

@@ -21,7 +21,7 @@ pub(super) async fn start(session: &Session, args: args::Start) -> Outcome {
     let engine = open(session).await?;
     let begun = record(session, &engine, &args.beginning, &inputs).await?;
     let execution = engine.get(&begun.id).await?;
-    report(session, &execution, begun.is_new)?;
+    report(session, &engine, &execution, begun.is_new).await?;
     warn_unserved(session, &engine, &execution).await?;
     Ok(Exit::Done)
 }
@@ -198,8 +198,9 @@ fn quote_all(names: &BTreeSet<String>) -> String {
 }
 
 /// Says that it was started, or that it is there already, and how to look at it.
-pub(super) fn report(
+pub(super) async fn report(
     session: &Session,
+    engine: &Engine,
     execution: &Execution,
     is_new: bool,
 ) -> Result<(), Failure> {
@@ -212,7 +213,8 @@ pub(super) fn report(
         };
         format!("{what}\nExecution ID: {id}\n")
     };
-    session.output.one(&ExecutionView::of(execution), text)?;
+    let view = ExecutionView::read(engine, execution).await?;
+    session.output.one(&view, text)?;
     session.suggest("how it goes", &["status", workflow, "--id", ids::short(id)]);
     Ok(())
 }

@@ -4,24 +4,25 @@ use std::fmt::Write as _;
 
 use anstyle::{AnsiColor, Style};
 use flux_core::clock::Timestamp;
-use flux_core::{Engine, Execution, ExecutionId, Status};
+use flux_core::{Engine, Execution, ExecutionId, Status, UnreadSignal};
 use serde::Serialize;
 
-use super::events;
+use super::{events, unread};
 use crate::args::StatusOf;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::ids;
 use crate::nearest::nearest;
 use crate::output::{Cell, Column, Output, Row, paint, span, status_style};
 use crate::session::Session;
-use crate::story::note;
-use crate::view::{EventView, ExecutionView, failure_text};
+use crate::story::{Owners, note};
+use crate::view::{EventView, ExecutionView, UnreadView, failure_text};
 
 /// A status, with events where they were asked for.
 #[derive(Serialize)]
 struct Brief {
     #[serde(flatten)]
     execution: ExecutionView,
+    unread_signals: Vec<UnreadView>,
     #[serde(skip_serializing_if = "Option::is_none")]
     events: Option<Vec<EventView>>,
 }
@@ -47,11 +48,20 @@ pub(super) async fn status(session: &Session, args: StatusOf) -> Outcome {
     } else {
         None
     };
+    let owners = Owners::of(&engine, std::slice::from_ref(&execution)).await?;
+    let unread = unread::of(&execution).await?;
     let brief = Brief {
-        execution: ExecutionView::of(&execution),
+        execution: ExecutionView::of(&execution, &owners),
+        unread_signals: unread.iter().map(UnreadView::of).collect(),
         events,
     };
-    let text = || text(session, &execution, brief.events.as_deref());
+    let facts = Facts {
+        execution: &execution,
+        owners: &owners,
+        unread: &unread,
+        events: brief.events.as_deref(),
+    };
+    let text = || text(session, &facts);
     session.output.one(&brief, text)?;
     Ok(Exit::Done)
 }
@@ -101,7 +111,18 @@ async fn unknown(engine: &Engine, name: &str) -> Result<Failure, Failure> {
     Ok(failure.did_you_mean(nearest(name, known)))
 }
 
-fn text(session: &Session, execution: &Execution, events: Option<&[EventView]>) -> String {
+/// What is told of an execution.
+struct Facts<'a> {
+    execution: &'a Execution,
+    owners: &'a Owners,
+    unread: &'a [UnreadSignal],
+    events: Option<&'a [EventView]>,
+}
+
+fn text(session: &Session, facts: &Facts<'_>) -> String {
+    let Facts {
+        execution, owners, ..
+    } = *facts;
     let output = &session.output;
     let status = execution.status();
     let mut text = String::new();
@@ -110,10 +131,17 @@ fn text(session: &Session, execution: &Execution, events: Option<&[EventView]>) 
         let _ = writeln!(text, "{failed} {}", failure_text(failure));
     }
     let name = paint(Style::new().bold(), execution.workflow());
-    let _ = writeln!(text, "Workflow '{name}' {}", predicate(status));
+    let has_crashed = owners.has_crashed(execution);
+    let predicate = if has_crashed {
+        "has crashed"
+    } else {
+        predicate(status)
+    };
+    let _ = writeln!(text, "Workflow '{name}' {predicate}");
     let _ = writeln!(text, "  Execution ID:    {}", execution.execution_id());
     let word = paint(status_style(status), status.as_str().to_uppercase());
-    let _ = writeln!(text, "  Status:          {word} {}", emoji(status));
+    let emoji = if has_crashed { "💥" } else { emoji(status) };
+    let _ = writeln!(text, "  Status:          {word} {emoji}");
     let so_far = if execution.has_finished() {
         ""
     } else {
@@ -124,11 +152,14 @@ fn text(session: &Session, execution: &Execution, events: Option<&[EventView]>) 
         None => "not started".to_owned(),
     };
     let _ = writeln!(text, "  Execution Time:  {took}");
-    let note = note(execution, output);
+    let note = note(execution, owners, output);
     if execution.failure().is_none() && !note.is_empty() {
         let _ = writeln!(text, "  Note:            {note}");
     }
-    if let Some(events) = events {
+    if let Some(unread) = unread::line(execution, facts.unread) {
+        let _ = writeln!(text, "  Unread:          {unread}");
+    }
+    if let Some(events) = facts.events {
         verbose(&mut text, execution, events);
     }
     text
@@ -168,6 +199,12 @@ fn verbose(text: &mut String, execution: &Execution, events: &[EventView]) {
         let _ = writeln!(text, "  [{at}] {}", event.kind());
         if let Some(activity) = event.activity(execution.workflow()) {
             let _ = writeln!(text, "    Activity: {activity}");
+        }
+        if let Some((word, name)) = event.subject() {
+            let _ = writeln!(text, "    {word}: {name}");
+        }
+        if let Some((word, due)) = event.due() {
+            let _ = writeln!(text, "    {word}: {due}");
         }
         if let Some(value) = event.value(6) {
             let _ = writeln!(text, "    {}:", event.value_word());

@@ -69,7 +69,8 @@ where
         };
         format!("{word} {} ({})", short(id), now.workflow())
     };
-    session.output.one(&ExecutionView::of(&now), text)?;
+    let view = ExecutionView::read(engine, &now).await?;
+    session.output.one(&view, text)?;
     if deed.needs_worker {
         start::warn_unserved(session, engine, &now).await?;
     }

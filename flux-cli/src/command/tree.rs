@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::ids;
 use crate::output::{Output, paint, status_style};
-use crate::story;
+use crate::story::{self, Owners};
 use crate::view::ExecutionView;
 
 /// How many are read at once.
@@ -28,6 +28,7 @@ pub(super) struct Branch {
 pub(super) fn children<'a>(
     engine: &'a Engine,
     parent: &'a Execution,
+    owners: &'a Owners,
 ) -> BoxFuture<'a, Result<Vec<Branch>, Error>> {
     async move {
         let mut found: Vec<Execution> = Vec::new();
@@ -46,8 +47,8 @@ pub(super) fn children<'a>(
         let mut branches = Vec::with_capacity(found.len());
         for execution in found.into_iter().rev() {
             branches.push(Branch {
-                view: ExecutionView::of(&execution),
-                children: children(engine, &execution).await?,
+                view: ExecutionView::of(&execution, owners),
+                children: children(engine, &execution, owners).await?,
                 execution,
             });
         }
@@ -57,16 +58,16 @@ pub(super) fn children<'a>(
 }
 
 /// Draws them as a tree.
-pub(super) fn draw(branches: &[Branch], output: &Output) -> String {
+pub(super) fn draw(branches: &[Branch], owners: &Owners, output: &Output) -> String {
     let mut text = String::new();
     if branches.is_empty() {
         text.push_str("none\n");
     }
-    grow(&mut text, branches, "", output);
+    grow(&mut text, branches, "", owners, output);
     text
 }
 
-fn grow(text: &mut String, branches: &[Branch], margin: &str, output: &Output) {
+fn grow(text: &mut String, branches: &[Branch], margin: &str, owners: &Owners, output: &Output) {
     for (place, branch) in branches.iter().enumerate() {
         let is_last = place + 1 == branches.len();
         let (fork, below) = if is_last {
@@ -76,7 +77,7 @@ fn grow(text: &mut String, branches: &[Branch], margin: &str, output: &Output) {
         };
         let execution = &branch.execution;
         let status: Status = execution.status();
-        let note = story::note(execution, output);
+        let note = story::note(execution, owners, output);
         let note = if note.is_empty() {
             note
         } else {
@@ -89,6 +90,12 @@ fn grow(text: &mut String, branches: &[Branch], margin: &str, output: &Output) {
             ids::short(execution.execution_id()),
             paint(status_style(status), status),
         );
-        grow(text, &branch.children, &format!("{margin}{below}"), output);
+        grow(
+            text,
+            &branch.children,
+            &format!("{margin}{below}"),
+            owners,
+            output,
+        );
     }
 }

@@ -112,10 +112,7 @@ async fn show(session: &Session, engine: &Engine, name: &str) -> Outcome {
             }
         }
     }
-    let latest = latest
-        .iter()
-        .map(|execution| ExecutionView::of(execution).with_note(execution, &session.output))
-        .collect();
+    let latest = ExecutionView::read_all(engine, &latest, &session.output).await?;
     let portrait = Portrait {
         workflow,
         tasks,

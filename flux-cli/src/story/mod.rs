@@ -1,6 +1,7 @@
 //! The three questions people have of an execution: where is it, what happened, what can I do next.
 
 mod next;
+mod owners;
 mod timeline;
 mod waits;
 
@@ -12,11 +13,22 @@ use crate::output::{Output, printable};
 use crate::view::failure_text;
 
 pub(crate) use next::{Step, next_steps};
+pub(crate) use owners::Owners;
 pub(crate) use timeline::bars;
-pub(crate) use waits::{Driver, Whereabouts, is_served, whereabouts};
+pub(crate) use waits::{Driver, Whereabouts, has_news, is_served, whereabouts};
 
-/// What matters about an execution, as far as its row tells: for lists.
-pub(crate) fn note(execution: &Execution, output: &Output) -> String {
+/// What matters about an execution, as far as its row and its owner tell: for lists.
+pub(crate) fn note(execution: &Execution, owners: &Owners, output: &Output) -> String {
+    let note = note_of_row(execution, output);
+    if !owners.has_crashed(execution) {
+        return note;
+    }
+    [CRASHED, &note].join(if note.is_empty() { "" } else { "; " })
+}
+
+const CRASHED: &str = "crashed: its process is gone";
+
+fn note_of_row(execution: &Execution, output: &Output) -> String {
     if let Some(reason) = execution.held() {
         return format!("on hold: {reason}");
     }

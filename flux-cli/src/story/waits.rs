@@ -111,7 +111,7 @@ fn driver(
 }
 
 /// Whether a paused execution was sent something that nobody has delivered yet: an answer, a signal, a cancellation.
-pub(super) fn has_news(execution: &Execution, now: SystemTime) -> bool {
+pub(crate) fn has_news(execution: &Execution, now: SystemTime) -> bool {
     execution.worker().is_none() && execution.ready_at().is_some_and(|ready| ready <= now)
 }
 

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use anstyle::{AnsiColor, Style};
+use flux_core::clock::Timestamp;
 use flux_core::{Event, EventKind, EventSeq, ExecutionId, Payload};
 use serde::Serialize;
 use serde_json::Value;
@@ -63,7 +64,7 @@ impl Names {
                 .get("attempt")
                 .and_then(Value::as_u64)
                 .filter(|attempt| *attempt > 0),
-            due: due.map(|due| flux_core::clock::Timestamp::from_micros(due).to_string()),
+            due: due.map(|due| Timestamp::from_micros(due).to_string()),
             error: event
                 .payload
                 .as_ref()
@@ -166,9 +167,12 @@ impl EventView {
 
     /// Its value as lines of JSON, indented.
     pub(crate) fn value(&self, indent: usize) -> Option<String> {
-        let value = self.payload.as_ref().and_then(json)?;
+        let mut value = self.payload.as_ref().and_then(json)?;
         if value.is_null() {
             return None;
+        }
+        if self.event == EventKind::TimerStarted {
+            tell_time(&mut value);
         }
         let text = pretty(&value);
         let margin = " ".repeat(indent);
@@ -192,12 +196,44 @@ impl EventView {
             | EventKind::ChildFailed
             | EventKind::WorkflowFailed => "Error",
             EventKind::WorkflowTerminated => "Reason",
+            EventKind::TimerStarted => "Timer",
             EventKind::SignalReceived
             | EventKind::PauseAnswered
             | EventKind::ValueRecorded
             | EventKind::Published => "Value",
             _ => "Result",
         }
+    }
+
+    /// What else than an activity it is about, as a word and a name: `Signal` and `paid`.
+    pub(crate) fn subject(&self) -> Option<(&'static str, String)> {
+        let word = match self.event {
+            EventKind::SignalAwaited | EventKind::SignalReceived => "Signal",
+            EventKind::PauseReached | EventKind::PauseAnswered => "Pause point",
+            EventKind::Published => "Key",
+            EventKind::ValueRecorded | EventKind::Patched => "Name",
+            EventKind::CallCancelled | EventKind::CallReused | EventKind::TimerFired => {
+                let call = self.call?.to_string();
+                let name = self
+                    .name
+                    .as_deref()
+                    .map(|name| format!(".{}", printable(name)));
+                return Some(("Call", call + &name.unwrap_or_default()));
+            }
+            _ => return None,
+        };
+        let name = self.name.as_deref()?;
+        Some((word, printable(name).into_owned()))
+    }
+
+    /// When a timer or the next attempt is due, as a word and a moment.
+    pub(crate) fn due(&self) -> Option<(&'static str, &str)> {
+        let word = match self.event {
+            EventKind::TaskAttemptFailed => "Next attempt",
+            EventKind::WorkflowQueued => "Not before",
+            _ => "Due",
+        };
+        self.due.as_deref().map(|due| (word, due))
     }
 
     /// `workflow/7.charge`: which activity it is about.
@@ -226,6 +262,21 @@ impl EventView {
 
     pub(crate) fn kind(&self) -> &'static str {
         self.kind
+    }
+}
+
+/// A timer is recorded in microseconds, which nobody reads.
+fn tell_time(timer: &mut Value) {
+    if let Some(after) = timer.get_mut("after")
+        && let Some(micros) = after.as_u64()
+    {
+        let span = humantime::format_duration(Duration::from_micros(micros));
+        *after = span.to_string().into();
+    }
+    if let Some(until) = timer.get_mut("until")
+        && let Some(micros) = until.as_i64()
+    {
+        *until = Timestamp::from_micros(micros).to_string().into();
     }
 }
 

@@ -1,15 +1,16 @@
 //! An execution: a row of `list`, and its JSON everywhere.
 
+use std::slice;
 use std::time::{Duration, SystemTime};
 
-use flux_core::{Execution, Failure, FailureKind, Status};
+use flux_core::{Engine, Error, Execution, Failure, FailureKind, Status};
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{iso, maybe_iso, millis};
 use crate::ids::short;
 use crate::output::{Cell, Column, Output, Row, printable, span, status_style};
-use crate::story;
+use crate::story::{self, Owners};
 
 /// One execution, as it is shown.
 #[derive(Clone, Debug, Serialize)]
@@ -44,6 +45,7 @@ pub(crate) struct ExecutionView {
     waits_for: Waits,
     held: Option<String>,
     worker: Option<i64>,
+    worker_is_alive: Option<bool>,
     output: Option<Value>,
     failure: Option<FailureView>,
     termination_reason: Option<String>,
@@ -91,7 +93,27 @@ struct EscapedView {
 }
 
 impl ExecutionView {
-    pub(crate) fn of(execution: &Execution) -> Self {
+    /// One execution, as it is now.
+    pub(crate) async fn read(engine: &Engine, execution: &Execution) -> Result<Self, Error> {
+        let owners = Owners::of(engine, slice::from_ref(execution)).await?;
+        Ok(Self::of(execution, &owners))
+    }
+
+    /// Several, each with the line that says what matters about it.
+    pub(crate) async fn read_all(
+        engine: &Engine,
+        executions: &[Execution],
+        output: &Output,
+    ) -> Result<Vec<Self>, Error> {
+        let owners = Owners::of(engine, executions).await?;
+        let view = |execution| Self {
+            note: story::note(execution, &owners, output),
+            ..Self::of(execution, &owners)
+        };
+        Ok(executions.iter().map(view).collect())
+    }
+
+    pub(crate) fn of(execution: &Execution, owners: &Owners) -> Self {
         let id = execution.execution_id();
         let took = execution.started_at().map(|_| execution.duration());
         Self {
@@ -118,6 +140,7 @@ impl ExecutionView {
             },
             held: execution.held().map(str::to_owned),
             worker: execution.worker().map(|worker| worker.0),
+            worker_is_alive: owners.is_alive(execution),
             output: execution.output().cloned(),
             failure: execution.failure().map(failure),
             termination_reason: execution.termination_reason().map(str::to_owned),
@@ -125,12 +148,6 @@ impl ExecutionView {
             took,
             note: String::new(),
         }
-    }
-
-    /// With the line that says what matters about it.
-    pub(crate) fn with_note(mut self, execution: &Execution, output: &Output) -> Self {
-        self.note = story::note(execution, output);
-        self
     }
 }
 

@@ -5,6 +5,7 @@ mod event;
 mod execution;
 mod queue;
 mod schedule;
+mod unread;
 mod worker;
 mod workflow;
 
@@ -18,6 +19,7 @@ pub(crate) use event::{EventView, Names};
 pub(crate) use execution::{ExecutionView, failure_text};
 pub(crate) use queue::QueueView;
 pub(crate) use schedule::{MomentView, ScheduleView};
+pub(crate) use unread::UnreadView;
 pub(crate) use worker::WorkerView;
 pub(crate) use workflow::WorkflowView;
 

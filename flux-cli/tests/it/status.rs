@@ -23,6 +23,32 @@ fn verbose_has_every_event() {
     ]));
 }
 
+/// A signal without its name, and a timer in microseconds, told nothing.
+#[test]
+fn verbose_names_signals_pause_points_and_times() {
+    golden!(Folder::seeded().transcript(&["flux status unpaid -v", "flux status retrying -v"]));
+}
+
+/// It was told as if it ran.
+#[test]
+fn one_whose_process_died_is_told_to_have_crashed() {
+    let folder = Folder::seeded();
+    let status = folder.run("flux status crashed").exits(0);
+    assert!(
+        status.stdout.contains("Workflow 'print_label' has crashed"),
+        "{}",
+        status.stdout
+    );
+    let note = "crashed: its process is gone";
+    assert!(status.stdout.contains(note), "{}", status.stdout);
+    let listed = folder.run("flux list --workflow print_label").exits(0);
+    assert!(listed.stdout.contains(note), "{}", listed.stdout);
+    let json = folder.run("flux status crashed --json").json();
+    assert_eq!(json["worker_is_alive"], false);
+    let json = folder.run("flux status sleeping --json").json();
+    assert_eq!(json["worker_is_alive"], serde_json::Value::Null);
+}
+
 #[test]
 fn of_a_failed_one_the_failing_task_comes_first() {
     let folder = Folder::seeded();

@@ -15,6 +15,42 @@ fn a_signal_is_sent() {
     ]));
 }
 
+/// A slip in the name was accepted with exit code 0 and shown nowhere.
+#[test]
+fn a_signal_that_no_call_has_asked_for_is_warned_about_and_shown() {
+    golden!(Folder::seeded().transcript(&[
+        "flux signal unpaid payd 20000",
+        "flux signal unpaid payd 20000 -q",
+        "flux signal unpaid thanks",
+        "flux signal inreview hurry",
+        "flux show unpaid",
+        "flux status unpaid",
+        "flux show inreview --json",
+    ]));
+}
+
+/// Only the code knows the type; a worker that has it leaves the signal where it is.
+#[test]
+fn a_signal_of_another_type_is_warned_about() {
+    let folder = Folder::empty();
+    let real = |line: &str| folder.call(line).in_real_time().run();
+    real("flux start review_order --id lamp --input '{\"item\": \"lamp\"}'").exits(0);
+    let mut worker = folder.call("shop worker").in_real_time().spawn();
+    let waits_for = |what: &str| while !real("flux status lamp").stdout.contains(what) {};
+    waits_for("at `review`");
+    real("flux resume lamp '{\"approved\": true}'").exits(0);
+    waits_for("waits for signal `paid`");
+    let sent = real("flux signal lamp paid '\"a lot\"'").exits(0);
+    let says = "has not taken this one: its value may be of another type";
+    assert!(sent.stderr.contains(says), "{}", sent.transcript());
+    let shown = real("flux status lamp").exits(0);
+    let says =
+        "signal `paid`, which its code waits for: it is not delivered yet, or of another type";
+    assert!(shown.stdout.contains(says), "{}", shown.transcript());
+    worker.kill().unwrap();
+    worker.wait().unwrap();
+}
+
 #[test]
 fn without_the_code_a_worker_is_asked_to_resume() {
     golden!(Folder::seeded().transcript(&[

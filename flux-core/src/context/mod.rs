@@ -10,6 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::id::ExecutionId;
 use crate::payload::{Payload, PayloadError};
 use crate::task::{StartError, State};
+use crate::type_name::readable;
 
 mod body;
 mod cancel;
@@ -107,6 +108,7 @@ impl<I> ExecutionContext<I> {
     pub fn state<T: Send + Sync + 'static>(&self) -> State<T> {
         self.shared.env.states.get().unwrap_or_else(|error| match error {
             StartError::MissingState(name) => {
+                let name = readable(name);
                 panic!("the engine has no state of type `{name}`: add `.state(value)` to its builder")
             }
             StartError::Arguments(error) => panic!("{error}"),

@@ -18,6 +18,7 @@ use crate::error::{ErrorRecord, TaskError, TaskErrorKind};
 use crate::private::describe_dyn;
 use crate::replay::{FailedEnd, escaped_calls, panic_message};
 use crate::task::BodyError;
+use crate::type_name::readable;
 
 /// What the code left to be done at its end.
 pub(crate) type ExitHandler = Box<dyn FnOnce() -> BoxFuture<'static, Result<(), BodyError>> + Send>;
@@ -133,7 +134,7 @@ fn describe<E: Display + 'static>(error: &E) -> BodyError {
     }
     BodyError {
         record: ErrorRecord {
-            type_name: name.to_owned(),
+            type_name: readable(name),
             ..ErrorRecord::message(error.to_string())
         },
         kind: TaskErrorKind::Failed,

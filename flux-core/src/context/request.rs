@@ -11,6 +11,7 @@ use crate::payload::{Payload, PayloadError};
 use crate::retry::Backoff;
 use crate::store::TransactionBody;
 use crate::task::{BodyFuture, StartBody, TaskDef};
+use crate::type_name::readable;
 use crate::workflow::WorkflowDef;
 
 /// What is to be done for a call.
@@ -44,6 +45,13 @@ pub(crate) type Check = fn(&Payload) -> Result<(), PayloadError>;
 pub(crate) struct Wanted {
     pub(crate) type_name: &'static str,
     pub(crate) check: Check,
+}
+
+impl Wanted {
+    /// Its name, as people are told it.
+    pub(crate) fn name(&self) -> String {
+        readable(self.type_name)
+    }
 }
 
 /// A body and how often it may be tried.

@@ -17,6 +17,7 @@ use crate::execution::{Execution, Handle, Snapshot, Status};
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::Payload;
 use crate::replay::digest;
+use crate::replay::outline::differing;
 use crate::store::{
     ClaimError, Commit, CommitError, ExecutionRecord, NewExecution, Placement, Target,
 };
@@ -401,10 +402,11 @@ async fn check_input(
     if digest(recorded.as_str()) == given || evolved() {
         return Ok(());
     }
+    let (recorded, given) = differing(&recorded, &request.input);
     Err(Error::InputMismatch {
         id: request.id.clone(),
-        recorded: recorded.to_string(),
-        given: request.input.to_string(),
+        recorded,
+        given,
     })
 }
 

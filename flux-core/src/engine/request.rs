@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use super::driver::requests::{Request, newest_of_hold};
 use super::driver::{Answer, choose_pause, takes_no_value};
+use super::history::History;
 use super::resume::{Described, Resume, check_pause, is_answer};
 use super::workflow::check_workflow;
 use super::{Engine, Inner};
 use crate::error::Error;
+use crate::event::EventKind;
 use crate::execution::{Handle, PausePoint, Status, Waiting};
-use crate::id::ExecutionId;
+use crate::id::{EventSeq, ExecutionId};
 use crate::payload::Payload;
 use crate::store::{ExecutionRecord, MessageKind, NewMessage, PostError};
 
@@ -36,10 +38,15 @@ impl<O> Resume<O> {
     /// execution stays paused as it was. A failed execution whose own code decided to fail is run again all the same.
     pub async fn request(self) -> Result<Handle<O>, Error> {
         let described = self.describe().await?;
-        while !described.try_request().await? {
-            tokio::task::yield_now().await;
+        loop {
+            match described.try_request().await {
+                Ok(true) => return Ok(Handle::new(described.engine, described.id)),
+                Ok(false) => tokio::task::yield_now().await,
+                Err(error) => {
+                    return Err(described.engine.inner().tell_whether_it_waited(error).await);
+                }
+            }
         }
-        Ok(Handle::new(described.engine, described.id))
     }
 }
 
@@ -194,6 +201,36 @@ impl Inner {
 }
 
 impl Inner {
+    /// Completes the error of an answer that fits no pause point: one that came too late and one that came too early
+    /// are mended in different ways.
+    pub(super) async fn tell_whether_it_waited(&self, mut error: Error) -> Error {
+        if let Error::NotPausedAt {
+            id,
+            name,
+            has_waited_there,
+            ..
+        } = &mut error
+        {
+            // Of a pause point of a child its own history tells. Where the store fails, the first error counts.
+            let is_own = !name.contains('/');
+            if is_own && let Ok(has_waited) = self.has_waited_at(id, name).await {
+                *has_waited_there = Some(has_waited);
+            }
+        }
+        error
+    }
+
+    async fn has_waited_at(&self, id: &ExecutionId, name: &str) -> Result<bool, Error> {
+        let key = self.record(id).await?.key;
+        let mut events = History::between(&self.store, key, EventSeq::FIRST, EventSeq::MAX);
+        while let Some(event) = events.next_event().await? {
+            if event.kind == EventKind::PauseReached && event.name_str() == name {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Whether somebody has asked for an answer to a pause point that has not been delivered.
     async fn is_under_way(&self, point: &PausePoint) -> Result<bool, Error> {
         let record = self.record(point.execution_id()).await?;

@@ -144,8 +144,11 @@ impl Engine {
 
 async fn resume<O: DeserializeOwned>(description: Description) -> Result<Execution<O>, Error> {
     let described = describe(description).await?;
-    let snapshot = resume_record(&described).await?;
-    Execution::new(described.engine, snapshot)
+    let inner = described.engine.inner();
+    match resume_record(&described).await {
+        Ok(snapshot) => Execution::new(described.engine, snapshot),
+        Err(error) => Err(inner.tell_whether_it_waited(error).await),
+    }
 }
 
 async fn describe(description: Description) -> Result<Described, Error> {

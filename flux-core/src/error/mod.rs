@@ -8,6 +8,7 @@ use crate::execution::Status;
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::place;
 use crate::store::StoreError;
+use crate::type_name::readable;
 
 mod asked;
 pub(crate) mod escape;
@@ -119,9 +120,9 @@ pub enum Error {
     InputMismatch {
         /// The execution.
         id: ExecutionId,
-        /// Its input.
+        /// Its input where the two differ: by JSON path unless they are short, without texts and long numbers.
         recorded: String,
-        /// The input given now.
+        /// The input given now, in the same way.
         given: String,
     },
     /// A value given to Flux cannot be recorded, or is not of the type that is wanted.
@@ -158,10 +159,11 @@ pub enum Error {
         /// Their names.
         names: Vec<String>,
     },
-    /// No pause point of this name waits: somebody may have answered it already.
+    /// No pause point of this name waits: it may have been answered already, or not been reached yet.
     #[error(
-        "execution `{id}` does not wait at pause point `{name}`: it is {status} and {}",
-        WaitsAt(pending, *status)
+        "execution `{id}` does not wait at pause point `{name}`: it is {status} and {}{}",
+        WaitsAt(pending),
+        WaitedThere(*has_waited_there, *status)
     )]
     NotPausedAt {
         /// The execution.
@@ -172,6 +174,9 @@ pub enum Error {
         pending: Vec<String>,
         /// Where the execution stands.
         status: Status,
+        /// Whether the execution has waited at a pause point of this name before; `None` where that was not looked up,
+        /// as for a pause point of a child.
+        has_waited_there: Option<bool>,
     },
     /// Somebody has asked for an answer to the pause point that nobody has delivered yet.
     #[error(
@@ -288,7 +293,8 @@ pub enum Error {
     },
     /// A registered task needs state that the engine does not have.
     #[error(
-        "task `{task}` needs `State<{state}>`, and the engine has none: add `.state(value)` to its builder"
+        "task `{task}` needs `State<{}>`, and the engine has none: add `.state(value)` to its builder",
+        readable(state)
     )]
     MissingState {
         /// The task.
@@ -439,17 +445,31 @@ impl fmt::Display for Next {
     }
 }
 
-struct WaitsAt<'a>(&'a [String], Status);
+struct WaitsAt<'a>(&'a [String]);
 
 impl fmt::Display for WaitsAt<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self(pending, status) = self;
-        if !pending.is_empty() {
-            return write!(f, "waits at {}", List(pending));
+        if self.0.is_empty() {
+            return f.write_str("waits at none");
         }
-        f.write_str("waits at none")?;
-        if *status == Status::Running {
-            f.write_str(", so it was answered before; if nobody drives it, a plain `resume` goes on with it")?;
+        write!(f, "waits at {}", List(self.0))
+    }
+}
+
+/// What the history says of a pause point at which an execution does not wait.
+struct WaitedThere(Option<bool>, Status);
+
+impl fmt::Display for WaitedThere {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Some(true) => {
+                f.write_str("; it waited there before, and was answered or stopped waiting")?
+            }
+            Some(false) => f.write_str("; its code has not reached that pause point so far")?,
+            None => {}
+        }
+        if self.1 == Status::Running {
+            f.write_str("; if no process drives it, a `resume` without an answer continues it")?;
         }
         Ok(())
     }

@@ -8,11 +8,12 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::payload::Payload;
+use crate::type_name::readable;
 
 /// An error as it is recorded: enough to show it, and to have it back where its type allows.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ErrorRecord {
-    /// The Rust type, as `std::any::type_name` gives it.
+    /// The Rust type; one of the standard library without its path.
     #[serde(rename = "type")]
     pub type_name: String,
     /// Its `Display`.
@@ -49,7 +50,7 @@ impl ErrorRecord {
 
     /// Has the value back, if it is recorded whole and of this type.
     pub fn downcast<E: DeserializeOwned>(&self) -> Option<E> {
-        let same_type = self.type_name == std::any::type_name::<E>();
+        let same_type = self.type_name == readable(std::any::type_name::<E>());
         self.json.as_ref().filter(|_| same_type)?.decode().ok()
     }
 

@@ -6,6 +6,7 @@ mod handle;
 mod snapshot;
 mod status;
 mod tasks;
+mod unread;
 mod view;
 mod waiting;
 
@@ -14,6 +15,7 @@ pub use handle::Handle;
 pub(crate) use snapshot::Snapshot;
 pub use status::{Status, UnknownStatus};
 pub use tasks::{TaskInfo, TaskStatus};
+pub use unread::UnreadSignal;
 pub use view::{Execution, NotCompleted};
 pub use waiting::PausePoint;
 pub(crate) use waiting::Waiting;

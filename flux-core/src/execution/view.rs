@@ -15,6 +15,8 @@ use crate::error::{Error, Failure, FailureKind};
 use crate::event::Event;
 use crate::id::{EventSeq, ExecutionId, WorkerId};
 use crate::payload::Payload;
+use crate::replay::outline::without_text;
+use crate::store::Message;
 
 /// One run of a workflow, as it was at one moment.
 ///
@@ -61,7 +63,7 @@ fn decode_output<O: DeserializeOwned>(payload: &Payload, snapshot: &Snapshot) ->
         event: EventSeq::FIRST,
         what: format!("output of workflow `{}`", snapshot.record.workflow),
         path: error.path,
-        message: error.message,
+        message: without_text(&error.message),
     })
 }
 
@@ -237,7 +239,7 @@ impl<O> Execution<O> {
         self.snapshot.record.parent.as_ref()
     }
 
-    /// When its next timer or retry is due.
+    /// Returns when its next timer or retry is due. The workflow's deadline is no timer.
     pub fn wakes_at(&self) -> Option<SystemTime> {
         self.snapshot.record.wake_at.map(Into::into)
     }
@@ -245,6 +247,12 @@ impl<O> Execution<O> {
     /// The names of the signals it waits for.
     pub fn awaited_signals(&self) -> Vec<String> {
         Waiting::read(self.snapshot.record.waiting.as_ref()).signals
+    }
+
+    /// What was sent to it and has not been delivered.
+    pub(super) async fn inbox(&self) -> Result<Vec<Message>, Error> {
+        let store = &self.engine.inner().store;
+        Ok(store.inbox(self.snapshot.record.key).await?)
     }
 
     /// Reads its history, all of it.

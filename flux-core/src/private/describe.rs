@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::error::{ErrorRecord, TaskError, TaskErrorKind, Terminal, source_of};
 use crate::payload::Payload;
 use crate::task::BodyError;
+use crate::type_name::readable;
 
 /// An error to be looked at.
 pub struct See<'a, E>(pub &'a E);
@@ -185,7 +186,7 @@ pub fn body_error(
     } = seen;
     BodyError {
         record: ErrorRecord {
-            type_name: type_name.to_owned(),
+            type_name: readable(type_name),
             message,
             chain,
             json,

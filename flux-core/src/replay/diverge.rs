@@ -4,9 +4,10 @@ use crate::context::shared::{Call, Fault};
 use crate::error::{Error, FailureData, FailureKind, NonDeterminism, describe_event};
 use crate::event::{Event, EventKind};
 use crate::id::{EventSeq, ExecutionId};
-use crate::payload::PayloadError;
+use crate::payload::{Payload, PayloadError};
 
 use super::matching::site_text;
+use super::outline::{differing, outline, without_text};
 
 /// Why a delivery could not be carried out. Nothing of it may be written.
 #[derive(Debug, Clone)]
@@ -37,10 +38,14 @@ pub(crate) struct Divergence {
 impl Divergence {
     /// The history has a call that the code did not ask for; `instead` is one it did.
     pub(crate) fn not_asked(recorded: &Event, instead: Option<&Call>) -> Self {
+        let (recorded_text, found) = match instead {
+            Some(call) => both(recorded, call),
+            None => (describe_recorded(recorded), "did not ask for it".to_owned()),
+        };
         Self {
             event: recorded.seq,
-            recorded: describe_recorded(recorded),
-            found: instead.map_or_else(|| "did not ask for it".to_owned(), asked_for),
+            recorded: recorded_text,
+            found,
             site: instead.map(|call| site_text(call.site)),
             foreign: false,
             ambiguous: false,
@@ -147,7 +152,7 @@ impl Stop {
                 event,
                 what,
                 path: error.path,
-                message: error.message,
+                message: without_text(&error.message),
             },
         }
     }
@@ -166,7 +171,7 @@ fn describe_recorded(event: &Event) -> String {
     }
     match &event.payload {
         Some(payload) if event.kind.is_call() && payload.as_str() != "null" => {
-            format!("{what} with input {}", clip(payload.as_str()))
+            format!("{what} with input `{}`", input_of(event.kind, payload))
         }
         _ => what,
     }
@@ -177,7 +182,7 @@ fn describe_end(event: &Event) -> Option<String> {
     let payload = event.payload.as_ref()?;
     match event.kind {
         EventKind::WorkflowCompleted if payload.as_str() != "null" => {
-            Some(format!("output {}", clip(payload.as_str())))
+            Some(format!("output `{}`", outline(payload)))
         }
         EventKind::WorkflowFailed => {
             let failure: FailureData = payload.decode().ok()?;
@@ -191,7 +196,42 @@ fn describe_end(event: &Event) -> Option<String> {
     }
 }
 
+/// A recorded call and one that the code asked for: of one name, what differs about their inputs.
+fn both(recorded: &Event, call: &Call) -> (String, String) {
+    let is_same = recorded.kind == call.kind && recorded.name_str() == &*call.name;
+    match (&recorded.payload, &call.input) {
+        (Some(one), Some(other)) if is_same => {
+            let (one, other) = match call.kind {
+                EventKind::TimerStarted => (input_of(call.kind, one), input_of(call.kind, other)),
+                _ => differing(one, other),
+            };
+            let recorded = describe_event(recorded.kind, recorded.name_str());
+            (
+                format!("{recorded} with input `{one}`"),
+                format!("{} with input `{other}`", asked_for_plainly(call)),
+            )
+        }
+        _ => (describe_recorded(recorded), asked_for(call)),
+    }
+}
+
 fn asked_for(call: &Call) -> String {
+    let input = call.input.as_ref().filter(|input| input.as_str() != "null");
+    let input = input
+        .map(|input| format!(" with input `{}`", input_of(call.kind, input)))
+        .unwrap_or_default();
+    asked_for_plainly(call) + &input
+}
+
+/// Of a timer it is what the program says, and nobody's data.
+fn input_of(kind: EventKind, input: &Payload) -> String {
+    match kind {
+        EventKind::TimerStarted => shorten(input.as_str()),
+        _ => outline(input),
+    }
+}
+
+fn asked_for_plainly(call: &Call) -> String {
     let what = match call.kind {
         EventKind::TaskStarted => "task",
         EventKind::TimerStarted => "timer",
@@ -201,18 +241,18 @@ fn asked_for(call: &Call) -> String {
         EventKind::ChildStarted => "child workflow",
         _ => "call",
     };
-    let input = call.input.as_ref().filter(|input| input.as_str() != "null");
-    let input = input
-        .map(|input| format!(" with input {}", clip(input.as_str())))
-        .unwrap_or_default();
-    format!("asked for {what} `{}`{input}", call.name)
+    format!("asked for {what} `{}`", call.name)
 }
 
-/// Long inputs are cut: the point of an error is to find the line.
-pub(super) fn clip(text: &str) -> String {
+fn clip(text: &str) -> String {
+    format!("`{}`", shorten(text))
+}
+
+/// Long messages are cut: the point of an error is to find the line.
+pub(super) fn shorten(text: &str) -> String {
     const LIMIT: usize = 200;
     match text.char_indices().nth(LIMIT) {
-        Some((end, _)) => format!("`{}…`", &text[..end]),
-        None => format!("`{text}`"),
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text.to_owned(),
     }
 }

@@ -5,8 +5,9 @@
 
 use super::check::Recorded;
 use super::digest::digest;
-use super::diverge::clip;
+use super::diverge::shorten;
 use super::matching::digest_of;
+use super::outline::outline;
 use super::{Divergence, End, Polled};
 use crate::error::{ErrorRecord, FailureData, FailureKind};
 use crate::event::{Event, EventKind};
@@ -51,15 +52,14 @@ pub(super) fn how_it_ended(polled: &Polled) -> Option<String> {
         Polled::Ended(End::Completed(output)) if output.as_str() == "null" => {
             Some("returned".to_owned())
         }
-        Polled::Ended(End::Completed(output)) => {
-            Some(format!("returned {}", clip(output.as_str())))
-        }
+        Polled::Ended(End::Completed(output)) => Some(format!("returned `{}`", outline(output))),
         Polled::Ended(End::Failed(failed)) if failed.panicked => {
-            Some(format!("panicked: {}", failed.error.message))
+            Some(format!("panicked: {}", shorten(&failed.error.message)))
         }
-        Polled::Ended(End::Failed(failed)) => {
-            Some(format!("returned an error: {}", failed.error.message))
-        }
+        Polled::Ended(End::Failed(failed)) => Some(format!(
+            "returned an error: {}",
+            shorten(&failed.error.message)
+        )),
         Polled::Pending | Polled::Ended(End::ContinuedAsNew(_) | End::Stopped(_)) => None,
     }
 }

@@ -36,6 +36,7 @@ mod diverge;
 mod end;
 mod ended;
 pub(crate) mod matching;
+pub(crate) mod outline;
 mod waker;
 
 pub(crate) use digest::digest;

@@ -350,9 +350,11 @@ impl Driver {
                 false
             }
             Some(Request::Pause { wants }) => {
-                let wants = wants.map(|wanted| wanted.type_name);
-                self.pauses
-                    .insert(seq, PausePoint::new(&name, seq, self.id.clone(), wants));
+                let wants = wants.map(|wanted| wanted.name());
+                self.pauses.insert(
+                    seq,
+                    PausePoint::new(&name, seq, self.id.clone(), wants.as_deref()),
+                );
                 false
             }
             Some(Request::Task(_) | Request::Transaction(_) | Request::Child { .. }) => true,

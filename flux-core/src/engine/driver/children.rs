@@ -683,6 +683,7 @@ impl Driver {
             name: name.to_owned(),
             pending,
             status: self.status(),
+            has_waited_there: None,
         }
     }
 }

@@ -134,14 +134,8 @@ impl Driver {
             Some(Ended::Again | Ended::Unchanged) | None => (Status::Running, None),
         };
         let waits = ended.is_none();
-        let next = self.due.first();
-        let limit = self
-            .next_limit()
-            .filter(|_| self.def.options.deadline.is_some())
-            .map(|(at, _)| at)
-            .into_iter()
-            .chain(self.window_ends());
-        let wake_at = next.into_iter().chain(limit).min().filter(|_| waits);
+        let wake_at = self.due.first().filter(|_| waits);
+        let ready_at = self.next_moment().filter(|_| waits);
         let hold = self.hold.clone().filter(|_| status == Status::Paused);
         Change {
             status,
@@ -152,7 +146,7 @@ impl Driver {
             base: self.base,
             rewound: self.rewound,
             release: (status != Status::Running).then_some(Release {
-                ready_at: wake_at.filter(|_| hold.is_none()),
+                ready_at: ready_at.filter(|_| hold.is_none()),
                 seen: self.last_message,
             }),
             hold,

@@ -102,6 +102,15 @@ impl Driver {
         limit.into_iter().chain(self.window_ends()).min()
     }
 
+    /// When it is to be driven again if nothing comes for it before: its next timer or retry is due, or its time is up.
+    /// Active time does not pass while nobody drives it.
+    pub(super) fn next_moment(&self) -> Option<Timestamp> {
+        let limit = self.next_limit().map(|(at, _)| at);
+        let limit = limit.filter(|_| self.def.options.deadline.is_some());
+        let due = self.due.first().into_iter();
+        due.chain(limit).chain(self.window_ends()).min()
+    }
+
     /// The end of an execution whose wall-clock time is up, whatever has arrived since.
     pub(super) fn deadline_is_up(&mut self) -> Result<Option<Activation>, Stop> {
         match self.next_limit() {

@@ -80,7 +80,7 @@ impl Driver {
         let ready_at = if has_deferred {
             Some(now)
         } else {
-            standing.wake_at
+            self.next_moment()
         };
         let status = if self.hold.is_some() {
             Status::Paused

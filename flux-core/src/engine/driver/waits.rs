@@ -240,7 +240,7 @@ impl Driver {
             (Some(wanted), None) => Err(Error::ResumeValueRequired {
                 id: self.id.clone(),
                 name: point.name().to_owned(),
-                wanted: wanted.type_name.to_owned(),
+                wanted: wanted.name(),
             }),
             (Some(wanted), Some(value)) => match (wanted.check)(value) {
                 Ok(()) => Ok(value.clone()),
@@ -249,7 +249,7 @@ impl Driver {
                         "value for pause point `{}` of execution `{}`, which wants `{}`",
                         point.name(),
                         self.id,
-                        wanted.type_name
+                        wanted.name()
                     ),
                     path: error.path,
                     message: error.message,
@@ -289,6 +289,7 @@ pub(crate) fn choose_pause(
             name: name.clone(),
             pending: names(),
             status,
+            has_waited_there: None,
         }),
         ([], None) if answer.value.is_some() => Err(Error::NotPaused { id: id.clone() }),
         ([], None) => Ok(None),
