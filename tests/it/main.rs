@@ -40,6 +40,7 @@ mod on_exit;
 mod onlookers;
 mod open_arrivals;
 mod orders;
+mod ownership;
 mod pauses;
 mod plain_calls;
 mod processes;

@@ -9,9 +9,9 @@ use std::sync::{Arc, Mutex};
 use flux::clock::Timestamp;
 use flux::store::{
     ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Fire, Fired, Message,
-    MessageId, NewMessage, PostError, QueueChange, QueueRecord, QueueSettings, ScheduleChange,
-    ScheduleRecord, Serves, Store, StoreError, Target, Work, WorkRequest, WorkerGuard,
-    WorkerRecord, WorkflowCount, WorkflowDescription,
+    MessageId, NewMessage, Owned, PostError, QueueChange, QueueRecord, QueueSettings,
+    ScheduleChange, ScheduleRecord, Serves, Store, StoreError, Target, Work, WorkRequest,
+    WorkerGuard, WorkerRecord, WorkflowCount, WorkflowDescription,
 };
 use flux::{Epoch, Event, EventSeq, ExecutionId, Payload};
 use flux::{ExecutionKey, WorkerId};
@@ -324,6 +324,10 @@ impl Store for Brittle {
         message: NewMessage,
     ) -> BoxFuture<'a, Result<(), PostError>> {
         self.write(self.inner.post(to, message)).boxed()
+    }
+
+    fn owned_by(&self, worker: WorkerId) -> BoxFuture<'_, Result<Vec<Owned>, StoreError>> {
+        pass!(self, self.inner.owned_by(worker))
     }
 
     fn inbox(&self, key: ExecutionKey) -> BoxFuture<'_, Result<Vec<Message>, StoreError>> {

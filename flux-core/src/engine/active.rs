@@ -1,17 +1,19 @@
 //! The executions this process drives: who waits for them, and what stops them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use futures::future::BoxFuture;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tracing::Instrument;
 
 use super::Inner;
 use super::driver::{Begin, Driver, Halt, Input};
+use super::shutdown::Stopping;
 use crate::error::Error;
-use crate::execution::Snapshot;
+use crate::execution::{Snapshot, Status};
 use crate::id::ExecutionId;
 use crate::workflow::WorkflowDef;
 
@@ -29,8 +31,7 @@ pub(crate) struct ActiveSet {
     /// succeed, too, and fence the first.
     claiming: Mutex<BTreeSet<ExecutionId>>,
     next: AtomicU64,
-    /// Executions whose driver was dropped where it stood: the store takes this engine for their owner still.
-    adrift: Mutex<BTreeSet<ExecutionId>>,
+    changes: Notify,
 }
 
 /// What is known of a driver from outside.
@@ -41,6 +42,9 @@ pub(crate) struct Active {
     progress: watch::Receiver<Progress>,
     /// Whoever drove it has dropped it; it is about to vanish.
     abandoned: bool,
+    /// Whether a caller waits for it in person.
+    is_attended: Arc<AtomicBool>,
+    abort: Arc<OnceLock<tokio::task::AbortHandle>>,
 }
 
 /// How far a driver has come.
@@ -60,16 +64,6 @@ impl ActiveSet {
 
     pub(crate) fn get(&self, id: &ExecutionId) -> Option<Active> {
         self.lock().get(id).cloned()
-    }
-
-    /// Takes the executions whose driver was dropped where it stood.
-    pub(crate) fn take_adrift(&self) -> BTreeSet<ExecutionId> {
-        std::mem::take(&mut *self.adrift.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    pub(crate) fn set_adrift(&self, id: &ExecutionId) {
-        let mut adrift = self.adrift.lock().unwrap_or_else(PoisonError::into_inner);
-        adrift.insert(id.clone());
     }
 
     /// Whether somebody in this process is about to drive it.
@@ -95,18 +89,26 @@ impl ActiveSet {
         }
     }
 
-    /// Asks one driver to give its execution up once no body runs, unless somebody waits for it.
-    pub(crate) fn ask_one_to_retire(&self, id: &ExecutionId) {
-        if let Some(active) = self.lock().get(id) {
+    /// Asks drivers to give their executions up once no body runs; those that are still there.
+    pub(super) fn ask_to_retire(&self, which: &Stopping) -> Vec<ExecutionId> {
+        let drivers = self.lock();
+        let mut asked = Vec::new();
+        for (id, active) in drivers.iter() {
+            match which {
+                Stopping::These(ids) if !ids.contains(id) => continue,
+                Stopping::Unattended if active.is_attended.load(Ordering::Relaxed) => continue,
+                Stopping::All => active.is_attended.store(false, Ordering::Relaxed),
+                Stopping::These(_) | Stopping::Unattended => {}
+            }
             let _ = active.sender.send(Input::Retire);
+            asked.push(id.clone());
         }
+        asked
     }
 
-    /// Asks drivers to give their executions up once no body runs, unless somebody waits for them.
-    pub(crate) fn ask_to_retire(&self) {
-        for active in self.lock().values() {
-            let _ = active.sender.send(Input::Retire);
-        }
+    /// Resolves when a driver has entered or left since the call.
+    pub(super) fn changed(&self) -> impl Future<Output = ()> + '_ {
+        self.changes.notified()
     }
 
     /// Tells every driver to look into its inbox.
@@ -130,6 +132,8 @@ impl ActiveSet {
             });
         }
         drivers.insert(id.clone(), active);
+        drop(drivers);
+        self.changes.notify_waiters();
         Ok(())
     }
 
@@ -141,6 +145,8 @@ impl ActiveSet {
         {
             drivers.remove(id);
         }
+        drop(drivers);
+        self.changes.notify_waiters();
     }
 
     fn abandon(&self, id: &ExecutionId, number: u64) {
@@ -158,6 +164,13 @@ impl Active {
     /// Whether whoever drove it has let go of it.
     pub(crate) fn is_abandoned(&self) -> bool {
         self.abandoned
+    }
+
+    /// Drops the driver where it stands, as in a crash.
+    pub(super) fn abort(&self) {
+        if let Some(abort) = self.abort.get() {
+            abort.abort();
+        }
     }
 
     /// Waits until the start is durable, or is not to be.
@@ -240,12 +253,18 @@ impl Driving {
             match &*self.progress.borrow_and_update() {
                 Progress::Starting | Progress::Started => {}
                 Progress::Refused(refusal) => return Ok(Err(refusal.clone())),
-                Progress::Settled(settled) => return (**settled).clone().map(Ok),
+                Progress::Settled(settled) => {
+                    let settled = (**settled).clone();
+                    return settled.and_then(|snapshot| self.guard.settled(snapshot));
+                }
             }
             if self.progress.changed().await.is_err() {
                 let last = self.progress.borrow();
                 return match &*last {
-                    Progress::Settled(settled) => (**settled).clone().map(Ok),
+                    Progress::Settled(settled) => {
+                        let settled = (**settled).clone();
+                        settled.and_then(|snapshot| self.guard.settled(snapshot))
+                    }
                     _ => Err(self.guard.vanished()),
                 };
             }
@@ -286,6 +305,14 @@ impl DriverGuard {
         self.is_attended.store(false, Ordering::Relaxed);
     }
 
+    /// A driver that gave its execution up for a shutdown has not brought it to an end.
+    fn settled(&self, snapshot: Snapshot) -> Result<Result<Snapshot, Refusal>, Error> {
+        match snapshot.record.status {
+            Status::Pending | Status::Running => Err(self.vanished()),
+            _ => Ok(Ok(snapshot)),
+        }
+    }
+
     fn vanished(&self) -> Error {
         Error::Interrupted {
             id: self.id.clone(),
@@ -309,8 +336,6 @@ struct Leave {
     number: u64,
     /// In here, so that it closes after the driver has left the set: whoever waits for that may resume at once.
     report: watch::Sender<Progress>,
-    /// The driver has come to its end, and has not just been dropped.
-    has_ended: bool,
 }
 
 impl Leave {
@@ -323,23 +348,28 @@ impl Leave {
 impl Drop for Leave {
     fn drop(&mut self) {
         self.leave();
-        if !self.has_ended {
-            self.engine.active.set_adrift(&self.id);
-            self.engine.workers.call();
-        }
     }
 }
 
 /// The right of one caller in this process to claim an execution; held until it drives it.
 #[derive(Debug)]
 pub(crate) struct Claiming {
-    engine: Arc<Inner>,
+    /// Weak, since a claim that the store never answers must not keep its engine alive.
+    engine: Weak<Inner>,
     id: ExecutionId,
+}
+
+impl Claiming {
+    pub(crate) fn id(&self) -> &ExecutionId {
+        &self.id
+    }
 }
 
 impl Drop for Claiming {
     fn drop(&mut self) {
-        self.engine.active.claiming().remove(&self.id);
+        if let Some(engine) = self.engine.upgrade() {
+            engine.active.claiming().remove(&self.id);
+        }
     }
 }
 
@@ -349,7 +379,7 @@ impl Inner {
         let drivers = self.active.lock();
         let is_mine = !drivers.contains_key(id) && self.active.claiming().insert(id.clone());
         is_mine.then(|| Claiming {
-            engine: Arc::clone(self),
+            engine: Arc::downgrade(self),
             id: id.clone(),
         })
     }
@@ -378,55 +408,39 @@ impl Inner {
         self.active.get(id).is_some()
     }
 
-    /// Two in this process claimed an execution at the same moment, and the other drives it, under an epoch that
-    /// this claim has made stale: it is left to whoever claims it next.
-    fn give_back(self: &Arc<Self>, begin: &Begin) {
-        let (Begin::Claimed { record, .. } | Begin::Queued { record, .. }) = begin else {
-            return;
-        };
-        let (engine, key, epoch) = (Arc::clone(self), record.key, record.epoch);
-        tokio::spawn(async move {
-            let now = engine.clock.now();
-            if let Err(error) = engine.store.release(key, epoch, Some(now)).await {
-                tracing::warn!(?key, %error, "an execution could not be given back");
-            }
-            engine.workers.call();
-        });
-    }
-
-    /// Sets a driver to work on the caller's runtime. Refused where one is at work; what was claimed is then given
-    /// back.
+    /// Sets a driver to work on the caller's runtime. Refused where one is at work; what was claimed is then released.
     pub(crate) fn drive(
         self: &Arc<Self>,
         def: &'static WorkflowDef,
         id: ExecutionId,
-        begin: Begin,
+        mut begin: Begin,
         on_settled: Option<OnSettled>,
     ) -> Result<Driving, Error> {
         let (sender, inputs) = mpsc::unbounded_channel();
         let (report, progress) = watch::channel(Progress::Starting);
         let number = self.active.next.fetch_add(1, Ordering::Relaxed);
+        let is_attended = Arc::new(AtomicBool::new(true));
+        let abort_later = Arc::new(OnceLock::new());
         let active = Active {
             number,
             sender: sender.clone(),
             progress: progress.clone(),
             abandoned: false,
+            is_attended: Arc::clone(&is_attended),
+            abort: Arc::clone(&abort_later),
         };
-        if let Err(error) = self.active.enter(&id, active) {
-            self.give_back(&begin);
-            return Err(error);
-        }
+        // What was claimed under a refused `begin` is released as that is dropped.
+        self.active.enter(&id, active)?;
+        begin.entered();
         self.waiters.ring(&id);
-        let mut leave = Leave {
+        let leave = Leave {
             engine: Arc::clone(self),
             id: id.clone(),
             number,
             report,
-            has_ended: false,
         };
         let span = tracing::info_span!("execution", execution_id = %id, workflow = def.name);
-        let driver = Driver::new(self, def, id.clone(), sender, inputs);
-        let is_attended = Arc::clone(driver.is_attended());
+        let driver = Driver::new(self, def, id.clone(), sender, inputs, &is_attended);
         let has_parent_here = Arc::clone(driver.has_parent_here());
         // On the heap once: a driver is large, and tokio moves what it spawns several times.
         let driving = Box::pin(async move {
@@ -435,7 +449,6 @@ impl Inner {
                     drop(leave.report.send_replace(Progress::Started));
                 })
                 .await;
-            leave.has_ended = true;
             // Out of the set first: whoever is told of the end may resume at once.
             leave.leave();
             match ended {
@@ -446,12 +459,13 @@ impl Inner {
                 Ok(snapshot) => settle(&leave.report, on_settled, Ok(snapshot)),
             }
         });
-        let abort = Some(tokio::spawn(driving.instrument(span)).abort_handle());
+        let abort = tokio::spawn(driving.instrument(span)).abort_handle();
+        let _ = abort_later.set(abort.clone());
         let guard = DriverGuard {
             engine: Arc::clone(self),
             id,
             number,
-            abort,
+            abort: Some(abort),
             is_attended,
             has_parent_here,
         };

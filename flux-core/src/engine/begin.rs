@@ -345,17 +345,14 @@ async fn attach(
         .inner()
         .registry
         .for_execution(&record, Some(request.def))?;
-    // Held until the driver is at work. Somebody else in this process is about to drive it: look again.
-    let Some(_claiming) = engine.inner().begin_claim(&request.id) else {
+    // Another caller in this process is about to drive it: look again.
+    let Some(claiming) = engine.inner().begin_claim(&request.id) else {
         tokio::task::yield_now().await;
         return Ok(Outcome::Again);
     };
-    match engine.inner().claim(&request.id).await {
-        Ok(record) => {
-            let begin = Begin::Claimed {
-                record: Box::new(record),
-                intent: Intent::Recover,
-            };
+    match engine.inner().acquire(claiming).await {
+        Ok(claimed) => {
+            let begin = Begin::claimed(claimed, Intent::Recover);
             match engine.inner().drive(def, request.id.clone(), begin, None) {
                 Ok(driving) => Ok(Outcome::Driving(driving)),
                 Err(_) => Ok(Outcome::Again),
@@ -423,11 +420,8 @@ async fn enqueue(engine: &Engine, request: &Request) -> Result<Outcome, Error> {
         outbox: Vec::new(),
         transaction: None,
     };
-    match inner.store.commit(commit).await {
-        Ok(_) => {
-            inner.workers.call();
-            Ok(Outcome::Elsewhere)
-        }
+    match inner.commit(commit).await {
+        Ok(_) => Ok(Outcome::Elsewhere),
         Err(CommitError::Exists) => Ok(Outcome::Refused(Refusal::Exists)),
         Err(CommitError::Full(other)) => Ok(Outcome::Refused(Refusal::Full(other.holder))),
         Err(CommitError::Duplicate(other)) => {

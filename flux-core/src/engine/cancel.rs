@@ -111,15 +111,12 @@ impl Inner {
     /// Drives an execution on, which its message will end; it goes on by itself.
     async fn recover_cancelled(self: &Arc<Self>, record: ExecutionRecord) -> Result<(), Error> {
         let code = self.registry.for_execution(&record, None)?;
-        let Some(_claiming) = self.begin_claim(&record.id) else {
+        let Some(claiming) = self.begin_claim(&record.id) else {
             return Ok(());
         };
-        match self.claim(&record.id).await {
+        match self.acquire(claiming).await {
             Ok(claimed) => {
-                let begin = Begin::Claimed {
-                    record: Box::new(claimed),
-                    intent: Intent::Recover,
-                };
+                let begin = Begin::claimed(claimed, Intent::Recover);
                 // Refused where somebody in this process was faster: the message is read by the next driver.
                 if let Ok(driving) = self.drive(code, record.id, begin, None) {
                     driving.into_guard().detach();

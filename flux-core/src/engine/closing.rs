@@ -86,29 +86,27 @@ impl Inner {
         id: &ExecutionId,
         close: Close,
     ) -> Result<bool, Error> {
-        let Some(_claiming) = self.begin_claim(id) else {
+        let Some(claiming) = self.begin_claim(id) else {
             return Ok(false);
         };
-        let record = match self.claim(id).await {
-            Ok(record) => record,
+        let claimed = match self.acquire(claiming).await {
+            Ok(claimed) => claimed,
             Err(ClaimError::Held { .. } | ClaimError::NotFound) => return Ok(false),
             Err(ClaimError::Failed(error)) => return Err(error.into()),
         };
-        let (key, epoch) = (record.key, record.epoch);
-        if record.status.is_finished() {
-            self.store.release(key, epoch, None).await?;
+        if claimed.record.status.is_finished() {
+            claimed.ownership.release(None).await;
             return Ok(true);
         }
-        let commit = self.closing(&record, &close).await?;
+        let commit = self.closing(&claimed.record, &close).await?;
         let told: Vec<ExecutionId> = commit.outbox.iter().map(|(id, _)| id.clone()).collect();
-        match self.store.commit(commit).await {
-            Ok(_) => {}
+        match self.commit(commit).await {
+            Ok(_) => claimed.ownership.discharge(),
             Err(CommitError::Failed(error)) => {
-                let now = self.clock.now();
-                self.store.release(key, epoch, Some(now)).await?;
+                claimed.give_back().await;
                 return Err(error.into());
             }
-            // Whether it happened is seen when it is looked again.
+            // Whether it happened is seen at the next look; if not, it is released.
             Err(_) => return Ok(false),
         }
         self.notify_events(id);

@@ -56,20 +56,20 @@ impl Engine {
     /// Nobody here drives it. If nobody else does, it is put on hold at once; otherwise its driver reads the message.
     async fn hold_idle(&self, id: &ExecutionId) -> Result<(), Error> {
         let inner = self.inner();
-        let Some(_claiming) = inner.begin_claim(id) else {
+        let Some(claiming) = inner.begin_claim(id) else {
             return Ok(());
         };
-        let record = match inner.claim(id).await {
-            Ok(record) => record,
+        let claimed = match inner.acquire(claiming).await {
+            Ok(claimed) => claimed,
             Err(ClaimError::Held { .. }) => return Ok(()),
             Err(ClaimError::NotFound) => return Err(inner.not_found(id)),
             Err(ClaimError::Failed(error)) => return Err(error.into()),
         };
+        let record = &claimed.record;
         let inbox = inner.store.inbox(record.key).await?;
         if newest_of_hold(&inbox).is_some_and(is_go_on) {
             // Somebody has taken it back since.
-            inner.give_up_claim(&record).await?;
-            inner.workers.call();
+            claimed.give_back().await;
             return Ok(());
         }
         let consumed = inbox
@@ -83,15 +83,19 @@ impl Engine {
                 epoch: record.epoch,
             },
             events: Vec::new(),
-            change: Some(held(&record, &inbox)),
+            change: Some(held(record, &inbox)),
             consumed,
             published: Vec::new(),
             outbox: Vec::new(),
             transaction: None,
         };
-        match inner.store.commit(commit).await {
-            // Somebody took it over at this very moment, and reads the message.
-            Ok(_) | Err(CommitError::Fenced) => Ok(()),
+        match inner.commit(commit).await {
+            Ok(_) => {
+                claimed.ownership.discharge();
+                Ok(())
+            }
+            // Another owner took it over in between, and reads the message.
+            Err(CommitError::Fenced) => Ok(()),
             Err(CommitError::Failed(error) | CommitError::Unknown(error)) => Err(error.into()),
             Err(error) => Err(Error::Configuration(error.to_string())),
         }

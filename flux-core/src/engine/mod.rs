@@ -41,6 +41,7 @@ pub(crate) mod history;
 mod hold;
 mod list;
 mod owner;
+pub(crate) mod ownership;
 mod place;
 pub(crate) mod pool;
 mod queue;
@@ -53,6 +54,7 @@ mod resume;
 pub(crate) mod rewinding;
 mod run;
 mod schedule;
+mod shutdown;
 mod subscribe;
 mod terminate;
 mod turn;
@@ -60,6 +62,7 @@ mod wait;
 mod watch;
 mod worker;
 mod workflow;
+mod write;
 
 pub use builder::EngineBuilder;
 pub use default_store::{DefaultStore, NamedBy, SettingsError};
@@ -109,6 +112,7 @@ pub(crate) struct Inner {
     pub(crate) cancel_window: Duration,
     pub(crate) always_replay: bool,
     pub(crate) active: active::ActiveSet,
+    pub(crate) ledger: ownership::Ledger,
     pub(crate) waiters: wait::Waiters,
     pub(crate) workers: worker::Local,
     is_watching: AtomicBool,
@@ -168,6 +172,7 @@ impl Engine {
             cancel_window: settings.cancel_window,
             always_replay: settings.always_replay,
             active: active::ActiveSet::default(),
+            ledger: ownership::Ledger::default(),
             waiters: wait::Waiters::default(),
             workers: worker::Local::default(),
             is_watching: AtomicBool::new(false),

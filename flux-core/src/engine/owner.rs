@@ -3,8 +3,8 @@
 use tokio::sync::OnceCell;
 
 use super::Inner;
-use crate::id::{ExecutionId, WorkerId};
-use crate::store::{ClaimError, ExecutionRecord, StoreError, WorkerGuard};
+use crate::id::WorkerId;
+use crate::store::{StoreError, WorkerGuard};
 
 /// The registration of an engine as an owner, once there is one.
 #[derive(Debug, Default)]
@@ -20,11 +20,5 @@ impl Inner {
     /// Who this engine is to the store; `None` for one that has only looked at it.
     pub(crate) fn owner_if_any(&self) -> Option<WorkerId> {
         self.owner.0.get().map(WorkerGuard::id)
-    }
-
-    /// Claims an execution for this engine.
-    pub(crate) async fn claim(&self, id: &ExecutionId) -> Result<ExecutionRecord, ClaimError> {
-        let owner = self.owner().await.map_err(ClaimError::Failed)?;
-        self.store.claim(id, owner).await
     }
 }

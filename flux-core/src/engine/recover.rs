@@ -79,19 +79,15 @@ impl Engine {
         let Some(claiming) = self.inner.begin_claim(&record.id) else {
             return Ok(None);
         };
-        let claimed = match self.inner.claim(&record.id).await {
+        let claimed = match self.inner.acquire(claiming).await {
             Ok(claimed) => claimed,
             Err(ClaimError::Held { .. } | ClaimError::NotFound) => return Ok(None),
             Err(ClaimError::Failed(error)) => return Err(error.into()),
         };
-        let begin = Begin::Claimed {
-            record: Box::new(claimed),
-            intent: Intent::Recover,
-        };
+        let begin = Begin::claimed(claimed, Intent::Recover);
         let Ok(driving) = self.inner.drive(code, record.id.clone(), begin, None) else {
             return Ok(None);
         };
-        drop(claiming);
         match driving.settled().await? {
             Ok(snapshot) => Execution::new(self.clone(), snapshot).map(Some),
             Err(_) => Ok(None),

@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
+use super::Inner;
 use super::driver::requests::{Request, is_of_hold};
-use super::resume::claim;
+use super::ownership::Claimed;
 use super::rewinding::{Failed, Rewindable, Rewound};
-use super::{Engine, Inner};
 use crate::error::Error;
 use crate::event::{Event, EventKind, FORMAT};
 use crate::execution::{Status, Waiting};
@@ -20,20 +20,20 @@ impl Inner {
     /// Takes an execution off hold and leaves it to a worker, whatever was asked about holds before. `false` where
     /// somebody was faster: look again.
     pub(super) async fn take_off_hold(self: &Arc<Self>, id: &ExecutionId) -> Result<bool, Error> {
-        let _claiming = self.claim_alone(id).await?;
-        let record = claim(&Engine::of(self), id).await?;
+        let claimed = self.acquire_or_refuse(id).await?;
+        let record = &claimed.record;
         let inbox = self.store.inbox(record.key).await?;
         let consumed = inbox.iter().filter(|message| is_of_hold(message));
         let commit = Commit {
-            target: target(&record),
+            target: target(record),
             events: Vec::new(),
-            change: Some(self.off_hold(&record)),
+            change: Some(self.off_hold(record)),
             consumed: consumed.map(|message| message.id).collect(),
             published: Vec::new(),
             outbox: Vec::new(),
             transaction: None,
         };
-        self.leave_to_worker(&record, commit).await
+        self.leave_to_worker(claimed, commit).await
     }
 
     fn off_hold(&self, record: &ExecutionRecord) -> Change {
@@ -65,19 +65,18 @@ impl Inner {
                 supported: FORMAT,
             });
         }
-        let _claiming = self.claim_alone(&seen.id).await?;
-        let record = claim(&Engine::of(self), &seen.id).await?;
-        if record.status != Status::Failed {
-            self.give_up_claim(&record).await?;
+        let claimed = self.acquire_or_refuse(&seen.id).await?;
+        if claimed.record.status != Status::Failed {
+            claimed.give_back().await;
             return Ok(false);
         }
-        match self.rewound(&record).await {
+        match self.rewound(&claimed.record).await {
             Ok(rewound) => {
-                let commit = self.reopening(&record, rewound);
-                self.leave_to_worker(&record, commit).await
+                let commit = self.reopening(&claimed.record, rewound);
+                self.leave_to_worker(claimed, commit).await
             }
             Err(error) => {
-                self.give_up_claim(&record).await?;
+                claimed.give_back().await;
                 Err(error)
             }
         }
@@ -165,48 +164,42 @@ impl Inner {
     /// Commits what lets the execution go on, and calls the workers.
     async fn leave_to_worker(
         self: &Arc<Self>,
-        record: &ExecutionRecord,
+        claimed: Claimed,
         commit: Commit,
     ) -> Result<bool, Error> {
-        match self.store.commit(commit).await {
-            Ok(_) => {}
+        let (id, key, epoch) = (
+            claimed.record.id.clone(),
+            claimed.record.key,
+            claimed.record.epoch,
+        );
+        match self.commit(commit).await {
+            Ok(_) => claimed.ownership.discharge(),
             Err(CommitError::Fenced) => return Ok(false),
             Err(CommitError::Unknown(error)) => {
-                if !self.is_written(record).await? {
+                if !self.is_written(&claimed.record).await? {
+                    claimed.give_back().await;
                     return Err(error.into());
                 }
+                claimed.ownership.discharge();
             }
             Err(error) => {
-                self.give_up_claim(record).await?;
-                return Err(refused(&record.id, error));
+                claimed.give_back().await;
+                return Err(refused(&id, error));
             }
         }
-        let (key, epoch, ready_at) = (record.key, record.epoch, Some(self.clock.now()));
         // The commits of a store are no news to those who share it; a release is.
-        if let Err(error) = self.store.release(key, epoch, ready_at).await {
-            tracing::debug!(execution_id = %record.id, %error, "workers find out later");
+        if let Err(error) = self.release(key, epoch, Some(self.clock.now())).await {
+            tracing::debug!(execution_id = %id, %error, "workers find out later");
         }
-        self.notify_events(&record.id);
-        self.waiters.ring(&record.id);
-        self.workers.call();
+        self.notify_events(&id);
+        self.waiters.ring(&id);
         Ok(true)
     }
 
-    /// Nobody knows whether the commit happened: it would have given the execution up. Otherwise it is given up now.
+    /// Reads whether a commit of unknown outcome happened: it would have given the execution up.
     async fn is_written(&self, record: &ExecutionRecord) -> Result<bool, Error> {
         let found = self.record(&record.id).await?;
-        if found.epoch != record.epoch || found.owner.is_none() {
-            return Ok(true);
-        }
-        self.give_up_claim(record).await?;
-        Ok(false)
-    }
-
-    /// Leaves an execution as it was claimed.
-    pub(super) async fn give_up_claim(&self, record: &ExecutionRecord) -> Result<(), StoreError> {
-        let ready_at = (!record.status.is_finished()).then(|| self.clock.now());
-        let store = &self.store;
-        store.release(record.key, record.epoch, ready_at).await
+        Ok(found.epoch != record.epoch || found.owner.is_none())
     }
 }
 

@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::execution::{Execution, PausePoint, Snapshot, Status, Waiting};
 use crate::id::ExecutionId;
 use crate::payload::{Payload, PayloadError};
-use crate::store::{ClaimError, ExecutionRecord};
+use crate::store::ExecutionRecord;
 use crate::workflow::WorkflowDef;
 
 /// Goes on with an execution until it finishes or pauses again; what
@@ -315,20 +315,15 @@ async fn begin_resume(described: &Described) -> Result<Resumed, Error> {
         _ => Intent::Recover,
     };
     let code = engine.inner().registry.for_execution(&record, def)?;
-    let claiming = engine.inner().claim_alone(id).await?;
-    let record = claim(engine, id).await?;
-    if !record.status.is_finished()
-        && let Err(error) = engine.inner().go_on(&record).await
+    let claimed = engine.inner().acquire_or_refuse(id).await?;
+    if !claimed.record.status.is_finished()
+        && let Err(error) = engine.inner().go_on(&claimed.record).await
     {
-        engine.inner().give_up_claim(&record).await?;
+        claimed.give_back().await;
         return Err(error);
     }
-    let begin = Begin::Claimed {
-        record: Box::new(record),
-        intent,
-    };
+    let begin = Begin::claimed(claimed, intent);
     let driving = engine.inner().drive(code, id.clone(), begin, None)?;
-    drop(claiming);
     Ok(Resumed::Driving(driving))
 }
 
@@ -350,15 +345,6 @@ pub(super) fn check_pause(
             wanted: wanted.to_owned(),
         }),
         _ => Ok(point),
-    }
-}
-
-pub(super) async fn claim(engine: &Engine, id: &ExecutionId) -> Result<ExecutionRecord, Error> {
-    match engine.inner().claim(id).await {
-        Ok(record) => Ok(record),
-        Err(ClaimError::Held { by }) => Err(Error::AlreadyRunning { id: id.clone(), by }),
-        Err(ClaimError::NotFound) => Err(engine.inner().not_found(id)),
-        Err(ClaimError::Failed(error)) => Err(error.into()),
     }
 }
 

@@ -56,19 +56,17 @@ impl Inner {
             // A worker of this engine sees to it, for as long as there is one.
             let mut next = None;
             if !self.has_worker_of(&record)
-                && let Some(_claiming) = self.begin_claim(id)
+                && let Some(claiming) = self.begin_claim(id)
             {
                 let code = self.registry.for_execution(&record, None)?;
-                let work = self.store.claim_ready(self.request(&record).await?).await?;
-                if let Some(record) = work.claimed.into_iter().next() {
-                    let begin = Begin::Claimed {
-                        record: Box::new(record),
-                        intent: Intent::Recover,
-                    };
+                let request = self.request(&record).await?;
+                let work = self.acquire_turn(claiming, request).await?;
+                if let Some(claimed) = work.claimed.into_iter().next() {
+                    let begin = Begin::claimed(claimed, Intent::Recover);
                     // Refused where somebody in this process was faster.
                     return Ok(self.drive(code, id.clone(), begin, None).ok());
                 }
-                next = work.next;
+                next = work.rest.next;
             }
             let due = async {
                 match next {

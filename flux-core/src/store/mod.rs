@@ -38,7 +38,7 @@ pub use placement::{Gate, InTheWay, Placement};
 pub use queue::{QueueChange, QueueRecord, QueueSettings, Rate};
 pub use schedule::{Fire, Fired, ScheduleChange, ScheduleRecord, Unfinished};
 pub use transaction::in_transaction;
-pub use work::{Runnable, Work, WorkRequest, WorkerRecord, hold_reason};
+pub use work::{Owned, Runnable, Work, WorkRequest, WorkerRecord, hold_reason};
 
 /// Keeps executions, their histories and their inboxes.
 ///
@@ -144,6 +144,9 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
         epoch: Epoch,
         ready_at: Option<Timestamp>,
     ) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Lists the executions that `worker` owns and that have not finished, in no particular order.
+    fn owned_by(&self, worker: WorkerId) -> BoxFuture<'_, Result<Vec<Owned>, StoreError>>;
 
     /// Puts a message into an execution's inbox. A message with a `dedup` key that this execution
     /// has seen under the same name, consumed or not, is dropped and counts as posted.

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::{ExecutionRecord, Serves};
 use crate::clock::{Reading, Timestamp};
 use crate::event::Event;
-use crate::id::{ExecutionId, ExecutionKey, WorkerId};
+use crate::id::{Epoch, ExecutionId, ExecutionKey, WorkerId};
 
 /// A worker's request for executions that it could drive now.
 #[derive(Clone, Debug)]
@@ -65,6 +65,17 @@ pub struct Work {
     pub held: Vec<(ExecutionId, Arc<str>)>,
     /// When more may be ready if nobody writes anything until then; `None`: not by itself.
     pub next: Option<Timestamp>,
+}
+
+/// An execution that has an owner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owned {
+    /// The store's handle.
+    pub key: ExecutionKey,
+    /// Its id.
+    pub id: ExecutionId,
+    /// The epoch its owner claimed.
+    pub epoch: Epoch,
 }
 
 /// A registered owner of executions, for people.

@@ -5,7 +5,7 @@ use flux_core::event::FORMAT;
 use flux_core::execution::Status;
 use flux_core::id::{Epoch, EventSeq, ExecutionId, ExecutionKey, WorkerId};
 use flux_core::payload::Payload;
-use flux_core::store::{Change, ExecutionRecord, NewExecution, Placement, Release};
+use flux_core::store::{Change, ExecutionRecord, NewExecution, Owned, Placement, Release};
 use rusqlite::{Connection, OptionalExtension as _, ToSql, named_params};
 
 use super::line::{self, Place};
@@ -272,6 +272,23 @@ pub(super) fn claim(
         connection.prepare_cached(WAKE)?.execute([record.key.0])?;
     }
     Ok(())
+}
+
+/// What `worker` owns and has not finished.
+pub(super) fn owned_by(connection: &Connection, worker: WorkerId) -> rusqlite::Result<Vec<Owned>> {
+    const OWNED: &str = "SELECT eid, id, epoch FROM flux_executions INDEXED BY flux_executions_by_owner \
+         WHERE owner = ?1 AND owner IS NOT NULL AND status < 4";
+    let owned = |row: &rusqlite::Row<'_>| {
+        Ok(Owned {
+            key: ExecutionKey(row.get(0)?),
+            id: ExecutionId::from(row.get::<_, String>(1)?),
+            epoch: Epoch(row.get(2)?),
+        })
+    };
+    connection
+        .prepare_cached(OWNED)?
+        .query_map([worker.0], owned)?
+        .collect()
 }
 
 /// Takes the owner away, if `epoch` is the present one.

@@ -10,9 +10,9 @@ use flux_core::id::{Epoch, EventSeq, ExecutionId, ExecutionKey, WorkerId};
 use flux_core::payload::Payload;
 use flux_core::store::{
     ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Fire, Fired, Message,
-    MessageId, NewMessage, PostError, QueueChange, QueueRecord, QueueSettings, ScheduleChange,
-    ScheduleRecord, Serves, Store, StoreError, Work, WorkRequest, WorkerGuard, WorkerRecord,
-    WorkflowCount, WorkflowDescription,
+    MessageId, NewMessage, Owned, PostError, QueueChange, QueueRecord, QueueSettings,
+    ScheduleChange, ScheduleRecord, Serves, Store, StoreError, Work, WorkRequest, WorkerGuard,
+    WorkerRecord, WorkflowCount, WorkflowDescription,
 };
 use futures::future::{BoxFuture, FutureExt as _};
 use rusqlite::Connection;
@@ -198,6 +198,17 @@ impl Store for SqliteStore {
         self.inner
             .write_news("release an execution", release)
             .boxed()
+    }
+
+    fn owned_by(&self, worker: WorkerId) -> BoxFuture<'_, Result<Vec<Owned>, StoreError>> {
+        async move {
+            self.inner.read(
+                "list the executions of an owner",
+                usize::MAX,
+                |connection| execution::owned_by(connection, worker),
+            )
+        }
+        .boxed()
     }
 
     fn post<'a>(

@@ -136,6 +136,11 @@ impl Shelf {
         self.store.fail_at(number, fault);
     }
 
+    /// Lets so many releases fail.
+    pub(crate) fn fail_releases(&self, count: usize) {
+        self.store.fail_releases(count);
+    }
+
     /// Lets commits pass again.
     pub(crate) fn go_on(&self) {
         self.store.stop_at(None);

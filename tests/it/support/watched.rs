@@ -8,12 +8,13 @@ use std::sync::{Arc, Mutex};
 use flux::clock::Timestamp;
 use flux::store::{
     ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Fire, Fired, Message,
-    MessageId, NewMessage, PostError, QueueChange, QueueRecord, QueueSettings, ScheduleChange,
-    ScheduleRecord, Serves, Store, StoreError, Work, WorkRequest, WorkerGuard, WorkerRecord,
-    WorkflowCount, WorkflowDescription,
+    MessageId, NewMessage, Owned, PostError, QueueChange, QueueRecord, QueueSettings,
+    ScheduleChange, ScheduleRecord, Serves, Store, StoreError, Work, WorkRequest, WorkerGuard,
+    WorkerRecord, WorkflowCount, WorkflowDescription,
 };
 
 use flux::{Epoch, Event, EventSeq, ExecutionId, ExecutionKey, Payload, WorkerId};
+use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 
@@ -26,6 +27,7 @@ pub(crate) struct Watched {
     stop: Mutex<Option<(usize, When)>>,
     stopped: watch::Sender<bool>,
     fault: Mutex<Option<(usize, Fault)>>,
+    release_faults: AtomicUsize,
     /// How many engines are alive.
     workers: watch::Sender<usize>,
 }
@@ -39,6 +41,7 @@ impl Watched {
             stop: Mutex::new(None),
             stopped: watch::Sender::new(false),
             fault: Mutex::new(None),
+            release_faults: AtomicUsize::new(0),
             workers: watch::Sender::new(0),
         })
     }
@@ -68,6 +71,11 @@ impl Watched {
         *self.fault.lock().unwrap() = Some((self.commits() + number, fault));
     }
 
+    /// So many releases fail, from the next one on.
+    pub(crate) fn fail_releases(&self, count: usize) {
+        self.release_faults.store(count, Ordering::SeqCst);
+    }
+
     fn fault_at(&self, number: usize) -> Option<Fault> {
         let mut fault = self.fault.lock().unwrap();
         fault
@@ -75,13 +83,17 @@ impl Watched {
             .map(|(_, fault)| fault)
     }
 
-    async fn fail(&self, commit: Commit, fault: Fault) -> CommitError {
-        let error = StoreError {
+    fn full(&self, action: &str) -> StoreError {
+        StoreError {
             store: self.describe(),
-            action: "append events".to_owned(),
+            action: action.to_owned(),
             reason: "the disk is full".to_owned(),
             source: None,
-        };
+        }
+    }
+
+    async fn fail(&self, commit: Commit, fault: Fault) -> CommitError {
+        let error = self.full("append events");
         if fault == Fault::UnknownAndWritten {
             self.inner.commit(commit).await.unwrap();
         }
@@ -282,6 +294,14 @@ impl Store for Watched {
         ready_at: Option<Timestamp>,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
         self.count_write();
+        let less = |left: usize| left.checked_sub(1);
+        let faults = &self.release_faults;
+        if faults
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, less)
+            .is_ok()
+        {
+            return async { Err(self.full("release an execution")) }.boxed();
+        }
         self.inner.release(key, epoch, ready_at)
     }
 
@@ -292,6 +312,10 @@ impl Store for Watched {
     ) -> BoxFuture<'a, Result<(), PostError>> {
         self.count_write();
         self.inner.post(to, message)
+    }
+
+    fn owned_by(&self, worker: WorkerId) -> BoxFuture<'_, Result<Vec<Owned>, StoreError>> {
+        self.inner.owned_by(worker)
     }
 
     fn inbox(&self, key: ExecutionKey) -> BoxFuture<'_, Result<Vec<Message>, StoreError>> {

@@ -70,7 +70,8 @@ impl Driver {
         let mut outcome = NewOutcome::new(EventKind::WorkflowStarted, EventSeq::FIRST);
         outcome.call = None;
         outcome.name = Some(self.def.name.into());
-        outcome.exactly_at = Some(self.created_at);
+        // The first start counts from the claim; a later attempt's begins when it begins.
+        outcome.exactly_at = self.rewound.is_none().then_some(self.created_at);
         self.outcome(outcome);
     }
 
@@ -122,7 +123,7 @@ impl Driver {
     /// of a child that has gone on since. Then the row is put right, so that the execution is seen to go on.
     async fn correct_row(&mut self) -> Result<(), Halt> {
         let standing = self.standing(None, &[]);
-        if self.changes(&standing).is_some() {
+        if self.differs(&standing) {
             self.commit(Activation::default(), standing).await?;
         }
         Ok(())
@@ -149,6 +150,8 @@ impl Driver {
         self.pauses.clear();
         self.cancel_waits.clear();
         let progress = self.load().await?;
+        // What waited in a queue has its start after the event that put it there, and an attempt may take that back.
+        self.begin_queued();
         self.take_up_calls(progress, false).await
     }
 

@@ -244,10 +244,9 @@ impl Driver {
             outbox: Vec::new(),
             transaction: None,
         };
-        match self.engine.store.commit(commit).await {
+        match self.engine.commit(commit).await {
             // Also where an earlier run of this execution has put it there.
             Ok(_) | Err(CommitError::Exists) => {
-                self.engine.workers.call();
                 if !has_worker {
                     Arc::clone(&self.engine).begin_in_turn(wanted.id.clone());
                 }
@@ -353,16 +352,13 @@ impl Driver {
         intent: Intent,
     ) -> Result<(), Halt> {
         let engine = Arc::clone(&self.engine);
-        let Some(_claiming) = engine.begin_claim(&wanted.id) else {
+        let Some(claiming) = engine.begin_claim(&wanted.id) else {
             self.watch_child(call, &wanted);
             return Ok(());
         };
-        match self.engine.claim(&wanted.id).await {
-            Ok(record) => {
-                let begin = Begin::Claimed {
-                    record: Box::new(record),
-                    intent,
-                };
+        match engine.acquire(claiming).await {
+            Ok(claimed) => {
+                let begin = Begin::claimed(claimed, intent);
                 self.drive_child(call, &wanted, begin, true).await
             }
             Err(ClaimError::Held { .. }) => {

@@ -6,6 +6,7 @@ use super::activation::{Activation, Arrival, Ended};
 use super::due::Due;
 use super::{Driver, Halt, Step};
 use crate::engine::active::Refusal;
+use crate::engine::ownership::Ownership;
 use crate::error::Error;
 use crate::event::{Event, EventKind, FORMAT, OutcomeMeta};
 use crate::execution::{Snapshot, Status};
@@ -80,11 +81,6 @@ impl Driver {
         let standing = self.standing(None, &[]);
         let is_due = !self.retries.is_empty();
         if activation.events.is_empty() && (is_due || self.changes(&standing).is_none()) {
-            if !is_due && self.is_paused() {
-                // There was nothing to do for whoever claimed it.
-                self.write(Activation::default(), Some(standing)).await?;
-                return Ok(self.settled(None, None, None));
-            }
             // A request is over before what it asks for begins: a crash after that is one.
             if !self.stale_messages.is_empty() {
                 self.write(Activation::default(), None).await?;
@@ -167,6 +163,13 @@ impl Driver {
 
     /// The change to write, if any.
     pub(super) fn changes(&self, standing: &Change) -> Option<Change> {
+        // One that is given up: nothing else may have changed since it was claimed.
+        let is_released = standing.release.is_some() && self.ownership.is_some();
+        (is_released || self.differs(standing)).then(|| standing.clone())
+    }
+
+    /// Whether the row says something else.
+    pub(super) fn differs(&self, standing: &Change) -> bool {
         let same = self.record.as_ref().map_or(
             standing.status == Status::Running
                 && standing.attempt == 1
@@ -184,7 +187,7 @@ impl Driver {
                     && record.hold == standing.hold
             },
         );
-        (!same).then(|| standing.clone())
+        !same
     }
 
     pub(super) async fn commit(
@@ -229,11 +232,23 @@ impl Driver {
             outbox: activation.outbox,
             transaction: None,
         };
-        let committed = self.engine.store.commit(commit).await;
+        let committed = if self.record.is_some() {
+            self.engine.commit(commit).await
+        } else {
+            let started = self.engine.commit_start(commit).await;
+            started.map(|(committed, ownership)| {
+                self.ownership = Some(ownership);
+                committed
+            })
+        };
         let key = match committed {
             Ok(committed) => committed.key,
             Err(error) => self.after_refusal(error, last).await?,
         };
+        if self.record.is_none() && self.ownership.is_none() {
+            // Nobody acknowledged the start, and it was found to be written.
+            self.ownership = Some(Ownership::new(&self.engine, key, Epoch(1)));
+        }
         self.unwritten.clear();
         self.committed(key, change);
         Ok(())
@@ -275,6 +290,9 @@ impl Driver {
             if let Some(release) = change.release {
                 record.owner = None;
                 record.ready_at = release.ready_at;
+                if let Some(ownership) = self.ownership.take() {
+                    ownership.discharge();
+                }
             }
         }
     }
@@ -388,7 +406,7 @@ impl Driver {
                 failed,
             }),
         };
-        let event = match self.engine.store.commit(commit).await {
+        let event = match self.engine.commit(commit).await {
             Ok(committed) => committed.transaction,
             Err(error) => {
                 self.after_refusal(error, last).await?;

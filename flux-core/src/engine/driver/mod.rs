@@ -21,6 +21,7 @@ use tokio::sync::mpsc;
 use super::Inner;
 use super::active::Refusal;
 use super::history::Rewind;
+use super::ownership::{Claimed, Ownership};
 use super::pool::Pool;
 use super::replaying::fresh_machine;
 use crate::clock::Timestamp;
@@ -75,18 +76,36 @@ pub(crate) enum Begin {
     },
     /// By having been given it when its turn came: its history is the one event that put it into its queue.
     Queued {
-        /// Its row, under the claimed epoch.
-        record: Box<ExecutionRecord>,
+        /// Its row, and the ownership of it.
+        claimed: Box<Claimed>,
         /// The event.
         event: Event,
     },
     /// By having claimed it.
     Claimed {
-        /// Its row, under the claimed epoch.
-        record: Box<ExecutionRecord>,
+        /// Its row, and the ownership of it.
+        claimed: Box<Claimed>,
         /// What is wanted of it.
         intent: Intent,
     },
+}
+
+impl Begin {
+    /// Goes on with an execution that was claimed.
+    pub(crate) fn claimed(claimed: Claimed, intent: Intent) -> Self {
+        Self::Claimed {
+            claimed: Box::new(claimed),
+            intent,
+        }
+    }
+
+    /// A driver for it is in the active set.
+    pub(crate) fn entered(&mut self) {
+        match self {
+            Self::New { .. } => {}
+            Self::Queued { claimed, .. } | Self::Claimed { claimed, .. } => claimed.entered(),
+        }
+    }
 }
 
 /// What is wanted of an execution that exists.
@@ -158,6 +177,9 @@ pub(crate) struct Driver {
     id: ExecutionId,
     /// The row as it was last committed; `None` before the first commit.
     record: Option<ExecutionRecord>,
+    /// From the claim, or the commit of the start, until a commit or a release gives the execution up. Wherever the
+    /// driver is dropped before, that leads to a release.
+    ownership: Option<Ownership>,
     parent: Option<ExecutionId>,
     placement: Placement,
     machine: Machine,
@@ -276,6 +298,7 @@ impl Driver {
         id: ExecutionId,
         sender: mpsc::UnboundedSender<Input>,
         inputs: mpsc::UnboundedReceiver<Input>,
+        is_attended: &Arc<AtomicBool>,
     ) -> Self {
         let machine = fresh_machine(engine, def, &id, &sender, None, EventSeq::FIRST);
         Self {
@@ -283,6 +306,7 @@ impl Driver {
             def,
             id,
             record: None,
+            ownership: None,
             parent: None,
             placement: Placement::default(),
             machine,
@@ -329,7 +353,7 @@ impl Driver {
             is_watched: false,
             has_stale_inbox: false,
             next_run: 0,
-            is_attended: Arc::new(AtomicBool::new(true)),
+            is_attended: Arc::clone(is_attended),
             has_parent_here: Arc::default(),
             is_to_rest: false,
             is_retiring: false,
@@ -343,11 +367,6 @@ impl Driver {
     /// Whether its parent is driven beside it.
     pub(crate) fn has_parent_here(&self) -> &Arc<AtomicBool> {
         &self.has_parent_here
-    }
-
-    /// Whether somebody waits for it in person.
-    pub(crate) fn is_attended(&self) -> &Arc<AtomicBool> {
-        &self.is_attended
     }
 
     /// Drives until the execution settles: finished or paused; or until it sleeps, which leaves it as it stands
@@ -368,15 +387,24 @@ impl Driver {
                 self.placement = placement;
                 self.begin_new(input, parent);
             }
-            Begin::Queued { record, event } => {
-                self.boot_queued(*record, &event);
+            Begin::Queued { claimed, event } => {
+                let Claimed {
+                    record, ownership, ..
+                } = *claimed;
+                self.ownership = Some(ownership);
+                self.boot_queued(record, &event);
                 started();
             }
-            Begin::Claimed { record, intent } => {
-                let Some(intent) = self.fit(&record, intent).await? else {
-                    return Ok(self.engine.snapshot(*record).await?);
+            Begin::Claimed { claimed, intent } => {
+                let Claimed {
+                    record, ownership, ..
+                } = *claimed;
+                self.ownership = Some(ownership);
+                let Some(intent) = Self::fit(&record, intent) else {
+                    self.release(None).await;
+                    return Ok(self.engine.snapshot(record).await?);
                 };
-                if let Err(error) = self.boot(*record, intent).await {
+                if let Err(error) = self.boot(record, intent).await {
                     return Err(self.give_up(error).await);
                 }
                 started();
@@ -402,25 +430,16 @@ impl Driver {
     }
 
     /// Fits what is wanted to what the execution has become by the time it was claimed; nothing where it is over.
-    async fn fit(
-        &mut self,
-        record: &ExecutionRecord,
-        intent: Intent,
-    ) -> Result<Option<Intent>, Halt> {
+    fn fit(record: &ExecutionRecord, intent: Intent) -> Option<Intent> {
         let is_wanted = match intent {
             Intent::Retry => record.status == Status::Failed,
             Intent::Reopen => matches!(record.status, Status::Cancelled | Status::Terminated),
             Intent::Recover | Intent::Answer(_) => !record.status.is_finished(),
         };
         if is_wanted {
-            return Ok(Some(intent));
+            return Some(intent);
         }
-        if !record.status.is_finished() {
-            return Ok(Some(Intent::Recover));
-        }
-        let store = &self.engine.store;
-        store.release(record.key, record.epoch, None).await?;
-        Ok(None)
+        (!record.status.is_finished()).then_some(Intent::Recover)
     }
 
     /// Takes what has come in since, and does what there is to do.
@@ -504,10 +523,8 @@ impl Driver {
 
     /// Gives the execution up as it is, so that somebody else may try.
     async fn release(&mut self, ready_at: Option<Timestamp>) {
-        if let Some((key, epoch)) = self.epoch()
-            && let Err(error) = self.engine.store.release(key, epoch, ready_at).await
-        {
-            tracing::warn!(execution_id = %self.id, %error, "could not give the execution up");
+        if let Some(ownership) = self.ownership.take() {
+            ownership.release(ready_at).await;
         }
     }
 

@@ -1,21 +1,20 @@
 //! The executions a worker drives at the moment.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use super::quarantine::{Quarantine, may_pass};
-use crate::clock::Timestamp;
 use crate::engine::Inner;
 use crate::engine::active::{DriverGuard, OnSettled};
 use crate::engine::driver::{Begin, Intent};
+use crate::engine::ownership::Claimed;
 use crate::error::Error;
 use crate::event::Event;
 use crate::execution::Status;
 use crate::id::{Epoch, ExecutionId, ExecutionKey};
-use crate::store::{ClaimError, ExecutionRecord, StoreError};
 
 /// How long a driver that has given its execution up may take to vanish.
 const FAREWELL: Duration = Duration::from_secs(1);
@@ -76,31 +75,28 @@ impl Crew {
         self.members.len()
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.members.is_empty()
-    }
-
     /// How many executions of each queue it drives.
     pub(super) fn by_queue(&self) -> BTreeMap<Arc<str>, u32> {
         self.by_queue.clone()
     }
 
     /// Drives an execution that was claimed for it.
-    pub(super) async fn take_in(&mut self, record: ExecutionRecord, queued: Option<Event>) {
+    pub(super) async fn take_in(&mut self, claimed: Claimed, queued: Option<Event>) {
+        let record = &claimed.record;
         let (key, epoch, id) = (record.key, record.epoch, record.id.clone());
         if self.engine.active.is_claiming(&id) {
-            // Somebody in this process claims it by its id at this very moment; if not after all, it is ready again.
-            self.release(key, epoch, self.engine.clock.now());
-            return;
+            // Another caller in this process claims it by its id right now. If it does not come to that, it is ready
+            // again.
+            return claimed.give_back().await;
         }
         // A driver that has just given it up is on its way out.
         if let Some(active) = self.engine.active.get(&id) {
             let _ = tokio::time::timeout(FAREWELL, active.gone()).await;
         }
         let queue = record.placement.queue.clone();
-        let def = match self.engine.registry.for_execution(&record, None) {
+        let def = match self.engine.registry.for_execution(record, None) {
             Ok(def) => def,
-            Err(error) => return self.hand_back(key, epoch, &error),
+            Err(error) => return self.hand_back(claimed, &error).await,
         };
         let mut report = Report {
             sender: self.sender.clone(),
@@ -116,13 +112,12 @@ impl Crew {
                 ended.outcome = Some(status.map_err(Clone::clone));
             }
         });
-        let record = Box::new(record);
         let begin = match queued {
-            Some(event) => Begin::Queued { record, event },
-            None => Begin::Claimed {
-                record,
-                intent: Intent::Recover,
+            Some(event) => Begin::Queued {
+                claimed: Box::new(claimed),
+                event,
             },
+            None => Begin::claimed(claimed, Intent::Recover),
         };
         match self.engine.drive(def, id.clone(), begin, Some(on_settled)) {
             Ok(driving) => {
@@ -148,50 +143,12 @@ impl Crew {
         }
     }
 
-    /// Goes on with executions of this engine whose driver was dropped where it stood, as after a crash.
-    pub(super) async fn adopt_adrift(&mut self) -> Result<(), StoreError> {
-        for id in self.engine.active.take_adrift() {
-            let engine = Arc::clone(&self.engine);
-            let Some(record) = engine.store.execution(&id).await? else {
-                continue;
-            };
-            let is_mine = record.owner == Some(engine.owner().await?);
-            let is_started = matches!(record.status, Status::Running | Status::Paused);
-            if !is_mine || !is_started {
-                continue;
-            }
-            let Some(claiming) = engine.begin_claim(&id) else {
-                continue;
-            };
-            let claimed = engine.claim(&id).await;
-            drop(claiming);
-            match claimed {
-                Ok(record) => self.take_in(record, None).await,
-                Err(ClaimError::Failed(error)) => {
-                    engine.active.set_adrift(&id);
-                    return Err(error);
-                }
-                Err(_) => {}
-            }
-        }
-        Ok(())
-    }
-
     /// Gives back what cannot be driven here.
-    fn hand_back(&mut self, key: ExecutionKey, epoch: Epoch, error: &Error) {
-        tracing::error!(?key, %error, "a claimed execution cannot be driven");
-        let now = self.engine.clock.now();
-        self.quarantine.put(key, error, now);
-        self.release(key, epoch, now);
-    }
-
-    fn release(&self, key: ExecutionKey, epoch: Epoch, now: Timestamp) {
-        let engine = Arc::clone(&self.engine);
-        tokio::spawn(async move {
-            if let Err(error) = engine.store.release(key, epoch, Some(now)).await {
-                tracing::warn!(?key, %error, "an execution could not be given back");
-            }
-        });
+    async fn hand_back(&mut self, claimed: Claimed, error: &Error) {
+        let key = claimed.record.key;
+        tracing::error!(execution_id = %claimed.record.id, %error, "a claimed execution cannot be driven");
+        self.quarantine.put(key, error, self.engine.clock.now());
+        claimed.give_back().await;
     }
 
     /// Waits for a driver to end.
@@ -247,31 +204,9 @@ impl Crew {
         }
     }
 
-    /// Asks its drivers to give their executions up once no body runs.
-    pub(super) fn ask_to_retire(&self) {
-        for member in self.members.values() {
-            self.engine.active.ask_one_to_retire(&member.id);
-        }
-    }
-
-    /// Drops all drivers where they stand and gives their executions up.
-    pub(super) async fn drop_all(&mut self) {
-        let now = self.engine.clock.now();
-        for (key, member) in std::mem::take(&mut self.members) {
-            let active = self.engine.active.get(&member.id);
-            drop(member.guard);
-            if let Some(active) = active {
-                active.gone().await;
-            }
-            if let Err(error) = self
-                .engine
-                .store
-                .release(key, member.epoch, Some(now))
-                .await
-            {
-                tracing::warn!(execution_id = %member.id, %error, "an execution could not be given up");
-            }
-        }
-        self.by_queue.clear();
+    /// The executions it drives.
+    pub(super) fn ids(&self) -> BTreeSet<ExecutionId> {
+        let members = self.members.values();
+        members.map(|member| member.id.clone()).collect()
     }
 }

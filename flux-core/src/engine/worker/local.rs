@@ -1,10 +1,13 @@
 //! The workers of this engine, as the rest of it knows them: what they serve, and how to call them.
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::future::{Either, select};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::Settings;
 use crate::engine::Inner;
@@ -25,6 +28,8 @@ struct Serving {
 pub(crate) struct Local {
     present: Mutex<Vec<Serving>>,
     calls: watch::Sender<u64>,
+    /// Set for good by the engine's shutdown: by when its workers are to have stopped.
+    closing: watch::Sender<Option<Instant>>,
     /// One at a time says what they take, so that the last to say it knows of all.
     saying: tokio::sync::Mutex<()>,
 }
@@ -34,6 +39,7 @@ impl Default for Local {
         Self {
             present: Mutex::default(),
             calls: watch::Sender::new(0),
+            closing: watch::Sender::new(None),
             saying: tokio::sync::Mutex::default(),
         }
     }
@@ -61,6 +67,33 @@ impl Local {
         Present {
             engine: Arc::clone(engine),
             serving,
+        }
+    }
+
+    /// Tells all workers of the engine to stop.
+    pub(crate) fn close(&self, grace: Duration) {
+        self.closing.send_replace(Some(Instant::now() + grace));
+    }
+
+    /// Tells of the engine's shutdown.
+    pub(super) fn closing(&self) -> watch::Receiver<Option<Instant>> {
+        self.closing.subscribe()
+    }
+
+    /// Ends when bodies that run have had `grace` to finish, or what the engine's shutdown gives them.
+    pub(super) async fn patience(&self, grace: Duration) {
+        let mut closing = self.closing.subscribe();
+        let limit = Instant::now() + grace;
+        loop {
+            let closed = *closing.borrow_and_update();
+            let mut limit = pin!(tokio::time::sleep_until(closed.unwrap_or(limit)));
+            if closed.is_some() {
+                return limit.await;
+            }
+            let changed = pin!(closing.changed());
+            if let Either::Left(_) = select(limit.as_mut(), changed).await {
+                return;
+            }
         }
     }
 

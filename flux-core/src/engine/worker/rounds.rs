@@ -3,14 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::FutureExt;
 use tokio::sync::watch;
 
 use super::Settings;
 use super::crew::Crew;
 use super::local::Present;
 use crate::clock::Timestamp;
+use crate::engine::ownership::ClaimedWork;
+use crate::engine::ownership::audit::{AUDIT_EVERY, Audit};
 use crate::engine::schedule::{declare, fire_due};
+use crate::engine::shutdown::Stopping;
 use crate::engine::{Engine, Inner};
 use crate::error::Error;
 use crate::store::{Runnable, Work, WorkRequest};
@@ -30,9 +32,18 @@ pub(super) async fn work(
     let code = engine.runnables();
     introduce(&engine, &mut stopping).await;
     let mut calls = engine.workers.calls();
+    let mut closing = engine.workers.closing();
+    let mut audit = Audit::default();
+    let mut next_audit = tokio::time::Instant::now() + AUDIT_EVERY;
     let mut crew = Crew::new(&engine);
-    while !*stopping.borrow_and_update() {
+    while !*stopping.borrow_and_update() && closing.borrow_and_update().is_none() {
         crew.reap();
+        if tokio::time::Instant::now() >= next_audit {
+            next_audit = tokio::time::Instant::now() + AUDIT_EVERY;
+            if let Err(error) = audit.look(&engine).await {
+                tracing::warn!(%error, "a worker could not compare what it owns with what it drives");
+            }
+        }
         calls.borrow_and_update();
         let changed = engine.store.changed();
         let next = match round(&engine, &settings, &code, &mut crew).await {
@@ -47,10 +58,12 @@ pub(super) async fn work(
         tokio::select! {
             biased;
             _ = stopping.changed() => {}
+            _ = closing.changed() => {}
             () = crew.next_ended() => {}
             _ = calls.changed() => {}
             () = changed => {}
             () = due => {}
+            () = tokio::time::sleep_until(next_audit) => {}
         }
     }
     drop(present);
@@ -107,7 +120,7 @@ async fn round(
         engine.active.ask_to_rest();
         return Ok(Next::At(next_fire));
     }
-    crew.adopt_adrift().await?;
+    engine.ledger.ensure_settling(engine);
     let reading = engine.clock.read();
     let now = reading.at();
     let request = WorkRequest {
@@ -122,20 +135,21 @@ async fn round(
         only: None,
     };
     let limit = request.limit;
+    let ClaimedWork { claimed, rest } = engine.acquire_ready(request).await?;
     let Work {
-        claimed,
         mut queued,
         held,
         next,
-    } = engine.store.claim_ready(request).await?;
+        ..
+    } = rest;
     for (id, reason) in held {
         tracing::error!(execution_id = %id, %reason, "an execution was put on hold");
         engine.waiters.ring(&id);
     }
     let is_full = claimed.len() >= limit;
-    for record in claimed {
-        let queued = queued.remove(&record.key);
-        crew.take_in(record, queued).await;
+    for claimed in claimed {
+        let queued = queued.remove(&claimed.record.key);
+        crew.take_in(claimed, queued).await;
     }
     if is_full {
         return Ok(Next::AtOnce);
@@ -148,24 +162,14 @@ async fn round(
     Ok(Next::At(next))
 }
 
-/// Stops in order.
+/// Stops gracefully. What `start` began in this engine stops with its last worker.
 async fn retire(engine: &Arc<Inner>, settings: &Settings, crew: &mut Crew) {
-    crew.ask_to_retire();
-    if !engine.has_worker() {
-        // What `start` began in this engine goes with its last worker.
-        engine.active.ask_to_retire();
-    }
-    let patience = tokio::time::sleep(settings.grace);
-    let mut patience = std::pin::pin!(patience.fuse());
-    loop {
-        crew.reap();
-        if crew.is_empty() {
-            return;
-        }
-        tokio::select! {
-            () = crew.next_ended() => {}
-            () = &mut patience => break,
-        }
-    }
-    crew.drop_all().await;
+    let which = if engine.has_worker() {
+        Stopping::These(crew.ids())
+    } else {
+        Stopping::Unattended
+    };
+    let patience = engine.workers.patience(settings.grace);
+    engine.stop_drivers(&which, patience).await;
+    crew.reap();
 }

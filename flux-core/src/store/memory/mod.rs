@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use super::{
     Change, ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Fire, Fired,
-    Message, MessageId, NewExecution, NewMessage, PostError, QueueChange, QueueRecord,
+    Message, MessageId, NewExecution, NewMessage, Owned, PostError, QueueChange, QueueRecord,
     QueueSettings, ScheduleChange, ScheduleRecord, Serves, Store, StoreError, Target, Work,
     WorkRequest, WorkerGuard, WorkerRecord, WorkflowCount, WorkflowDescription,
 };
@@ -254,6 +254,22 @@ impl Store for MemoryStore {
             }
             self.shared.changed.notify_waiters();
             Ok(())
+        }
+        .boxed()
+    }
+
+    fn owned_by(&self, worker: WorkerId) -> BoxFuture<'_, Result<Vec<Owned>, StoreError>> {
+        async move {
+            let state = self.state();
+            let records = state.executions.iter().map(|entry| &entry.record);
+            let owned = records
+                .filter(|record| record.owner == Some(worker) && !record.status.is_finished())
+                .map(|record| Owned {
+                    key: record.key,
+                    id: record.id.clone(),
+                    epoch: record.epoch,
+                });
+            Ok(owned.collect())
         }
         .boxed()
     }
