@@ -7,7 +7,7 @@ use futures::future::join_all;
 use super::given::{at, change, commit, create, create_ownerless, extend, record, set};
 use crate::execution::Status;
 use crate::id::{Epoch, ExecutionId};
-use crate::store::{Change, ClaimError, Commit, CommitError, Release, Store, Target};
+use crate::store::{Change, ClaimError, Commit, CommitError, Owned, Release, Store, Target};
 
 /// While the owner lives nobody else gets the execution, and the refusal says who has it.
 pub async fn a_living_owner_is_not_robbed(store: Arc<dyn Store>) {
@@ -89,6 +89,50 @@ pub async fn a_commit_may_release(store: Arc<dyn Store>) {
             .unwrap();
         assert_eq!((row.status, row.owner), (status, Some(heir.id())));
     }
+}
+
+/// A release that comes after a commit which gave the execution up under the same epoch leaves its time as it is.
+pub async fn a_second_release_changes_nothing(store: Arc<dyn Store>) {
+    let owner = store.join().await.unwrap();
+    let key = create(&store, "a", owner.id()).await;
+    let ready_at = Some(at(90));
+    let release = Release {
+        ready_at,
+        seen: None,
+    };
+    let paused = Change {
+        release: Some(release),
+        ..change(Status::Paused)
+    };
+    set(&store, key, paused).await;
+    store.release(key, Epoch(1), Some(at(1))).await.unwrap();
+    assert_eq!(record(&store, "a").await.ready_at, ready_at);
+}
+
+/// An owner is told of what it has not finished nor given up, each under the epoch it holds.
+pub async fn an_owner_is_told_what_it_owns(store: Arc<dyn Store>) {
+    let (owner, other) = (store.join().await.unwrap(), store.join().await.unwrap());
+    create(&store, "other", other.id()).await;
+    for (id, status) in [("done", Status::Completed), ("asks", Status::Paused)] {
+        let key = create(&store, id, owner.id()).await;
+        let given_up = Change {
+            release: Some(Release::default()),
+            ..change(status)
+        };
+        set(&store, key, given_up).await;
+    }
+    let first = create(&store, "runs", owner.id()).await;
+    let asks = ExecutionId::from("asks");
+    let asks = store.claim(&asks, owner.id()).await.unwrap().key;
+    let mut owned = store.owned_by(owner.id()).await.unwrap();
+    owned.sort_by_key(|owned| owned.key);
+    let expected = [(asks, "asks", Epoch(2)), (first, "runs", Epoch(1))];
+    let expected = expected.map(|(key, id, epoch)| Owned {
+        key,
+        id: id.into(),
+        epoch,
+    });
+    assert_eq!(owned, expected);
 }
 
 /// Who was replaced cannot release what is no longer theirs.

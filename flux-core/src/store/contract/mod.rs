@@ -133,6 +133,8 @@ macro_rules! store_contract {
                 a_released_execution_is_free,
                 a_commit_may_release,
                 a_late_release_changes_nothing,
+                a_second_release_changes_nothing,
+                an_owner_is_told_what_it_owns,
                 an_unknown_execution_cannot_be_claimed,
                 of_many_who_claim_one_wins,
                 an_orphan_is_running_and_has_no_living_owner;
