@@ -58,6 +58,7 @@ mod schedules;
 mod signals;
 mod starts_in_bodies;
 mod steps;
+mod stopping;
 mod support;
 mod sweeps;
 mod terminate;
