@@ -330,8 +330,12 @@ impl Store for Brittle {
         pass!(self, self.inner.owned_by(worker))
     }
 
-    fn inbox(&self, key: ExecutionKey) -> BoxFuture<'_, Result<Vec<Message>, StoreError>> {
-        pass!(self, self.inner.inbox(key))
+    fn inbox_after(
+        &self,
+        key: ExecutionKey,
+        after: Option<MessageId>,
+    ) -> BoxFuture<'_, Result<Vec<Message>, StoreError>> {
+        pass!(self, self.inner.inbox_after(key, after))
     }
 
     fn posted(

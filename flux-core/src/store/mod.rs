@@ -160,7 +160,17 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     ) -> BoxFuture<'a, Result<(), PostError>>;
 
     /// Reads an execution's inbox, oldest first.
-    fn inbox(&self, key: ExecutionKey) -> BoxFuture<'_, Result<Vec<Message>, StoreError>>;
+    fn inbox(&self, key: ExecutionKey) -> BoxFuture<'_, Result<Vec<Message>, StoreError>> {
+        self.inbox_after(key, None)
+    }
+
+    /// Reads the messages of an execution's inbox that came after the given one, oldest first; without one, all of
+    /// them. It costs what it gives, however much lies in the inbox.
+    fn inbox_after(
+        &self,
+        key: ExecutionKey,
+        after: Option<MessageId>,
+    ) -> BoxFuture<'_, Result<Vec<Message>, StoreError>>;
 
     /// Lists the messages after the given one that have not been consumed, oldest first, and whom they are for;
     /// without one, the newest message alone.

@@ -94,13 +94,18 @@ pub(super) fn is_empty(connection: &Connection, key: ExecutionKey) -> rusqlite::
     Ok(!any.exists([key.0])?)
 }
 
-/// Reads an inbox, oldest first.
-pub(super) fn list(connection: &Connection, key: ExecutionKey) -> rusqlite::Result<Vec<Message>> {
-    const LIST: &str =
-        "SELECT id, kind, name, payload, at FROM flux_inbox WHERE eid = ?1 ORDER BY id";
+/// Reads what came into an inbox after the given message, oldest first; without one, all of it.
+pub(super) fn list(
+    connection: &Connection,
+    key: ExecutionKey,
+    after: Option<MessageId>,
+) -> rusqlite::Result<Vec<Message>> {
+    const LIST: &str = "SELECT id, kind, name, payload, at FROM flux_inbox \
+         WHERE eid = ?1 AND id > ?2 ORDER BY id";
+    let after = after.map_or(i64::MIN, |after| after.0);
     connection
         .prepare_cached(LIST)?
-        .query_map([key.0], row::message)?
+        .query_map((key.0, after), row::message)?
         .collect()
 }
 

@@ -219,10 +219,14 @@ impl Store for SqliteStore {
         self.inner.post(to, message).boxed()
     }
 
-    fn inbox(&self, key: ExecutionKey) -> BoxFuture<'_, Result<Vec<Message>, StoreError>> {
+    fn inbox_after(
+        &self,
+        key: ExecutionKey,
+        after: Option<MessageId>,
+    ) -> BoxFuture<'_, Result<Vec<Message>, StoreError>> {
         async move {
             self.inner.read("read an inbox", 1, |connection| {
-                inbox::list(connection, key)
+                inbox::list(connection, key, after)
             })
         }
         .boxed()

@@ -318,8 +318,12 @@ impl Store for Watched {
         self.inner.owned_by(worker)
     }
 
-    fn inbox(&self, key: ExecutionKey) -> BoxFuture<'_, Result<Vec<Message>, StoreError>> {
-        self.inner.inbox(key)
+    fn inbox_after(
+        &self,
+        key: ExecutionKey,
+        after: Option<MessageId>,
+    ) -> BoxFuture<'_, Result<Vec<Message>, StoreError>> {
+        self.inner.inbox_after(key, after)
     }
 
     fn posted(

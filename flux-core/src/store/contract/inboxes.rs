@@ -56,6 +56,28 @@ pub async fn messages_come_in_order(store: Arc<dyn Store>) {
     assert_eq!(found.len(), 9);
 }
 
+/// What came later, and nothing else: also where the one last seen was consumed, and others' messages lie between.
+pub async fn an_inbox_is_read_from_the_one_last_seen(store: Arc<dyn Store>) {
+    let guard = store.join().await.unwrap();
+    let key = create(&store, "a", guard.id()).await;
+    create(&store, "b", guard.id()).await;
+    let (a, b) = (ExecutionId::from("a"), ExecutionId::from("b"));
+    for i in 0..4 {
+        let message = signal(&format!("m{i}"), "1");
+        store.post(&a, message.clone()).await.unwrap();
+        store.post(&b, message).await.unwrap();
+    }
+    let all = store.inbox(key).await.unwrap();
+    assert_eq!(store.inbox_after(key, None).await.unwrap(), all);
+    for (i, message) in all.iter().enumerate() {
+        let later = store.inbox_after(key, Some(message.id)).await.unwrap();
+        assert_eq!(later, all[i + 1..]);
+    }
+    consume(&store, key, vec![all[1].id]).await;
+    let later = store.inbox_after(key, Some(all[1].id)).await.unwrap();
+    assert_eq!(later, all[2..]);
+}
+
 /// Consumed messages are gone, the others stay, and numbers are not given again.
 pub async fn a_consumed_message_is_gone(store: Arc<dyn Store>) {
     let guard = store.join().await.unwrap();

@@ -154,6 +154,7 @@ macro_rules! store_contract {
                 each_workflow_is_counted_by_status;
             inboxes:
                 messages_come_in_order,
+                an_inbox_is_read_from_the_one_last_seen,
                 a_consumed_message_is_gone,
                 a_commit_consumes_only_its_own_messages,
                 a_repeat_is_dropped_also_after_consumption,

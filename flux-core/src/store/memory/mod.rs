@@ -287,13 +287,16 @@ impl Store for MemoryStore {
         .boxed()
     }
 
-    fn inbox(&self, key: ExecutionKey) -> BoxFuture<'_, Result<Vec<Message>, StoreError>> {
+    fn inbox_after(
+        &self,
+        key: ExecutionKey,
+        after: Option<MessageId>,
+    ) -> BoxFuture<'_, Result<Vec<Message>, StoreError>> {
         async move {
-            Ok(self
-                .state()
-                .entry(key)
-                .map(|entry| entry.inbox.clone())
-                .unwrap_or_default())
+            let state = self.state();
+            let inbox = state.entry(key).map_or(&[][..], |entry| &entry.inbox);
+            let seen = inbox.partition_point(|message| Some(message.id) <= after);
+            Ok(inbox[seen..].to_vec())
         }
         .boxed()
     }
@@ -456,9 +459,10 @@ impl State {
         let entry = self.entry_mut(key).ok_or(CommitError::Fenced)?;
         entry.events.append(&mut commit.events);
         entry.events.extend(outcome.clone());
+        let consumed: BTreeSet<MessageId> = commit.consumed.into_iter().collect();
         entry
             .inbox
-            .retain(|message| !commit.consumed.contains(&message.id));
+            .retain(|message| !consumed.contains(&message.id));
         entry.published.extend(commit.published);
         if let Some(change) = commit.change {
             entry.apply(change);
