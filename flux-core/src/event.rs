@@ -45,6 +45,21 @@ impl Event {
             .unwrap_or_default()
     }
 
+    /// The event that first recorded what this one brings: another, where a value was delivered before and not seen, or
+    /// is taken over from before a rewind.
+    pub(crate) fn first_received(&self) -> EventSeq {
+        let may_be_another = matches!(
+            self.kind,
+            EventKind::SignalReceived | EventKind::PauseAnswered | EventKind::CallReused
+        );
+        let from = self
+            .meta
+            .as_ref()
+            .filter(|_| may_be_another)
+            .and_then(|_| self.meta::<AttemptMeta>().from);
+        from.unwrap_or(self.seq)
+    }
+
     /// The recorded name, or nothing.
     pub(crate) fn name_str(&self) -> &str {
         self.name.as_deref().unwrap_or_default()
@@ -269,7 +284,8 @@ pub(crate) struct AttemptMeta {
     pub(crate) attempt: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) due: Option<Timestamp>,
-    /// Of `CallReused`: the event whose result it took.
+    /// Of `CallReused`: the event whose result it took. Of `SignalReceived` and `PauseAnswered`: the event that
+    /// delivered the value to a call that was dropped before its code looked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) from: Option<EventSeq>,
     /// Of `TaskInterrupted`: whether the body may not have begun; then the attempt keeps its number.

@@ -55,6 +55,7 @@ mod robust;
 mod rollback;
 mod rounds;
 mod schedules;
+mod signal_order;
 mod signals;
 mod starts_in_bodies;
 mod steps;

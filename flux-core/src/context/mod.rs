@@ -27,6 +27,7 @@ mod signal;
 mod step;
 mod task_call;
 mod timer;
+pub(crate) mod unseen;
 mod until;
 mod value;
 

@@ -14,6 +14,7 @@ use std::task::{Context, Poll, Waker};
 use super::on_exit::ExitHandler;
 use super::request::Request;
 use super::rollback::Rollbacks;
+use super::unseen::{Unseen, UnseenValues};
 use crate::clock::Timestamp;
 use crate::error::escape::DropMark;
 use crate::error::{ErrorRecord, TaskError};
@@ -61,6 +62,8 @@ pub(crate) struct Call {
     pub(crate) seq: Option<EventSeq>,
     waker: Option<Waker>,
     outcome: Option<Outcome>,
+    /// The event that first recorded the outcome.
+    received: EventSeq,
     /// Its code has looked at the outcome.
     seen: bool,
 }
@@ -104,13 +107,6 @@ pub(crate) enum Fault {
     },
 }
 
-/// A value that was delivered and never looked at: it goes to the next call of its kind and name.
-pub(crate) struct Unseen {
-    pub(crate) kind: EventKind,
-    pub(crate) name: Arc<str>,
-    pub(crate) payload: Payload,
-}
-
 #[expect(
     clippy::struct_excessive_bools,
     reason = "each is a fact of its own, and no combination is impossible"
@@ -141,8 +137,8 @@ pub(crate) struct State {
     pub(crate) is_ambiguous: bool,
     /// Errors that were handed to the code, and where the last clone of each was dropped.
     pub(crate) errors: Vec<HandedError>,
-    /// Signals and answers that were delivered to calls dropped unseen, oldest first.
-    pub(crate) unseen: VecDeque<Unseen>,
+    /// Signals and answers that were delivered to calls dropped unseen.
+    pub(crate) unseen: UnseenValues,
     /// What undoes the calls made so far.
     pub(crate) rollbacks: Rollbacks,
     /// What is to be done at the end, the last first.
@@ -220,8 +216,8 @@ impl Shared {
         self.state().closing = true;
     }
 
-    /// Hands an outcome to the call `seq`.
-    pub(crate) fn hand(&self, seq: EventSeq, outcome: Outcome) -> Handed {
+    /// Hands an outcome to the call `seq`; `received` is the event that first recorded it.
+    pub(crate) fn hand(&self, seq: EventSeq, outcome: Outcome, received: EventSeq) -> Handed {
         let waker = {
             let mut state = self.state();
             let state = &mut *state;
@@ -234,6 +230,8 @@ impl Shared {
             };
             state.rollbacks.settle(seq, &outcome);
             call.outcome = Some(outcome);
+            call.received = received;
+            state.unseen.forget(received);
             call.waker.take()
         };
         if let Some(waker) = waker {
@@ -257,6 +255,7 @@ impl Shared {
             seq: None,
             waker: Some(waker.clone()),
             outcome: None,
+            received: EventSeq::FIRST,
             seen: false,
         };
         state.calls.insert(key, call);
@@ -386,7 +385,7 @@ impl State {
             choice: 0,
             is_ambiguous: false,
             errors: Vec::new(),
-            unseen: VecDeque::new(),
+            unseen: UnseenValues::default(),
             rollbacks: Rollbacks::default(),
             exit_handlers: Vec::new(),
             stop: None,
@@ -445,11 +444,12 @@ impl State {
                 self.rollbacks.let_go(seq);
             }
             Some(Outcome::Value(payload, _)) if call.kind.takes_from_a_queue() => {
-                self.unseen.push_back(Unseen {
+                let value = Unseen {
                     kind: call.kind,
                     name: Arc::clone(&call.name),
                     payload,
-                });
+                };
+                self.unseen.keep(call.received, value);
             }
             Some(_) => {}
         }

@@ -11,16 +11,19 @@ use std::sync::Arc;
 
 use super::history::{History, Rewind};
 use crate::context::shared::Call;
-use crate::event::{AttemptMeta, CallMeta, Event, EventKind};
+use crate::event::{CallMeta, Event, EventKind};
 use crate::id::EventSeq;
 use crate::payload::Payload;
 use crate::replay::matching::{digest_of, site_text};
 use crate::store::{ExecutionRecord, Store, StoreError};
 
+/// What calls have to agree in to take each other's results: kind, name and digest of the input.
+type Alike = (u8, Arc<str>, u128);
+
 /// What can be taken up again after a rewind.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
-    by_call: BTreeMap<(u8, Arc<str>, u128), VecDeque<Memo>>,
+    by_call: BTreeMap<Alike, VecDeque<Memo>>,
     /// Completions, no longer counting, of calls that do: to be delivered once more.
     answers: BTreeMap<EventSeq, Event>,
     /// Calls that count, and whose failure no longer does: to be tried again.
@@ -32,7 +35,15 @@ pub(crate) struct Pool {
 pub(crate) struct Memo {
     pub(crate) from: EventSeq,
     pub(crate) payload: Payload,
+    call: EventSeq,
     site: String,
+}
+
+/// A result on its way to the call that took it.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    alike: Alike,
+    pub(crate) memo: Memo,
 }
 
 impl Pool {
@@ -51,16 +62,36 @@ impl Pool {
     }
 
     /// Takes the result of a call like this one.
-    pub(crate) fn take(&mut self, call: &Call) -> Option<Memo> {
-        let key = (
+    pub(crate) fn take(&mut self, call: &Call) -> Option<Taken> {
+        let alike = (
             call.kind as u8,
             Arc::clone(&call.name),
             digest_of(call.input.as_ref()),
         );
-        let memos = self.by_call.get_mut(&key)?;
+        let memos = self.by_call.get_mut(&alike)?;
         let site = site_text(call.site);
         let chosen = memos.iter().position(|memo| memo.site == site).unwrap_or(0);
-        memos.remove(chosen)
+        let memo = memos.remove(chosen)?;
+        Some(Taken { alike, memo })
+    }
+
+    /// Takes a result back from a call that was dropped before it was delivered, for the next one like it.
+    pub(crate) fn put_back(&mut self, taken: Taken) {
+        let memos = self.by_call.entry(taken.alike).or_default();
+        let place = memos.partition_point(|memo| memo.call < taken.memo.call);
+        memos.insert(place, taken.memo);
+    }
+
+    /// Signals and answers of calls that count and were dropped before these were delivered to them once more.
+    pub(crate) fn take_unseen(&mut self) -> Vec<Event> {
+        let answers = std::mem::take(&mut self.answers).into_values();
+        let is_value = |event: &Event| {
+            matches!(
+                event.kind,
+                EventKind::SignalReceived | EventKind::PauseAnswered
+            )
+        };
+        answers.filter(is_value).collect()
     }
 
     /// Takes the completion of a call that the rewind left without one.
@@ -125,10 +156,14 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// A result that was taken since is no longer in the pool.
+    /// A result that was taken since is no longer in the pool, and neither is one that was delivered once more.
     fn see_counting(&mut self, event: &Event) {
-        if event.kind == EventKind::CallReused {
-            self.used.extend(event.meta::<AttemptMeta>().from);
+        let received = event.first_received();
+        if received != event.seq {
+            self.used.insert(received);
+        }
+        if let Some(call) = event.refers.filter(|_| event.kind.is_completion()) {
+            self.answers.remove(&call);
         }
     }
 
@@ -164,10 +199,7 @@ impl<'a> Builder<'a> {
             return;
         }
         // A result that was itself reused keeps the event it came from, so that it is never taken twice.
-        let from = event
-            .meta::<AttemptMeta>()
-            .from
-            .filter(|_| event.kind == EventKind::CallReused);
+        let from = event.first_received();
         let pooled = &self.calls[&call];
         if !pooled.is_reusable {
             return;
@@ -177,20 +209,23 @@ impl<'a> Builder<'a> {
         self.memos.insert(
             call,
             Memo {
-                from: from.unwrap_or(event.seq),
+                from,
                 payload,
+                call,
                 site,
             },
         );
     }
 
-    fn finish(self) -> Pool {
+    fn finish(mut self) -> Pool {
+        let mut taken = self.used;
+        self.answers
+            .retain(|_, event| !taken.contains(&event.first_received()));
         let mut pool = Pool {
             by_call: BTreeMap::new(),
             answers: self.answers,
             failed: self.failed,
         };
-        let mut taken = self.used;
         // What was undone under one call may have been taken over from another.
         let undone = self.undone.values().filter_map(|call| self.memos.get(call));
         taken.extend(undone.map(|memo| memo.from));

@@ -289,7 +289,7 @@ impl Machine {
         let call = arrival.refers.unwrap_or(EventSeq::FIRST);
         let outcome = self.outcome(arrival, call, value)?;
         self.root.enter();
-        let handed = self.shared.hand(call, outcome);
+        let handed = self.shared.hand(call, outcome, arrival.first_received());
         self.root.leave();
         match handed {
             Handed::Woken => Ok(()),

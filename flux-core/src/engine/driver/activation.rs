@@ -66,6 +66,8 @@ pub(super) struct NewOutcome {
     /// When it counts as having happened, where that is not now.
     pub(super) exactly_at: Option<Timestamp>,
     pub(super) consumed: Option<MessageId>,
+    /// The event that recorded its value before.
+    pub(super) received: Option<EventSeq>,
 }
 
 /// An event that is not delivered.
@@ -77,6 +79,17 @@ pub(super) struct Note {
 }
 
 impl NewOutcome {
+    /// Its value was recorded before, by this event.
+    pub(super) fn delivered_before(mut self, received: EventSeq) -> Self {
+        let meta = AttemptMeta {
+            from: Some(received),
+            ..AttemptMeta::default()
+        };
+        self.meta = Payload::encode(&meta).ok();
+        self.received = Some(received);
+        self
+    }
+
     pub(super) fn new(kind: EventKind, call: EventSeq) -> Self {
         Self {
             kind,
@@ -88,6 +101,7 @@ impl NewOutcome {
             not_before: None,
             exactly_at: None,
             consumed: None,
+            received: None,
         }
     }
 }
@@ -150,8 +164,8 @@ impl Driver {
     /// Delivers what has arrived, in order, until the code ends.
     pub(super) fn deliver_arrivals(&mut self, activation: &mut Activation) -> Result<(), Stop> {
         for _ in 0..MOST_DELIVERIES {
-            self.fire_due();
             self.match_signals();
+            self.fire_due();
             let Some(arrival) = self.arrivals.pop_front() else {
                 break;
             };
@@ -207,9 +221,11 @@ impl Driver {
         if let Some(call) = outcome.call
             && !self.is_waiting(call)
         {
+            self.value_arrived(&outcome, false);
             self.discard(&outcome, call, activation);
             return None;
         }
+        self.value_arrived(&outcome, true);
         activation.consumed.extend(outcome.consumed);
         let now = outcome.exactly_at.unwrap_or_else(|| self.now());
         let at = outcome.not_before.map_or(now, |due| now.max(due));
@@ -238,13 +254,12 @@ impl Driver {
                 event.payload.clone_from(&outcome.payload);
                 activation.events.push(event);
             }
-            EventKind::SignalReceived => self.requeue(outcome),
             // By request: nobody waits to be told.
             EventKind::PauseAnswered if outcome.consumed.is_some() => {
                 activation.consumed.extend(outcome.consumed);
             }
             // A bare resume wants the execution to go on, and that it does.
-            EventKind::PauseAnswered if self.answer_is_named => {
+            EventKind::PauseAnswered if outcome.received.is_none() && self.answer_is_named => {
                 self.lost_answer =
                     Some(self.not_paused_at(outcome.name.as_deref().unwrap_or_default()));
             }
@@ -312,18 +327,17 @@ impl Driver {
         if self.pool.is_empty() {
             return false;
         }
-        let memo = {
+        let taken = {
             let mut state = self.machine.shared.state();
-            state.call_by_seq(seq).and_then(|call| self.pool.take(call))
+            let taken = state.call_by_seq(seq).and_then(|call| self.pool.take(call));
+            let Some(taken) = taken else { return false };
+            state.unseen.forget(taken.memo.from);
+            taken
         };
-        let Some(memo) = memo else { return false };
-        let meta = AttemptMeta {
-            from: Some(memo.from),
-            ..AttemptMeta::default()
-        };
-        let mut outcome = NewOutcome::new(EventKind::CallReused, seq);
-        outcome.payload = Some(memo.payload);
-        outcome.meta = Payload::encode(&meta).ok();
+        let mut outcome =
+            NewOutcome::new(EventKind::CallReused, seq).delivered_before(taken.memo.from);
+        outcome.payload = Some(taken.memo.payload.clone());
+        self.reusing.insert(seq, taken);
         self.outcome(outcome);
         true
     }
@@ -341,7 +355,8 @@ impl Driver {
                 false
             }
             Some(Request::Signal { .. }) => {
-                self.signal_waits.entry(name).or_default().insert(seq);
+                drop(state);
+                self.signals.wait(name, seq);
                 false
             }
             Some(Request::Cancelled) => {
@@ -351,6 +366,7 @@ impl Driver {
             }
             Some(Request::Pause { wants }) => {
                 let wants = wants.map(|wanted| wanted.name());
+                self.signals.stir(EventKind::PauseReached, &name);
                 self.pauses.insert(
                     seq,
                     PausePoint::new(&name, seq, self.id.clone(), wants.as_deref()),

@@ -135,7 +135,7 @@ impl Driver {
             && self.tasks.contains_key(&call)
             && self.due.is_empty()
             && self.children.is_empty()
-            && self.signal_waits.is_empty()
+            && !self.signals.are_awaited()
             && self.arrivals.is_empty()
             && self.next_stop().is_none()
     }

@@ -103,11 +103,10 @@ impl Driver {
         self.await_starts().await;
         self.has_stale_inbox = true;
         self.refresh_inbox().await?;
+        self.match_signals();
         self.fire_due();
         match intent {
             Intent::Answer(answer) => {
-                // What came in before the answer is delivered before it.
-                self.match_signals();
                 self.answer_is_named = answer.at.is_some() || answer.value.is_some();
                 let answered = self.answer(&answer).await;
                 if answered.is_err() {
@@ -146,7 +145,7 @@ impl Driver {
         self.retries.clear();
         self.transactions.clear();
         self.forget_arrivals();
-        self.signal_waits.clear();
+        self.signals.forget_waits();
         self.pauses.clear();
         self.cancel_waits.clear();
         let progress = self.load().await?;
@@ -159,7 +158,7 @@ impl Driver {
     fn forget_arrivals(&mut self) {
         let mut arrivals = std::mem::take(&mut self.arrivals).into_iter();
         if arrivals.any(|arrival| arrival.came_by_message()) {
-            self.inbox.clear();
+            self.signals.forget_inbox();
             self.last_message = None;
             self.has_stale_inbox = true;
         }
@@ -292,6 +291,7 @@ impl Driver {
         if self.input.is_none() {
             self.input = replay.input;
         }
+        self.reusing.clear();
         if let Some(rewind) = &self.rewind {
             self.pool = Pool::read(&self.engine.store, &record, rewind).await?;
         } else {
@@ -390,6 +390,9 @@ impl Driver {
                 }
             }
         }
+        for event in self.pool.take_unseen() {
+            self.keep_unseen(event);
+        }
         Ok(())
     }
 
@@ -432,9 +435,16 @@ impl Driver {
             return false;
         };
         let mut outcome = NewOutcome::new(event.kind, call);
+        if matches!(
+            event.kind,
+            EventKind::SignalReceived | EventKind::PauseAnswered
+        ) {
+            outcome = outcome.delivered_before(event.first_received());
+        } else {
+            outcome.meta = event.meta;
+        }
         outcome.name = event.name;
         outcome.payload = event.payload;
-        outcome.meta = event.meta;
         self.outcome(outcome);
         true
     }

@@ -495,8 +495,8 @@ impl Driver {
     pub(super) fn forget_call(&mut self, call: EventSeq) {
         self.tasks.remove(&call);
         self.children.remove(&call);
-        if !self.pauses.is_empty() || !self.signal_waits.is_empty() || !self.cancel_waits.is_empty()
-        {
+        self.reusing.remove(&call);
+        if !self.pauses.is_empty() || self.signals.are_awaited() || !self.cancel_waits.is_empty() {
             self.drop_waits(call);
         }
     }
@@ -505,6 +505,9 @@ impl Driver {
     pub(super) fn cancel_call(&mut self, call: EventSeq, activation: &mut Activation) {
         if let Some(child) = self.children.remove(&call) {
             self.let_go_of_child(child, activation);
+        }
+        if let Some(taken) = self.reusing.remove(&call) {
+            self.pool.put_back(taken);
         }
         self.forget_call(call);
         self.due.disarm(call);

@@ -22,7 +22,7 @@ use super::Inner;
 use super::active::Refusal;
 use super::history::Rewind;
 use super::ownership::{Claimed, Ownership};
-use super::pool::Pool;
+use super::pool::{Pool, Taken};
 use super::replaying::fresh_machine;
 use crate::clock::Timestamp;
 use crate::context::ChildPolicy;
@@ -32,7 +32,7 @@ use crate::execution::{PausePoint, Snapshot, Status};
 use crate::id::{Epoch, EventSeq, ExecutionId};
 use crate::payload::Payload;
 use crate::replay::{Machine, Stop};
-use crate::store::{ExecutionRecord, Message, MessageId, Placement, TransactionBody};
+use crate::store::{ExecutionRecord, MessageId, Placement, TransactionBody};
 use crate::task::BodyResult;
 use crate::workflow::WorkflowDef;
 
@@ -48,6 +48,7 @@ mod end;
 mod limits;
 pub(crate) mod requests;
 mod rest;
+mod signals;
 mod stop;
 mod wait;
 mod waits;
@@ -59,6 +60,7 @@ use cancel::Cancelling;
 use children::{Cancellation, Child};
 use due::Due;
 use limits::ActiveTime;
+use signals::Signals;
 use stop::Termination;
 pub(crate) use waits::{choose_pause, takes_no_value};
 
@@ -208,7 +210,7 @@ pub(crate) struct Driver {
     due: Due,
     /// Attempts that start as soon as everything before them is committed.
     retries: Vec<EventSeq>,
-    signal_waits: BTreeMap<Arc<str>, BTreeSet<EventSeq>>,
+    signals: Signals,
     pauses: BTreeMap<EventSeq, PausePoint>,
     children: BTreeMap<EventSeq, Child>,
     /// Children whose starts are on their way to the store.
@@ -217,11 +219,10 @@ pub(crate) struct Driver {
     reopened: Vec<EventSeq>,
     /// Children whose drivers have ended, until their last words are found.
     ended_children: Vec<(EventSeq, Box<Snapshot>)>,
-    inbox: VecDeque<Message>,
-    /// Signals of a type that nobody waits for.
-    odd_signals: BTreeSet<MessageId>,
     last_message: Option<MessageId>,
     pool: Pool,
+    /// What calls were given from the pool, until it is delivered.
+    reusing: BTreeMap<EventSeq, Taken>,
     /// Messages that nobody waits for any more.
     stale_messages: Vec<MessageId>,
     /// Those that asked for its hold: they stay in the inbox until the row says so, for whoever drives it after a crash
@@ -327,16 +328,15 @@ impl Driver {
             transactions: VecDeque::new(),
             due: Due::default(),
             retries: Vec::new(),
-            signal_waits: BTreeMap::new(),
+            signals: Signals::default(),
             pauses: BTreeMap::new(),
             children: BTreeMap::new(),
             ended_children: Vec::new(),
             starting: Vec::new(),
             reopened: Vec::new(),
-            inbox: VecDeque::new(),
-            odd_signals: BTreeSet::new(),
             last_message: None,
             pool: Pool::default(),
+            reusing: BTreeMap::new(),
             stale_messages: Vec::new(),
             hold_messages: Vec::new(),
             outbox_told: Vec::new(),

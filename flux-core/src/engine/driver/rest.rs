@@ -144,7 +144,7 @@ impl Driver {
 
     fn waits_for_something(&self) -> bool {
         !self.due.is_empty()
-            || !self.signal_waits.is_empty()
+            || self.signals.are_awaited()
             || !self.cancel_waits.is_empty()
             || !self.pauses.is_empty()
             || !self.children.is_empty()

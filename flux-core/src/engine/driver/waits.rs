@@ -1,7 +1,4 @@
-//! Timers, signals and pause points: what is armed, what is due, what fits.
-
-use std::collections::BTreeSet;
-use std::sync::Arc;
+//! Timers, the inbox and pause points: what is armed, what is due, what fits.
 
 use super::activation::{Arrival, NewOutcome};
 use super::{Answer, Driver, Termination};
@@ -44,18 +41,17 @@ impl Driver {
         let Some((key, _)) = self.epoch() else {
             return Ok(());
         };
-        for message in self.engine.store.inbox(key).await? {
-            if self.last_message.is_none_or(|last| message.id > last) {
-                self.last_message = Some(message.id);
-                self.receive(message);
-            }
+        let after = self.last_message;
+        for message in self.engine.store.inbox_after(key, after).await? {
+            self.last_message = Some(message.id);
+            self.receive(message);
         }
         Ok(())
     }
 
     fn receive(&mut self, message: Message) {
         match message.kind {
-            MessageKind::Signal => self.inbox.push_back(message),
+            MessageKind::Signal => self.signals.receive(message),
             MessageKind::Pause => self.take_hold(&message),
             MessageKind::ChildPaused => self.hear_of_pause(&message),
             MessageKind::ChildEnded => self.child_ended(&message),
@@ -71,108 +67,6 @@ impl Driver {
         }
     }
 
-    /// Hands signals to the calls that wait for them, oldest signal to oldest call.
-    pub(super) fn match_signals(&mut self) {
-        if self.signal_waits.is_empty() && self.pauses.is_empty() {
-            return;
-        }
-        self.match_unseen();
-        if self.inbox.is_empty() || self.signal_waits.is_empty() {
-            return;
-        }
-        let messages = std::mem::take(&mut self.inbox);
-        for message in messages {
-            match self.take_waiting(&message.name, &message.payload) {
-                Some(call) => {
-                    let mut outcome = NewOutcome::new(EventKind::SignalReceived, call);
-                    outcome.name = Some(message.name);
-                    outcome.payload = Some(message.payload);
-                    outcome.consumed = Some(message.id);
-                    self.outcome(outcome);
-                }
-                None => {
-                    self.warn_of_odd_signal(&message);
-                    self.inbox.push_back(message);
-                }
-            }
-        }
-    }
-
-    /// A signal that somebody waits for by name, and nobody by type: said once.
-    fn warn_of_odd_signal(&mut self, message: &Message) {
-        if self.signal_waits.contains_key(&message.name) && self.odd_signals.insert(message.id) {
-            tracing::warn!(
-                signal = %message.name,
-                value = %message.payload,
-                "a signal has another type than the code waits for and is passed over"
-            );
-        }
-    }
-
-    /// What was delivered to a call that was dropped unseen goes first.
-    fn match_unseen(&mut self) {
-        let unseen = std::mem::take(&mut self.machine.shared.state().unseen);
-        for value in unseen {
-            let (kind, call) = match value.kind {
-                EventKind::SignalAwaited => (
-                    EventKind::SignalReceived,
-                    self.take_waiting(&value.name, &value.payload),
-                ),
-                _ => (EventKind::PauseAnswered, self.pause_named(&value.name)),
-            };
-            match call {
-                Some(call) => {
-                    let mut outcome = NewOutcome::new(kind, call);
-                    outcome.name = Some(value.name);
-                    outcome.payload = Some(value.payload);
-                    self.outcome(outcome);
-                }
-                None => self.machine.shared.state().unseen.push_back(value),
-            }
-        }
-    }
-
-    fn pause_named(&mut self, name: &str) -> Option<EventSeq> {
-        let (&call, _) = self.pauses.iter().find(|(_, point)| point.name() == name)?;
-        self.pauses.remove(&call);
-        Some(call)
-    }
-
-    /// The oldest call that waits for a signal of this name and takes a value like this.
-    fn take_waiting(&mut self, name: &Arc<str>, payload: &Payload) -> Option<EventSeq> {
-        let waits = self.signal_waits.get_mut(name)?;
-        let mut state = self.machine.shared.state();
-        let mut takes = |call: &&EventSeq| {
-            let request = state
-                .call_by_seq(**call)
-                .and_then(|call| call.request.as_ref());
-            matches!(request, Some(Request::Signal { check }) if check(payload).is_ok())
-        };
-        let call = waits.iter().find(|call| takes(call)).copied()?;
-        waits.remove(&call);
-        if waits.is_empty() {
-            self.signal_waits.remove(name);
-        }
-        Some(call)
-    }
-
-    /// A signal whose call was dropped in the same activation: nothing was consumed.
-    pub(super) fn requeue(&mut self, outcome: &NewOutcome) {
-        let (Some(id), Some(name), Some(payload)) =
-            (outcome.consumed, &outcome.name, &outcome.payload)
-        else {
-            return;
-        };
-        let message = Message {
-            id,
-            kind: MessageKind::Signal,
-            name: Arc::clone(name),
-            payload: payload.clone(),
-            at: self.now(),
-        };
-        self.inbox.push_front(message);
-    }
-
     /// The pause points that wait, its own and its children's.
     pub(super) fn pause_points(&self) -> Vec<PausePoint> {
         let own = self.pauses.values().cloned();
@@ -182,10 +76,10 @@ impl Driver {
 
     /// What the row says it waits for.
     pub(super) fn waiting(&self) -> Option<Payload> {
-        if self.pauses.is_empty() && self.signal_waits.is_empty() && self.children.is_empty() {
+        if self.pauses.is_empty() && !self.signals.are_awaited() && self.children.is_empty() {
             return None;
         }
-        let signals = self.signal_waits.keys().map(ToString::to_string).collect();
+        let signals = self.signals.awaited().map(ToString::to_string).collect();
         Waiting {
             pauses: self.pause_points(),
             signals,
@@ -262,11 +156,7 @@ impl Driver {
     pub(super) fn drop_waits(&mut self, call: EventSeq) {
         self.pauses.remove(&call);
         self.cancel_waits.remove(&call);
-        self.signal_waits
-            .retain(|_, calls: &mut BTreeSet<EventSeq>| {
-                calls.remove(&call);
-                !calls.is_empty()
-            });
+        self.signals.disarm(call);
     }
 }
 

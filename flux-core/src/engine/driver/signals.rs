@@ -1,0 +1,324 @@
+//! Signals, and answers that no code has seen: which value goes to which call, in the order in which they came.
+//!
+//! Of one name at most one value is on its way to a call, and it stays where it is kept until it is delivered. So a value
+//! whose call is dropped in between is still the first of its name, whatever has come in since. A timer that was due
+//! before a signal was sent fires before it, and a later one after it, however late both are looked at.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
+
+use super::Driver;
+use super::activation::NewOutcome;
+use crate::clock::Timestamp;
+use crate::context::request::Request;
+use crate::context::unseen::Unseen;
+use crate::event::{Event, EventKind};
+use crate::id::EventSeq;
+use crate::payload::Payload;
+use crate::store::{Message, MessageId};
+
+/// What takes a value: the kind of call, and its name.
+type Taker = (EventKind, Arc<str>);
+
+/// Where a value is kept until it is delivered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Kept {
+    /// It was delivered before, by this event, and no code has seen it.
+    Unseen(EventSeq),
+    /// It lies in the inbox.
+    Inbox(MessageId),
+}
+
+/// Signals in the inbox, and the calls that wait for them.
+#[derive(Debug, Default)]
+pub(super) struct Signals {
+    /// By name, the first one first.
+    inbox: BTreeMap<Arc<str>, VecDeque<Message>>,
+    waits: BTreeMap<Arc<str>, BTreeSet<EventSeq>>,
+    names: BTreeMap<EventSeq, Arc<str>>,
+    on_the_way: BTreeMap<Taker, Kept>,
+    /// Of these there may be a value and a call for it.
+    stirred: BTreeSet<Taker>,
+    /// Signals of a type that no call takes: each is warned of once.
+    odd: BTreeSet<MessageId>,
+}
+
+impl Signals {
+    /// A signal has come in.
+    pub(super) fn receive(&mut self, message: Message) {
+        self.stir(EventKind::SignalAwaited, &message.name);
+        let queue = self.inbox.entry(Arc::clone(&message.name)).or_default();
+        queue.push_back(message);
+    }
+
+    /// A call waits for a signal.
+    pub(super) fn wait(&mut self, name: Arc<str>, call: EventSeq) {
+        self.stir(EventKind::SignalAwaited, &name);
+        self.names.insert(call, Arc::clone(&name));
+        self.waits.entry(name).or_default().insert(call);
+    }
+
+    /// There may be something for calls of this kind and name.
+    pub(super) fn stir(&mut self, kind: EventKind, name: &Arc<str>) {
+        self.stirred.insert((kind, Arc::clone(name)));
+    }
+
+    /// A call waits no longer.
+    pub(super) fn disarm(&mut self, call: EventSeq) {
+        let Some(name) = self.names.remove(&call) else {
+            return;
+        };
+        if let Some(calls) = self.waits.get_mut(&name) {
+            calls.remove(&call);
+            if calls.is_empty() {
+                self.waits.remove(&name);
+            }
+        }
+    }
+
+    pub(super) fn are_awaited(&self) -> bool {
+        !self.waits.is_empty()
+    }
+
+    /// The names that calls wait for.
+    pub(super) fn awaited(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.waits.keys()
+    }
+
+    /// The code is made again, and waits for nothing yet.
+    pub(super) fn forget_waits(&mut self) {
+        self.waits.clear();
+        self.names.clear();
+        self.on_the_way.clear();
+    }
+
+    /// The inbox is read again from its beginning.
+    pub(super) fn forget_inbox(&mut self) {
+        self.inbox.clear();
+    }
+
+    /// A value has reached its call, or found it gone and stays where it is kept.
+    fn arrived(&mut self, taker: Taker, kept: Kept, is_delivered: bool) {
+        if self.on_the_way.get(&taker) == Some(&kept) {
+            self.on_the_way.remove(&taker);
+        }
+        if let Kept::Inbox(id) = kept
+            && is_delivered
+        {
+            self.take_from_inbox(&taker.1, id);
+        }
+        self.stirred.insert(taker);
+    }
+
+    fn take_from_inbox(&mut self, name: &Arc<str>, id: MessageId) {
+        let Some(queue) = self.inbox.get_mut(name) else {
+            return;
+        };
+        if let Some(place) = queue.iter().position(|message| message.id == id) {
+            queue.remove(place);
+        }
+        if queue.is_empty() {
+            self.inbox.remove(name);
+        }
+    }
+}
+
+/// A value that is sent on its way.
+struct Next {
+    kept: Kept,
+    outcome: NewOutcome,
+    /// When it was sent to this execution, where it was not delivered before.
+    sent_at: Option<Timestamp>,
+}
+
+impl Next {
+    fn of_inbox(call: EventSeq, message: &Message) -> Self {
+        let mut outcome = NewOutcome::new(EventKind::SignalReceived, call);
+        outcome.name = Some(Arc::clone(&message.name));
+        outcome.payload = Some(message.payload.clone());
+        outcome.consumed = Some(message.id);
+        Self {
+            kept: Kept::Inbox(message.id),
+            outcome,
+            sent_at: Some(message.at),
+        }
+    }
+
+    fn unseen(outcome: NewOutcome, received: EventSeq, name: &Arc<str>, payload: Payload) -> Self {
+        let mut outcome = outcome.delivered_before(received);
+        outcome.name = Some(Arc::clone(name));
+        outcome.payload = Some(payload);
+        Self {
+            kept: Kept::Unseen(received),
+            outcome,
+            sent_at: None,
+        }
+    }
+}
+
+impl NewOutcome {
+    /// Which value it brings, where others may be after the same.
+    fn kept_value(&self) -> Option<(Taker, Kept)> {
+        let kind = match self.kind {
+            EventKind::SignalReceived => EventKind::SignalAwaited,
+            EventKind::PauseAnswered => EventKind::PauseReached,
+            _ => return None,
+        };
+        let unseen = self.received.map(Kept::Unseen);
+        let kept = unseen.or(self.consumed.map(Kept::Inbox))?;
+        Some(((kind, self.name.clone()?), kept))
+    }
+}
+
+impl Driver {
+    /// Hands values to the calls that wait for them: of each name the first value to the first call that takes it.
+    pub(super) fn match_signals(&mut self) {
+        let news = self.machine.shared.state().unseen.take_news();
+        self.signals.stirred.extend(news);
+        let stirred = std::mem::take(&mut self.signals.stirred);
+        let mut found: Vec<Next> = stirred
+            .into_iter()
+            .filter_map(|taker| self.next_value(taker))
+            .collect();
+        found.sort_by_key(|next| next.kept);
+        for next in found {
+            if let Some(sent_at) = next.sent_at {
+                self.fire_due_by(self.now().min(sent_at));
+            }
+            self.outcome(next.outcome);
+        }
+    }
+
+    /// Sends the next value on its way.
+    fn next_value(&mut self, taker: Taker) -> Option<Next> {
+        if self.signals.on_the_way.contains_key(&taker) {
+            return None;
+        }
+        let next = match taker.0 {
+            EventKind::SignalAwaited => self.next_signal(&taker.1)?,
+            _ => self.next_answer(&taker.1)?,
+        };
+        self.signals.on_the_way.insert(taker, next.kept);
+        Some(next)
+    }
+
+    fn next_signal(&mut self, name: &Arc<str>) -> Option<Next> {
+        self.signals.waits.get(name)?;
+        let next = match self.unseen_signal(name) {
+            Some(unseen) => unseen,
+            None => self.signal(name)?,
+        };
+        if let Some(call) = next.outcome.call {
+            self.signals.disarm(call);
+        }
+        Some(next)
+    }
+
+    /// One that was delivered to a call that was dropped unseen goes first.
+    fn unseen_signal(&self, name: &Arc<str>) -> Option<Next> {
+        let values: Vec<(EventSeq, Payload)> = {
+            let state = self.machine.shared.state();
+            let unseen = state.unseen.of(EventKind::SignalAwaited, name);
+            unseen
+                .map(|(received, value)| (received, value.payload.clone()))
+                .collect()
+        };
+        values.into_iter().find_map(|(received, payload)| {
+            let call = self.call_that_takes(name, &payload)?;
+            let outcome = NewOutcome::new(EventKind::SignalReceived, call);
+            Some(Next::unseen(outcome, received, name, payload))
+        })
+    }
+
+    fn signal(&mut self, name: &Arc<str>) -> Option<Next> {
+        let mut odd = Vec::new();
+        let messages = self.signals.inbox.get(name)?;
+        let found = messages.iter().find_map(|message| {
+            match self.call_that_takes(name, &message.payload) {
+                Some(call) => Some(Next::of_inbox(call, message)),
+                None => {
+                    odd.push(message);
+                    None
+                }
+            }
+        });
+        for message in odd {
+            if self.signals.odd.insert(message.id) {
+                tracing::warn!(
+                    signal = %message.name,
+                    value = %message.payload,
+                    "a signal has another type than the code waits for and is passed over"
+                );
+            }
+        }
+        found
+    }
+
+    /// The oldest call that waits for a signal of this name and takes a value like this.
+    fn call_that_takes(&self, name: &Arc<str>, payload: &Payload) -> Option<EventSeq> {
+        let waits = self.signals.waits.get(name)?;
+        waits.iter().copied().find(|call| {
+            let check = {
+                let mut state = self.machine.shared.state();
+                let request = state
+                    .call_by_seq(*call)
+                    .and_then(|call| call.request.as_ref());
+                match request {
+                    Some(Request::Signal { check }) => Some(*check),
+                    _ => None,
+                }
+            };
+            // The user's code, and so not under the lock.
+            check.is_some_and(|check| check(payload).is_ok())
+        })
+    }
+
+    /// An answer that was delivered to a pause point that was dropped unseen goes to the next of its name.
+    fn next_answer(&mut self, name: &Arc<str>) -> Option<Next> {
+        let (received, payload) = {
+            let state = self.machine.shared.state();
+            let (received, value) = state.unseen.of(EventKind::PauseReached, name).next()?;
+            (received, value.payload.clone())
+        };
+        let mut points = self.pauses.iter();
+        let (&call, _) = points.find(|(_, point)| point.name() == &**name)?;
+        self.pauses.remove(&call);
+        let outcome = NewOutcome::new(EventKind::PauseAnswered, call);
+        Some(Next::unseen(outcome, received, name, payload))
+    }
+
+    /// Keeps a recorded value that was delivered to a call that is gone.
+    pub(super) fn keep_unseen(&mut self, event: Event) {
+        let kind = match event.kind {
+            EventKind::SignalReceived => EventKind::SignalAwaited,
+            _ => EventKind::PauseReached,
+        };
+        let received = event.first_received();
+        if let (Some(name), Some(payload)) = (event.name, event.payload) {
+            let value = Unseen {
+                kind,
+                name,
+                payload,
+            };
+            self.machine.shared.state().unseen.keep(received, value);
+        }
+    }
+
+    /// A value is delivered, or its call is gone: then it stays the first of its name.
+    pub(super) fn value_arrived(&mut self, outcome: &NewOutcome, is_delivered: bool) {
+        let Some((taker, kept)) = outcome.kept_value() else {
+            return;
+        };
+        if let (Kept::Unseen(received), false, Some(payload)) =
+            (kept, is_delivered, &outcome.payload)
+        {
+            let value = Unseen {
+                kind: taker.0,
+                name: Arc::clone(&taker.1),
+                payload: payload.clone(),
+            };
+            self.machine.shared.state().unseen.keep(received, value);
+        }
+        self.signals.arrived(taker, kept, is_delivered);
+    }
+}
