@@ -23,6 +23,7 @@ mod children;
 mod commits;
 mod concurrency;
 mod decisions;
+mod deep_children;
 mod divergence;
 mod engines;
 mod evolution;

@@ -21,7 +21,7 @@ use super::rollback;
 use super::shared::{ExitRule, Shared, State};
 use crate::error::ErrorRecord;
 use crate::payload::Payload;
-use crate::replay::{End, FailedEnd, Stopped, escaped_calls, panic_message};
+use crate::replay::{End, FailedEnd, Stopped, panic_message};
 use crate::task::BodyError;
 use crate::workflow::{StopReason, WorkflowFuture};
 
@@ -118,10 +118,7 @@ impl Lifecycle {
         };
         match ran {
             Ran::Returned(Ok(output)) => self.completed(&state, output),
-            Ran::Returned(Err(error)) => End::Failed(FailedEnd {
-                escaped: escaped_calls(&state, &error.tasks),
-                ..FailedEnd::new(error.record, state.delivery)
-            }),
+            Ran::Returned(Err(error)) => End::Failed(FailedEnd::returned(error, &state)),
             Ran::Panicked(message) => End::Failed(FailedEnd {
                 panicked: true,
                 ..FailedEnd::new(ErrorRecord::message(message), state.delivery)

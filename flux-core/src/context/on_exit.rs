@@ -16,7 +16,7 @@ use super::pending::Misplaced;
 use super::shared::Shared;
 use crate::error::{ErrorRecord, TaskError, TaskErrorKind};
 use crate::private::describe_dyn;
-use crate::replay::{FailedEnd, escaped_calls, panic_message};
+use crate::replay::{FailedEnd, panic_message};
 use crate::task::BodyError;
 use crate::type_name::readable;
 
@@ -108,11 +108,7 @@ fn take(shared: &Shared) -> Option<ExitHandler> {
 }
 
 fn failed(shared: &Shared, error: BodyError) -> FailedEnd {
-    let state = shared.state();
-    FailedEnd {
-        escaped: escaped_calls(&state, &error.tasks),
-        ..FailedEnd::new(error.record, state.delivery)
-    }
+    FailedEnd::returned(error, &shared.state())
 }
 
 fn panicked(shared: &Shared, message: String) -> FailedEnd {

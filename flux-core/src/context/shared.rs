@@ -168,6 +168,8 @@ pub(crate) struct HandedError {
     pub(crate) call: EventSeq,
     pub(crate) failed: EventSeq,
     pub(crate) mark: DropMark,
+    /// The call is a child, and what it failed with is in that one's history, too.
+    pub(crate) is_of_child: bool,
     pub(crate) data: crate::error::TaskFailure,
 }
 

@@ -48,6 +48,22 @@ impl ErrorRecord {
         self
     }
 
+    /// What an execution keeps of an error that came to it from a child and that it fails with itself: the whole of it is
+    /// in the child's history. Each parent on the way up adds to what it was given, so that without a bound the
+    /// records of a deep tree would grow by the square of its depth, or more.
+    #[must_use]
+    pub(crate) fn climbing(mut self) -> Self {
+        shorten(&mut self.message);
+        if self.chain.len() > LONGEST_CLIMBING_CHAIN {
+            let half = LONGEST_CLIMBING_CHAIN / 2;
+            let left_out = half..self.chain.len() - half;
+            self.chain.splice(left_out, ["…".to_owned()]);
+        }
+        self.chain.iter_mut().for_each(shorten);
+        self.json = self.json.filter(|json| json.size() <= LARGEST_CLIMBING);
+        self
+    }
+
     /// Has the value back, if it is recorded whole and of this type.
     pub fn downcast<E: DeserializeOwned>(&self) -> Option<E> {
         let same_type = self.type_name == readable(std::any::type_name::<E>());
@@ -67,6 +83,25 @@ impl ErrorRecord {
 
 /// The longest text of an error that is recorded whole.
 const LONGEST_TEXT: usize = 64 * 1024;
+
+/// The longest text that climbs from child to parent whole.
+const LONGEST_CLIMBING_TEXT: usize = 1024;
+
+/// The most sources that climb.
+const LONGEST_CLIMBING_CHAIN: usize = 8;
+
+/// The largest value that climbs.
+const LARGEST_CLIMBING: usize = 4 * 1024;
+
+/// Leaves out the middle of a long text: where it went wrong is at its end, the way it came at its beginning.
+fn shorten(text: &mut String) {
+    if text.len() <= LONGEST_CLIMBING_TEXT {
+        return;
+    }
+    let head = text.floor_char_boundary(LONGEST_CLIMBING_TEXT / 4);
+    let tail = text.ceil_char_boundary(text.len() - LONGEST_CLIMBING_TEXT / 2);
+    text.replace_range(head..tail, " … ");
+}
 
 fn cut(text: &mut String, limit: usize) {
     let size = text.len();

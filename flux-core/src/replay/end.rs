@@ -1,6 +1,7 @@
 //! How the code ended, and which failed calls escaped with it.
 
 use std::any::Any;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Polled;
@@ -8,6 +9,7 @@ use crate::context::shared::{HandedError, State};
 use crate::error::{ErrorRecord, EscapedCall, TaskError};
 use crate::id::EventSeq;
 use crate::payload::Payload;
+use crate::task::BodyError;
 use crate::workflow::StopReason;
 
 /// How the code ended.
@@ -44,6 +46,21 @@ pub(crate) struct FailedEnd {
 }
 
 impl FailedEnd {
+    /// The code returned an error.
+    pub(crate) fn returned(error: BodyError, state: &State) -> Self {
+        let escaped = escaped(state, &error.tasks);
+        let is_of_child = escaped.iter().any(|handed| handed.is_of_child);
+        let record = if is_of_child {
+            error.record.climbing()
+        } else {
+            error.record
+        };
+        Self {
+            escaped: escaped.into_iter().map(HandedError::escaped).collect(),
+            ..Self::new(record, state.delivery)
+        }
+    }
+
     /// A failure that no call's error led to.
     pub(crate) fn new(error: ErrorRecord, delivery: EventSeq) -> Self {
         Self {
@@ -68,8 +85,9 @@ pub(super) fn end_of(polled: Polled, state: &mut State) -> Option<End> {
 
 /// The failed calls whose error escaped: those found in the returned error, else those whose error was
 /// last dropped in this very delivery.
-pub(crate) fn escaped_calls(state: &State, found: &[TaskError]) -> Vec<EscapedCall> {
-    let named = |handed: &&HandedError| found.iter().any(|error| error.call() == Some(handed.call));
+fn escaped<'a>(state: &'a State, found: &[TaskError]) -> Vec<&'a HandedError> {
+    let found: BTreeSet<EventSeq> = found.iter().filter_map(TaskError::call).collect();
+    let named = |handed: &&HandedError| found.contains(&handed.call);
     let is_named = state.errors.iter().any(|handed| named(&handed));
     let delivery = state.delivery;
     let escaped = |handed: &&HandedError| {
@@ -79,12 +97,7 @@ pub(crate) fn escaped_calls(state: &State, found: &[TaskError]) -> Vec<EscapedCa
             handed.mark.dropped_in(delivery)
         }
     };
-    state
-        .errors
-        .iter()
-        .filter(escaped)
-        .map(HandedError::escaped)
-        .collect()
+    state.errors.iter().filter(escaped).collect()
 }
 
 impl HandedError {

@@ -41,7 +41,7 @@ mod waker;
 
 pub(crate) use digest::digest;
 pub(crate) use diverge::{Divergence, Stop};
-pub(crate) use end::{End, FailedEnd, Stopped, escaped_calls, panic_message};
+pub(crate) use end::{End, FailedEnd, Stopped, panic_message};
 pub(crate) use waker::ForeignWake;
 
 use check::Recorded;
@@ -332,6 +332,7 @@ impl Machine {
             call,
             failed: arrival.seq,
             mark,
+            is_of_child: arrival.kind == EventKind::ChildFailed,
             data: data.clone(),
         });
         Ok(Outcome::Error(TaskError::recorded(call, data, token)))
