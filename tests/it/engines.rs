@@ -220,7 +220,7 @@ async fn a_file_that_was_made_through_a_dangling_link_has_one_owner() {
         let worker = second.worker().spawn();
         // A worker that has driven this has looked for all that there is to take over.
         let other = count_word.on(&second).start("hello".into()).for_worker();
-        other.await.unwrap().wait().await.unwrap();
+        assert!(other.await.unwrap().wait().await.unwrap().has_finished());
         assert!(matches!(
             pay_by_card.on(&second).resume(&id).await,
             Err(Error::AlreadyRunning { .. })

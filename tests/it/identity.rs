@@ -128,7 +128,8 @@ async fn another_input_is_refused_without_showing_what_was_recorded() {
         grams,
     };
     let on = send_off.on(&engine);
-    on.run(parcel("12 Main Street", 300))
+    let _ = on
+        .run(parcel("12 Main Street", 300))
         .execution_id(&id)
         .await
         .unwrap();

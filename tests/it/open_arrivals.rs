@@ -266,7 +266,7 @@ impl Case {
         self.stop(&engine).await;
         if self.stopper != Stopper::TerminateWithoutCode {
             let resumed = self.workflow(&engine).resume(&self.id).await;
-            resumed.unwrap_or_else(|error| panic!("{self:?}: {error}"));
+            let _ = resumed.unwrap_or_else(|error| panic!("{self:?}: {error}"));
         }
         let run = engine.get(&self.id).await.unwrap();
         let history = lines(&run.events().await.unwrap());

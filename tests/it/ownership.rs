@@ -185,7 +185,8 @@ async fn a_dropped_resume_leaves_its_execution_to_whoever_comes_next() {
         let (one, other) = (shelf.engine().await, shelf.engine().await);
         for polls in 0..12 {
             let id = unique("asked");
-            approve.on(&one).run(()).execution_id(&id).await.unwrap();
+            let run = approve.on(&one).run(()).execution_id(&id);
+            assert!(run.await.unwrap().is_paused());
             let resume = approve.on(&one).resume(&id).with(&5);
             let done = poll_and_drop(resume, polls).await.transpose().unwrap();
             until_released(&other, &id).await;

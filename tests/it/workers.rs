@@ -183,13 +183,17 @@ async fn a_worker_that_stops_lets_bodies_finish_and_defers_the_next() {
         while ran(handle.execution_id(), "slow_note") == 0 {
             tokio::task::yield_now().await;
         }
-        worker.stop().await;
-        // The first body finished and is recorded; the second is recorded and was not begun.
         let id = handle.execution_id();
+        tokio::join!(worker.stop(), async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            set_code(id, 1);
+        });
+        // The first body finished and is recorded; the second is recorded and was not begun.
         assert_eq!(ran(id, "slow_note"), 1);
         assert_eq!(count(&engine, id, EventKind::TaskCompleted).await, 1);
         assert_eq!(count(&engine, id, EventKind::TaskDeferred).await, 1);
 
+        set_code(id, 2);
         let worker = engine.worker().spawn();
         assert_eq!(handle.wait().await.unwrap().output(), Some(&2));
         assert_eq!(count(&engine, id, EventKind::TaskInterrupted).await, 0);
@@ -466,7 +470,14 @@ async fn a_resume_of_what_failed_does_not_pass_a_lock_that_another_holds() {
 
 #[workflow(concurrency = 1, on_conflict = "queue")]
 async fn one_by_one(_ctx: ExecutionContext) -> Result<usize, TaskError> {
-    slow_note().await
+    brief_note().await
+}
+
+#[task]
+async fn brief_note() -> usize {
+    let times = begin();
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    times
 }
 
 #[tokio::test]
