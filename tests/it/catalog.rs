@@ -228,6 +228,7 @@ async fn ran_once(store: &MemoryStore, workflow: &str, version: u32) {
         events: vec![event],
         change: None,
         consumed: Vec::new(),
+        children: Vec::new(),
         published: Vec::new(),
         outbox: Vec::new(),
         transaction: None,

@@ -137,6 +137,7 @@ async fn an_unknown_workflow_shows_what_is_registered() {
         events: vec![started],
         change: None,
         consumed: Vec::new(),
+        children: Vec::new(),
         published: Vec::new(),
         outbox: Vec::new(),
         transaction: None,

@@ -220,6 +220,7 @@ async fn one_that_nobody_has_code_for_is_ended_as_well() {
             events: Vec::new(),
             change: None,
             consumed: Vec::new(),
+            children: Vec::new(),
             published: Vec::new(),
             outbox: Vec::new(),
             transaction: None,

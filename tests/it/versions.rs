@@ -100,6 +100,7 @@ async fn begun_by(version: u32) -> (Arc<dyn Store>, flux::ExecutionId) {
         events: vec![started],
         change: None,
         consumed: Vec::new(),
+        children: Vec::new(),
         published: Vec::new(),
         outbox: Vec::new(),
         transaction: None,

@@ -365,6 +365,7 @@ async fn a_worker_takes_only_what_it_has_code_for() {
         events: Vec::new(),
         change: None,
         consumed: Vec::new(),
+        children: Vec::new(),
         published: Vec::new(),
         outbox: Vec::new(),
         transaction: None,

@@ -416,6 +416,7 @@ async fn enqueue(engine: &Engine, request: &Request) -> Result<Outcome, Error> {
         events: vec![event],
         change: None,
         consumed: Vec::new(),
+        children: Vec::new(),
         published: Vec::new(),
         outbox: Vec::new(),
         transaction: None,

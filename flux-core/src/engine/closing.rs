@@ -156,6 +156,7 @@ impl Inner {
                 release: Some(Release::default()),
             }),
             consumed: vec![close.message],
+            children: Vec::new(),
             published: Vec::new(),
             outbox,
             transaction: None,

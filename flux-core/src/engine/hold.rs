@@ -85,6 +85,7 @@ impl Engine {
             events: Vec::new(),
             change: Some(held(record, &inbox)),
             consumed,
+            children: Vec::new(),
             published: Vec::new(),
             outbox: Vec::new(),
             transaction: None,

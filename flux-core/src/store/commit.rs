@@ -68,6 +68,7 @@ mod tests {
             events: numbers.iter().map(event).collect(),
             change: None,
             consumed: Vec::new(),
+            children: Vec::new(),
             published: Vec::new(),
             outbox: Vec::new(),
             transaction: None,

@@ -340,7 +340,7 @@ pub struct ExecutionRecord {
 
 /// Everything one activation of one execution writes, in one transaction.
 ///
-/// In this order: the row is created or checked, events appended, messages consumed, the row
+/// In this order: the row is created or checked, events appended, children created, messages consumed, the row
 /// changed, values published, messages sent, the transaction run.
 #[derive(Debug)]
 pub struct Commit {
@@ -348,6 +348,9 @@ pub struct Commit {
     pub target: Target,
     /// What to append, numbered from the history's next number.
     pub events: Vec<Event>,
+    /// Executions that are created with it. One that is refused does not hinder the others, or the commit:
+    /// [`Committed::children`] says so.
+    pub children: Vec<NewChild>,
     /// What changes in the row, or nothing: the hot path of a sequential workflow changes nothing.
     pub change: Option<Change>,
     /// Messages that the events above used up.
@@ -372,6 +375,15 @@ pub enum Target {
         /// The epoch the committing owner holds.
         epoch: Epoch,
     },
+}
+
+/// An execution that the [`Commit`] of another one creates.
+#[derive(Clone, Debug)]
+pub struct NewChild {
+    /// Its row.
+    pub new: NewExecution,
+    /// The first event of its history.
+    pub start: Event,
 }
 
 /// The row of an execution that a [`Commit`] creates: attempt 1, base 1, and `Running` if it has an owner, else
@@ -435,6 +447,9 @@ pub struct Committed {
     pub key: ExecutionKey,
     /// The event that records the transaction's outcome, where there was one.
     pub transaction: Option<Event>,
+    /// The handle of each child, or why it was not created: [`Exists`](CommitError::Exists),
+    /// [`Full`](CommitError::Full) or [`Duplicate`](CommitError::Duplicate). In the order of the commit.
+    pub children: Vec<Result<ExecutionKey, CommitError>>,
 }
 
 /// A user's own statements, run inside the commit that records their outcome.

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use flux_core::event::Event;
 use flux_core::id::ExecutionKey;
 use flux_core::payload::Payload;
-use flux_core::store::{Change, Commit, CommitError, Committed, StoreError, Target, Transaction};
+use flux_core::store::{
+    Change, Commit, CommitError, Committed, NewChild, NewExecution, StoreError, Target, Transaction,
+};
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
@@ -48,10 +50,7 @@ impl CommitMember {
     /// Decides by reading alone; `Err` inside when the commit is refused.
     fn check(&self, connection: &Connection) -> rusqlite::Result<Result<(), CommitError>> {
         let last = match &self.commit.target {
-            Target::New(new) if execution::exists(connection, &new.id)? => {
-                return Ok(Err(CommitError::Exists));
-            }
-            Target::New(new) => match gate::refusal(connection, new)? {
+            Target::New(new) => match creation_refused(connection, new)? {
                 Some(refusal) => return Ok(Err(refusal)),
                 None => None,
             },
@@ -88,6 +87,9 @@ impl CommitMember {
             Target::Existing { key, .. } => *key,
         };
         history::append(connection, key, &commit.events)?;
+        let children = commit.children.iter();
+        let children = children.map(|child| create_child(connection, child));
+        let children = children.collect::<rusqlite::Result<_>>()?;
         inbox::consume(connection, key, &commit.consumed)?;
         if let Some(change) = &commit.change {
             execution::change(connection, key, change)?;
@@ -101,7 +103,11 @@ impl CommitMember {
             Some(transaction) => Some(self.transact(transaction, key, lane)?),
             None => None,
         };
-        Ok(Committed { key, transaction })
+        Ok(Committed {
+            key,
+            transaction,
+            children,
+        })
     }
 
     /// Runs the user's statements, undoes them if they fail, and records which it was.
@@ -119,6 +125,29 @@ impl CommitMember {
         history::append(&lane.connection, key, [&event])?;
         Ok(event)
     }
+}
+
+/// Creates a child, unless it is refused.
+fn create_child(
+    connection: &Connection,
+    child: &NewChild,
+) -> rusqlite::Result<Result<ExecutionKey, CommitError>> {
+    if let Some(refusal) = creation_refused(connection, &child.new)? {
+        return Ok(Err(refusal));
+    }
+    let key = execution::create(connection, &child.new)?;
+    history::append(connection, key, [&child.start])?;
+    Ok(Ok(key))
+}
+
+fn creation_refused(
+    connection: &Connection,
+    new: &NewExecution,
+) -> rusqlite::Result<Option<CommitError>> {
+    if execution::exists(connection, &new.id)? {
+        return Ok(Some(CommitError::Exists));
+    }
+    gate::refusal(connection, new)
 }
 
 impl Member for CommitMember {

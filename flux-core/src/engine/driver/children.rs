@@ -240,6 +240,7 @@ impl Driver {
             events: vec![event],
             change: None,
             consumed: Vec::new(),
+            children: Vec::new(),
             published: Vec::new(),
             outbox: Vec::new(),
             transaction: None,

@@ -228,6 +228,7 @@ impl Driver {
             events: activation.events,
             change: change.clone(),
             consumed: activation.consumed,
+            children: Vec::new(),
             published: activation.published,
             outbox: activation.outbox,
             transaction: None,
@@ -398,6 +399,7 @@ impl Driver {
             events: Vec::new(),
             change: None,
             consumed: Vec::new(),
+            children: Vec::new(),
             published: Vec::new(),
             outbox: Vec::new(),
             transaction: Some(Transaction {

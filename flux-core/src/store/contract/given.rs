@@ -118,6 +118,7 @@ pub fn commit(target: Target) -> Commit {
         events: Vec::new(),
         change: None,
         consumed: Vec::new(),
+        children: Vec::new(),
         published: Vec::new(),
         outbox: Vec::new(),
         transaction: None,

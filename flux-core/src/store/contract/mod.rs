@@ -31,6 +31,7 @@ use super::Store;
 
 pub mod catalog;
 pub mod changes;
+pub mod children;
 pub mod claims;
 pub mod commits;
 pub mod fencing;
@@ -152,6 +153,11 @@ macro_rules! store_contract {
                 a_piece_of_an_id_is_taken_as_it_stands,
                 an_id_in_full_is_found_alone,
                 each_workflow_is_counted_by_status;
+            children:
+                children_are_created_with_the_commit,
+                a_refused_child_hinders_nothing,
+                a_fenced_commit_creates_no_child,
+                a_commit_sends_messages_to_the_children_it_creates;
             inboxes:
                 messages_come_in_order,
                 an_inbox_is_read_from_the_one_last_seen,

@@ -10,9 +10,9 @@ use tokio::sync::Notify;
 
 use super::{
     Change, ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Fire, Fired,
-    Message, MessageId, NewExecution, NewMessage, Owned, PostError, QueueChange, QueueRecord,
-    QueueSettings, ScheduleChange, ScheduleRecord, Serves, Store, StoreError, Target, Work,
-    WorkRequest, WorkerGuard, WorkerRecord, WorkflowCount, WorkflowDescription,
+    Message, MessageId, NewChild, NewExecution, NewMessage, Owned, PostError, QueueChange,
+    QueueRecord, QueueSettings, ScheduleChange, ScheduleRecord, Serves, Store, StoreError, Target,
+    Work, WorkRequest, WorkerGuard, WorkerRecord, WorkflowCount, WorkflowDescription,
 };
 use crate::clock::Timestamp;
 use crate::event::{Event, FORMAT};
@@ -459,6 +459,9 @@ impl State {
         let entry = self.entry_mut(key).ok_or(CommitError::Fenced)?;
         entry.events.append(&mut commit.events);
         entry.events.extend(outcome.clone());
+        let children = commit.children.into_iter();
+        let children = children.map(|child| self.create_child(child)).collect();
+        let entry = self.entry_mut(key).ok_or(CommitError::Fenced)?;
         let consumed: BTreeSet<MessageId> = commit.consumed.into_iter().collect();
         entry
             .inbox
@@ -474,7 +477,17 @@ impl State {
         Ok(Committed {
             key,
             transaction: outcome,
+            children,
         })
+    }
+
+    fn create_child(&mut self, child: NewChild) -> Result<ExecutionKey, CommitError> {
+        self.check_new(&child.new)?;
+        let key = self.create(child.new);
+        if let Some(entry) = self.entry_mut(key) {
+            entry.events.push(child.start);
+        }
+        Ok(key)
     }
 
     fn check(&self, commit: &Commit) -> Result<(), CommitError> {
