@@ -138,6 +138,8 @@ event_kinds! {
     TaskDeferred = 25, "TASK_DEFERRED";
     /// A body that was deferred is begun.
     TaskBegun = 26, "TASK_BEGUN";
+    /// A body ran a transaction of its own; name: that of the transaction; payload: its result, or its error.
+    BodyTransaction = 27, "BODY_TRANSACTION";
     /// The code waits for a signal.
     SignalAwaited = 30, "SIGNAL_AWAITED";
     /// A waiting call took a signal; payload: its value.
@@ -302,6 +304,20 @@ pub(crate) struct OutcomeMeta {
     /// Whether it was recorded before the code was polled with it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) open: bool,
+}
+
+/// `meta` of `BodyTransaction`: which one of the body's transactions it was, and how it ended.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct BodyTransactionMeta {
+    /// How many of its name the attempt had run before.
+    #[serde(default)]
+    pub(crate) nth: u32,
+    /// Whether it was undone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) failed: bool,
+    /// Whether the fallback ran it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) fallback: bool,
 }
 
 /// `meta` of `CancelRequested`.

@@ -15,6 +15,7 @@ mod at_6;
 mod at_7;
 mod attempts;
 mod bodies;
+mod body_transactions;
 mod calls;
 mod cancel;
 mod catalog;

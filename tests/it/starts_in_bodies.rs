@@ -60,10 +60,12 @@ async fn greet_in_a_rollback(id: String, _: Option<String>) -> Result<String, St
     greet_all(&id).await.map_err(|error| error.to_string())
 }
 
-/// A plain call inside a body belongs to that body.
+/// A plain call inside a body belongs to that body, also one that has a thread of its own.
 #[task]
 async fn greet_in_a_call(id: String) -> Result<String, TaskError> {
-    greet_in_a_task(id).await
+    let greeted = greet_in_a_task(id.clone()).await?;
+    assert_eq!(greet_in_a_thread(format!("{id}-thread")).await?, greeted);
+    Ok(greeted)
 }
 
 /// What a body spawns has left it; what it made in the body, or asks the engine for, has not.
@@ -151,7 +153,8 @@ async fn a_body_that_names_no_engine_starts_on_its_own() {
     ];
     assert_are_here(&engine, places.map(|place| format!("{id}-{place}-run"))).await;
     assert_are_here(&engine, places.map(|place| format!("{id}-{place}-start"))).await;
-    assert_are_here(&engine, [format!("{id}-made-run")]).await;
+    let others = ["made-run", "call-thread-run", "call-thread-start"];
+    assert_are_here(&engine, others.map(|other| format!("{id}-{other}"))).await;
     assert_nothing_elsewhere();
 }
 

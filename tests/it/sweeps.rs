@@ -261,6 +261,46 @@ async fn beginning_anew_survives_every_crash() {
     sweep(hear_rounds, Round::default(), false).await;
 }
 
+/// A body of two transactions, and one to undo them.
+#[task(rollback = take_back)]
+async fn put_two(number: i64) -> Result<i64, TaskError> {
+    begin();
+    add(number).await?;
+    tokio::time::sleep(Duration::from_millis(1)).await;
+    add(number + 100).await
+}
+
+async fn take_back(number: i64, _put: Option<i64>) -> Result<i64, TaskError> {
+    add(-number).await
+}
+
+async fn add(number: i64) -> Result<i64, TaskError> {
+    transaction("add", move |db| {
+        db.execute_batch("CREATE TABLE IF NOT EXISTS sums (number INTEGER)")?;
+        db.execute("INSERT INTO sums VALUES (?1)", [number])?;
+        db.query_row("SELECT count(*) FROM sums", [], |row| row.get(0))
+    })
+    .await
+}
+
+#[workflow]
+async fn put_in_bodies(_ctx: ExecutionContext) -> Result<String, TaskError> {
+    let counts = [put_two(1).await?, put_two(2).await?];
+    flux::roll_back().await?;
+    let numbers: String = transaction("read", |db| {
+        db.query_row("SELECT group_concat(number) FROM sums", [], |row| {
+            row.get(0)
+        })
+    })
+    .await?;
+    Ok(format!("{counts:?} {numbers}"))
+}
+
+#[tokio::test]
+async fn transactions_in_bodies_survive_every_crash() {
+    sweep(put_in_bodies, (), true).await;
+}
+
 #[tokio::test]
 async fn transactions_survive_every_crash() {
     sweep(count_in_table, (), true).await;

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use super::current::{self, Current};
 use super::shared::Environment;
+use super::statements::Statements;
 use crate::id::{EventSeq, ExecutionId};
 use crate::task::{BodyError, BodyResult};
 
@@ -25,6 +26,7 @@ pub(crate) struct BodyContext {
     /// A task that this body called needs state that the engine does not have.
     pub(crate) missing_state: OnceLock<MissingState>,
     pub(crate) stop: StopToken,
+    pub(crate) statements: Statements,
 }
 
 /// Tells what outlives an abort, a blocking body or what a body has spawned, that nobody waits for it any more.

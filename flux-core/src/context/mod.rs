@@ -24,6 +24,7 @@ pub(crate) mod request;
 mod rollback;
 pub(crate) mod shared;
 mod signal;
+pub(crate) mod statements;
 mod step;
 mod task_call;
 mod timer;

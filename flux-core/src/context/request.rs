@@ -19,7 +19,7 @@ pub(crate) enum Request {
     /// Run a body until it succeeds or its attempts are spent.
     Task(TaskRequest),
     /// Run statements inside a commit.
-    Transaction(TransactionBody),
+    Transaction(TransactionRequest),
     /// Wait until a moment.
     Timer { due: Timestamp },
     /// Wait for a signal of the call's name; `check` says whether a value is of the wanted type.
@@ -52,6 +52,13 @@ impl Wanted {
     pub(crate) fn name(&self) -> String {
         readable(self.type_name)
     }
+}
+
+/// Statements, and what they are run for.
+pub(crate) struct TransactionRequest {
+    pub(crate) run: TransactionBody,
+    /// The call that this one undoes.
+    pub(crate) undoes: Option<EventSeq>,
 }
 
 /// A body and how often it may be tried.
@@ -90,6 +97,17 @@ impl Policy {
         deadline: None,
         at_most_once: false,
     };
+}
+
+impl Request {
+    /// Whether it is what undoes another call.
+    pub(crate) fn undoes_another(&self) -> bool {
+        match self {
+            Self::Task(task) => task.undoes.is_some(),
+            Self::Transaction(transaction) => transaction.undoes.is_some(),
+            _ => false,
+        }
+    }
 }
 
 impl fmt::Debug for Request {

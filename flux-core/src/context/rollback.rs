@@ -66,13 +66,13 @@ enum Output {
 impl Rollbacks {
     /// A call was recorded.
     pub(super) fn register(&mut self, seq: EventSeq, call: &Call) {
-        let Some(Request::Task(request)) = &call.request else {
-            return;
-        };
-        if request.undoes.is_some() {
+        if call.request.as_ref().is_some_and(Request::undoes_another) {
             self.have_begun = true;
             return;
         }
+        let Some(Request::Task(request)) = &call.request else {
+            return;
+        };
         let Body::Task(def) = &request.body else {
             return;
         };

@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use super::body::MissingState;
 use super::current::{self, Current};
 use super::pending::{Misplaced, Pending};
-use super::request::{Body, Policy, Request, TaskRequest};
+use super::request::{Body, Policy, Request, TaskRequest, TransactionRequest};
 use super::shared::{Fault, NewCall, Outcome, Shared};
 use crate::error::{ErrorRecord, TaskError, TaskErrorKind, TaskFailure};
 use crate::event::EventKind;
@@ -60,6 +60,8 @@ enum Stage {
         start: PlainStart,
         states: States,
     },
+    /// Not in a workflow: statements, which only a body can have run.
+    PlainTransaction(TransactionBody),
     /// In a workflow, not yet polled.
     Durable {
         shared: Arc<Shared>,
@@ -142,7 +144,8 @@ pub(crate) fn step_call<T>(
 
 /// Makes a call whose body is run by the store, inside the commit that records its outcome.
 ///
-/// For backends: `flux::sqlite::transaction` is made of this. Outside a workflow it is an error.
+/// For backends: `flux::sqlite::transaction` is made of this. In a body the driver runs it for the body's call; outside of
+/// both it is an error.
 #[track_caller]
 pub fn transaction_call<T>(name: impl Into<String>, statements: TransactionBody) -> TaskCall<T> {
     let body: TransactionBody =
@@ -153,10 +156,7 @@ pub fn transaction_call<T>(name: impl Into<String>, statements: TransactionBody)
             shared,
             work: Work::Transaction(body),
         },
-        None => Stage::Plain {
-            start: Box::new(|_| Ok(Started::Async(Box::pin(std::future::ready(no_store()))))),
-            states: here(),
-        },
+        None => Stage::PlainTransaction(body),
     };
     TaskCall::new(
         stage,
@@ -168,15 +168,15 @@ pub fn transaction_call<T>(name: impl Into<String>, statements: TransactionBody)
     )
 }
 
-fn no_store() -> BodyResult {
-    Err(BodyError {
-        record: ErrorRecord::message(
-            "a transaction belongs to the store of a workflow, and none runs here",
-        ),
-        kind: TaskErrorKind::Failed,
-        retryable: false,
-        tasks: Vec::new(),
-    })
+/// Runs statements for the body that runs here.
+fn run_statements(name: &Arc<str>, statements: TransactionBody) -> BodyFuture {
+    match current::body() {
+        Some(body) => body.statements.run(name, statements),
+        None => Box::pin(std::future::ready(Err(BodyError::final_message(
+            "a transaction belongs to the store of a workflow, and none runs here: await it in a workflow, or in the \
+             body of one of its tasks",
+        )))),
+    }
 }
 
 /// The state of the body that runs here, if one does.
@@ -289,7 +289,10 @@ impl<T> TaskCall<T> {
                 self.task_request(shared, Body::Task(def), def.fallback)
             }
             Work::Step(body) => self.task_request(shared, Body::Step(body), None),
-            Work::Transaction(body) => Request::Transaction(body),
+            Work::Transaction(run) => Request::Transaction(TransactionRequest {
+                run,
+                undoes: self.undoes,
+            }),
         };
         Ok(NewCall {
             kind: EventKind::TaskStarted,
@@ -333,12 +336,20 @@ impl<T> TaskCall<T> {
     fn begin_plain(&self, start: PlainStart, states: &States) -> Result<BodyFuture, TaskError> {
         match start(states) {
             Ok(Started::Async(body)) => Ok(body),
-            Ok(Started::Blocking(body)) => Ok(Box::pin(async move {
-                match tokio::task::spawn_blocking(body).await {
-                    Ok(result) => result,
-                    Err(error) => std::panic::resume_unwind(error.into_panic()),
-                }
-            })),
+            Ok(Started::Blocking(body)) => {
+                // On its thread, too, it is code of the body that calls it.
+                let caller = current::body();
+                let body = move || match caller {
+                    Some(caller) => current::enter(Current::Body(caller), body),
+                    None => body(),
+                };
+                Ok(Box::pin(async move {
+                    match tokio::task::spawn_blocking(body).await {
+                        Ok(result) => result,
+                        Err(error) => std::panic::resume_unwind(error.into_panic()),
+                    }
+                }))
+            }
             Err(StartError::Arguments(error)) => {
                 Err(self.message(format!("its arguments cannot be read: {error}")))
             }
@@ -400,7 +411,7 @@ impl<T: DeserializeOwned + 'static> Future for TaskCall<T> {
                     return Poll::Ready(this.finish_plain(result));
                 }
                 Stage::Done => return Poll::Pending,
-                Stage::Durable { .. } | Stage::Plain { .. } => {
+                Stage::Durable { .. } | Stage::Plain { .. } | Stage::PlainTransaction(_) => {
                     if let Err(error) = this.begin() {
                         return Poll::Ready(Err(error));
                     }
@@ -423,6 +434,9 @@ impl<T> TaskCall<T> {
                 Stage::Waiting(Pending::new(shared, call))
             }
             Stage::Plain { start, states } => Stage::Running(self.begin_plain(start, &states)?),
+            Stage::PlainTransaction(statements) => {
+                Stage::Running(run_statements(&self.name, statements))
+            }
             other => other,
         };
         Ok(())

@@ -71,6 +71,7 @@ impl Machine {
                 meta.child = Some(id.as_str().into());
             }
             Some(Request::Task(task)) => meta.undoes = task.undoes,
+            Some(Request::Transaction(transaction)) => meta.undoes = transaction.undoes,
             _ => {}
         }
         self.event(

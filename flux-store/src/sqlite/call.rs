@@ -21,12 +21,14 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 /// it must not do anything but SQL. It runs on the store's only writer: keep it short, and do not wait for Flux
 /// in it.
 ///
-/// Flux's own tables begin with `flux_`; leave those alone. Outside a workflow, and on another store than
-/// SQLite, the call is an error.
+/// Flux's own tables begin with `flux_`; leave those alone. On another store than SQLite, and where neither a workflow nor
+/// a task's body runs, the call is an error.
 ///
 /// # Delivery
 ///
-/// Exactly once.
+/// Exactly once. In the body of a task, a step or a rollback: once for the call, however often the body runs. A body that
+/// runs again, in a further attempt or after a crash, is given what the transaction of that name came to, counted within the
+/// attempt; only what failed in an earlier attempt is tried again.
 #[track_caller]
 pub fn transaction<T, E, F>(name: impl Into<String>, statements: F) -> TaskCall<T>
 where

@@ -12,6 +12,7 @@ use futures::future::Either;
 use tokio::task::AbortHandle;
 use tracing::Instrument;
 
+use super::statements::Noted;
 use super::{Driver, Input};
 use crate::clock::{Clock, Timestamp};
 use crate::context::current::{self, Current};
@@ -30,6 +31,8 @@ pub(super) struct Running {
     /// `None` while its driver holds it.
     abort: Option<AbortOnDrop>,
     has_ended: bool,
+    /// What its call's transactions have come to, as soon as it asks for one.
+    pub(super) noted: Option<Noted>,
 }
 
 impl Running {
@@ -76,6 +79,7 @@ impl Driver {
             return Ok(());
         };
         let is_blocking = matches!(started, Started::Blocking(_));
+        let statements = self.statements_of(call, self.next_run);
         let Some(task) = self.tasks.get_mut(&call) else {
             return Ok(());
         };
@@ -89,6 +93,7 @@ impl Driver {
             env: Arc::clone(&self.engine.env),
             missing_state: OnceLock::new(),
             stop: StopToken::default(),
+            statements,
         });
         let limit = Limit::of(
             task.request.policy.timeout,
@@ -102,6 +107,7 @@ impl Driver {
             context: Arc::clone(&context),
             abort: None,
             has_ended: false,
+            noted: None,
         });
         let span = tracing::info_span!(
             "task",

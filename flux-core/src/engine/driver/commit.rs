@@ -393,7 +393,23 @@ impl Driver {
             kind: EventKind::TaskFailed,
             ..completed.clone()
         };
-        let last = Some(completed.seq);
+        let transaction = Transaction {
+            run: body,
+            completed,
+            failed,
+        };
+        if let Some(event) = self.commit_alone(transaction).await? {
+            self.arrivals.push_back(Arrival::Open(event));
+        }
+        Ok(())
+    }
+
+    /// Runs statements in a commit of their own; the event that records what they came to.
+    pub(super) async fn commit_alone(
+        &mut self,
+        transaction: Transaction,
+    ) -> Result<Option<Event>, Halt> {
+        let last = Some(transaction.completed.seq);
         let commit = Commit {
             target: self.target(),
             events: Vec::new(),
@@ -402,11 +418,7 @@ impl Driver {
             children: Vec::new(),
             published: Vec::new(),
             outbox: Vec::new(),
-            transaction: Some(Transaction {
-                run: body,
-                completed,
-                failed,
-            }),
+            transaction: Some(transaction),
         };
         let event = match self.engine.commit(commit).await {
             Ok(committed) => committed.transaction,
@@ -419,12 +431,11 @@ impl Driver {
                 }
             }
         };
-        if let Some(event) = event {
-            self.active.observe(&event);
-            self.arrivals.push_back(Arrival::Open(event));
+        if let Some(event) = &event {
+            self.active.observe(event);
         }
         self.engine.notify_events(&self.id);
-        Ok(())
+        Ok(event)
     }
 
     fn name_of(&self, call: EventSeq) -> Option<Arc<str>> {
@@ -471,7 +482,7 @@ impl Driver {
             {
                 Some(Request::Task(_)) => Kind::Task,
                 Some(Request::Child { .. }) => Kind::Child,
-                Some(Request::Transaction(body)) => Kind::Transaction(Arc::clone(body)),
+                Some(Request::Transaction(request)) => Kind::Transaction(Arc::clone(&request.run)),
                 _ => return Ok(()),
             }
         };

@@ -49,6 +49,7 @@ mod limits;
 pub(crate) mod requests;
 mod rest;
 mod signals;
+mod statements;
 mod stop;
 mod wait;
 mod waits;
@@ -61,6 +62,7 @@ use children::{Cancellation, Child};
 use due::Due;
 use limits::ActiveTime;
 use signals::Signals;
+use statements::FromBody;
 use stop::Termination;
 pub(crate) use waits::{choose_pause, takes_no_value};
 
@@ -143,6 +145,8 @@ pub(crate) enum Input {
         run: u64,
         result: BodyResult,
     },
+    /// A body wants statements run.
+    Statements(FromBody),
     /// A child has settled.
     Child { call: EventSeq, report: ChildReport },
     /// There is something new in the inbox.
@@ -207,6 +211,8 @@ pub(crate) struct Driver {
     /// A body that may be done without ever becoming a tokio task.
     alone: Option<Unspawned>,
     transactions: VecDeque<(EventSeq, TransactionBody)>,
+    /// Those that bodies run.
+    statements: VecDeque<FromBody>,
     due: Due,
     /// Attempts that start as soon as everything before them is committed.
     retries: Vec<EventSeq>,
@@ -326,6 +332,7 @@ impl Driver {
             held_starts: Vec::new(),
             alone: None,
             transactions: VecDeque::new(),
+            statements: VecDeque::new(),
             due: Due::default(),
             retries: Vec::new(),
             signals: Signals::default(),
@@ -477,6 +484,10 @@ impl Driver {
         }
         if let Some((call, body)) = self.transactions.pop_front() {
             self.commit_transaction(call, body).await?;
+            return Ok(Step::Went);
+        }
+        if let Some(from) = self.statements.pop_front() {
+            self.run_statements(from).await?;
             return Ok(Step::Went);
         }
         if let Some(end) = self.polling(Self::time_is_up).await? {

@@ -26,6 +26,7 @@ impl Driver {
     fn take(&mut self, input: Input) {
         match input {
             Input::Body { call, run, result } => self.body_ended(call, run, result),
+            Input::Statements(from) => self.statements.push_back(from),
             Input::Child { call, report } => self.child_reported(call, report),
             Input::Inbox => self.has_stale_inbox = true,
             Input::Woken => self.woken(),

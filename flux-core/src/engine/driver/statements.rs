@@ -1,0 +1,156 @@
+//! Transactions that bodies run: committed here, with a note that keeps them from happening twice.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::{Driver, Halt, Input};
+use crate::context::statements::{Asked, Came, Statements};
+use crate::engine::history::History;
+use crate::event::{BodyTransactionMeta, Event, EventKind};
+use crate::id::{EventSeq, ExecutionKey};
+use crate::payload::Payload;
+use crate::store::{Store, StoreError, Transaction};
+
+/// What a body has asked for.
+#[derive(Debug)]
+pub(crate) struct FromBody {
+    pub(super) call: EventSeq,
+    /// Which run of the body: an earlier one has nothing more to say.
+    pub(super) run: u64,
+    pub(super) asked: Asked,
+}
+
+/// What the transactions of a call have come to so far, by their names, their numbers, and whether it was the fallback that
+/// ran them.
+#[derive(Debug, Default)]
+pub(super) struct Noted(BTreeMap<(Arc<str>, u32, bool), Came>);
+
+impl Noted {
+    fn see(&mut self, call: EventSeq, event: &Event) {
+        if event.kind == EventKind::Rewound {
+            self.forget_failures();
+        }
+        if event.refers != Some(call) {
+            return;
+        }
+        match event.kind {
+            EventKind::BodyTransaction => self.note(event),
+            // A further attempt tries again what failed in this one; one that was cut off goes the same way again.
+            EventKind::TaskAttemptFailed => self.forget_failures(),
+            _ => {}
+        }
+    }
+
+    fn note(&mut self, event: &Event) {
+        let meta = event.meta::<BodyTransactionMeta>();
+        let name = event.name.clone().unwrap_or_default();
+        self.0
+            .insert((name, meta.nth, meta.fallback), came(event, &meta));
+    }
+
+    fn forget_failures(&mut self) {
+        self.0.retain(|_, came| came.is_ok());
+    }
+}
+
+fn came(event: &Event, meta: &BodyTransactionMeta) -> Came {
+    let payload = event.payload.clone().unwrap_or_else(Payload::null);
+    if meta.failed {
+        Err(payload)
+    } else {
+        Ok(payload)
+    }
+}
+
+impl Driver {
+    /// How a run of a body has its statements run.
+    pub(super) fn statements_of(&self, call: EventSeq, run: u64) -> Statements {
+        let sender = self.sender.clone();
+        Statements::new(move |asked| {
+            // Without a driver the reply is dropped, and the body is told so.
+            let _ = sender.send(Input::Statements(FromBody { call, run, asked }));
+        })
+    }
+
+    /// Runs what a body asked for, unless it is noted already, and tells the body.
+    pub(super) async fn run_statements(&mut self, from: FromBody) -> Result<(), Halt> {
+        let FromBody { call, run, asked } = from;
+        let Some((key, _)) = self.epoch() else {
+            return Ok(());
+        };
+        let store = Arc::clone(&self.engine.store);
+        let Some(task) = self.tasks.get_mut(&call) else {
+            return Ok(());
+        };
+        let is_fallback = task.progress.fallback_after.is_some();
+        let Some(running) = task.running.as_mut().filter(|running| running.run == run) else {
+            return Ok(());
+        };
+        let noted = match &mut running.noted {
+            Some(noted) => noted,
+            noted => noted.insert(read(&store, key, call).await?),
+        };
+        let place = (Arc::clone(&asked.name), asked.nth, is_fallback);
+        if let Some(came) = noted.0.get(&place) {
+            let _ = asked.reply.send(came.clone());
+            return Ok(());
+        }
+        let Some(came) = self.commit_statements(call, &asked, is_fallback).await? else {
+            return Ok(());
+        };
+        if let Some(noted) = self.noted_of(call) {
+            noted.0.insert(place, came.clone());
+        }
+        // The body may have been dropped; what it did counts.
+        let _ = asked.reply.send(came);
+        Ok(())
+    }
+
+    fn noted_of(&mut self, call: EventSeq) -> Option<&mut Noted> {
+        let running = self.tasks.get_mut(&call)?.running.as_mut()?;
+        running.noted.as_mut()
+    }
+
+    async fn commit_statements(
+        &mut self,
+        call: EventSeq,
+        asked: &Asked,
+        fallback: bool,
+    ) -> Result<Option<Came>, Halt> {
+        let mut event = self.event_at(EventKind::BodyTransaction, Some(call));
+        event.name = Some(Arc::clone(&asked.name));
+        let with = |failed: bool| {
+            let meta = BodyTransactionMeta {
+                nth: asked.nth,
+                failed,
+                fallback,
+            };
+            Event {
+                meta: Payload::encode(&meta).ok(),
+                ..event.clone()
+            }
+        };
+        let transaction = Transaction {
+            run: Arc::clone(&asked.run),
+            completed: with(false),
+            failed: with(true),
+        };
+        let written = self.commit_alone(transaction).await?;
+        let noted = written.filter(|event| event.kind == EventKind::BodyTransaction);
+        Ok(noted.map(|event| came(&event, &event.meta())))
+    }
+}
+
+/// Reads what is noted of a call, also what a rewind has taken back: it happened.
+async fn read(
+    store: &Arc<dyn Store>,
+    key: ExecutionKey,
+    call: EventSeq,
+) -> Result<Noted, StoreError> {
+    let mut noted = Noted::default();
+    let mut events = History::between(store, key, call, EventSeq::MAX);
+    while let Some(event) = events.next_event().await? {
+        noted.see(call, &event);
+    }
+    Ok(noted)
+}
