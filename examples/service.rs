@@ -262,13 +262,13 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         .with_ansi(false)
         .init();
     let engine = configure(Engine::builder()).await?.build().await?;
-    let worker = engine.worker().grace(secs(10)).spawn();
+    engine.worker().spawn();
 
     let address = env::var("ADDRESS").unwrap_or_else(|_| "127.0.0.1:3000".to_owned());
     let listener = TcpListener::bind(address).await?;
     println!("listening on http://{}", listener.local_addr()?);
-    let server =
-        axum::serve(listener, routes(engine)).with_graceful_shutdown(flux::shutdown_signal());
+    let server = axum::serve(listener, routes(engine.clone()))
+        .with_graceful_shutdown(flux::shutdown_signal());
     let patience = async {
         flux::shutdown_signal().await;
         tokio::time::sleep(secs(5)).await;
@@ -277,7 +277,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         served = server => served?,
         () = patience => {} // a client that takes longer asks the next process
     }
-    worker.stop().await; // bodies that run are let finish, and nothing new is begun
+    engine.shutdown(secs(10)).await?; // bodies that run may finish, and nothing new is begun
     Ok(())
 }
 

@@ -374,6 +374,9 @@
 //! # Ok(()) }
 //! ```
 //!
+//! **Serve it**: `examples/service.rs` is a service with HTTP, a worker and the command line in one program, which may be restarted
+//! at any time.
+//!
 //! **Undo what was done** when a later step fails: `examples/saga.rs`. **Write your own tables exactly once**:
 //! [`sqlite::transaction`] and `examples/transactional_transfer.rs`.
 //!

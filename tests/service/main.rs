@@ -11,6 +11,7 @@
 )]
 
 mod ends;
+mod excerpt;
 mod http;
 mod load;
 mod orders;

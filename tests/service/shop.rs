@@ -101,5 +101,7 @@ impl Shop {
             }
         }
         self.run(&["db", "check"]);
+        let log = self.log();
+        assert!(!log.contains("WARN") && !log.contains("ERROR"), "{log}");
     }
 }

@@ -226,6 +226,11 @@ pub(crate) enum Refusal {
 }
 
 impl Driving {
+    /// Lets the driver run on by itself, whether or not this is kept.
+    pub(crate) fn detach(&mut self) {
+        self.guard.release();
+    }
+
     /// Resolves when the start is durable, or is not to be.
     pub(crate) fn begun(&self) -> BoxFuture<'static, ()> {
         Box::pin(begun(self.progress.clone()))
@@ -290,6 +295,10 @@ pub(crate) struct DriverGuard {
 impl DriverGuard {
     /// Lets the driver run on by itself.
     pub(crate) fn detach(mut self) {
+        self.release();
+    }
+
+    fn release(&mut self) {
         self.is_unattended();
         self.abort = None;
     }

@@ -59,12 +59,13 @@ pub(super) async fn start<O>(description: Description) -> Result<Handle<O>, Erro
             return Ok(Handle::new(engine, request.id));
         }
         match begin(&engine, &request).await? {
-            Outcome::Driving(driving) => {
+            Outcome::Driving(mut driving) => {
+                // Before the start is durable: a caller who leaves meanwhile must not take the driver along.
+                driving.detach();
                 if let Err(refusal) = driving.started().await? {
                     refused(&engine, &mut request, refusal).await?;
                     continue;
                 }
-                driving.into_guard().detach();
             }
             Outcome::Refused(refusal) => {
                 refused(&engine, &mut request, refusal).await?;

@@ -79,7 +79,12 @@ impl<I: Serialize, O: DeserializeOwned + 'static> Workflow<I, O> {
         Run::new(None, self.def, &input)
     }
 
-    /// Starts the workflow and returns once the start is durable; it goes on by itself.
+    /// Starts the workflow and returns once the start is durable; it continues by itself.
+    ///
+    /// # Cancel safety
+    ///
+    /// Dropping the future while it waits leaves open whether the workflow was started; one that was continues by itself.
+    /// With [`execution_id`](Start::execution_id) the start can be repeated.
     pub fn start(&self, input: I) -> Start<O> {
         Start::new(None, Named::Code(self.def), &input)
     }
