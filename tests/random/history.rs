@@ -92,7 +92,7 @@ pub(crate) fn check(events: &[Event]) -> Result<(), String> {
         }
     }
     match events.first().map(|event| event.kind) {
-        Some(EventKind::WorkflowStarted) => Ok(()),
+        Some(EventKind::WorkflowStarted | EventKind::WorkflowQueued) => Ok(()),
         first => Err(format!("it begins with {first:?}")),
     }
 }
