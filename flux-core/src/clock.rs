@@ -104,7 +104,7 @@ pub struct Reading {
     at: Timestamp,
     /// The clock shows the system's time, which can be read anywhere.
     is_system: bool,
-    real: std::time::Instant,
+    system: std::time::Instant,
     tokio: tokio::time::Instant,
 }
 
@@ -115,12 +115,12 @@ impl Reading {
     )]
     fn take(read: impl FnOnce() -> (Timestamp, bool)) -> Self {
         // First, so that the time that passes from here on is not lost.
-        let (real, tokio) = (std::time::Instant::now(), tokio::time::Instant::now());
+        let (system, tokio) = (std::time::Instant::now(), tokio::time::Instant::now());
         let (at, is_system) = read();
         Self {
             at,
             is_system,
-            real,
+            system,
             tokio,
         }
     }
@@ -136,7 +136,8 @@ impl Reading {
             return Timestamp::now();
         }
         // Where a test has paused tokio's clock, no time passes; a thread without a runtime does not know of the pause.
-        self.at.after(self.real.elapsed().min(self.tokio.elapsed()))
+        self.at
+            .after(self.system.elapsed().min(self.tokio.elapsed()))
     }
 }
 

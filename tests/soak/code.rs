@@ -117,22 +117,33 @@ impl Stage {
             Step::Fire { ms } => fire(at, *ms).await.map(drop),
             Step::Reserve { ms } => reserve(at, *ms).await.map(drop),
             Step::Book => self.book(at).await,
-            Step::Nap { ms: length } => Ok(flux::sleep(ms(*length)).await),
-            Step::Hear => Ok(self.heard(flux::signal::<u32>("word").await)),
+            Step::Nap { ms: length } => {
+                flux::sleep(ms(*length)).await;
+                Ok(())
+            }
+            Step::Hear => {
+                self.heard(flux::signal::<u32>("word").await);
+                Ok(())
+            }
             Step::HearWithin { ms: length } => {
                 let word = flux::timeout(ms(*length), flux::signal::<u32>("word")).await;
-                Ok(word.into_iter().for_each(|word| self.heard(word)))
+                word.into_iter().for_each(|word| self.heard(word));
+                Ok(())
             }
             Step::Ask => {
                 let answer = flux::pause(&*at).value::<u32>().await;
-                Ok(self.given.lock().unwrap().answers.push((at, answer)))
+                self.given.lock().unwrap().answers.push((at, answer));
+                Ok(())
             }
             Step::Draw => {
                 let drawn = (flux::uuid(), flux::random::<u64>());
                 flux::publish("drawn", &drawn);
                 Ok(())
             }
-            Step::LeaveLate => Ok(self.ctx.on_exit(move || tidy(at))),
+            Step::LeaveLate => {
+                self.ctx.on_exit(move || tidy(at));
+                Ok(())
+            }
             Step::Both(one, other) => {
                 let one = self.script(&format!("{at}a"), one);
                 let (one, other) = tokio::join!(one, self.script(&format!("{at}b"), other));
@@ -150,7 +161,10 @@ impl Stage {
                 let done = flux::timeout(ms(*length), self.script(&at, script)).await;
                 done.unwrap_or(Ok(()))
             }
-            Step::Catch(script) => Ok(drop(self.script(&at, script).await)),
+            Step::Catch(script) => {
+                let _ = self.script(&at, script).await;
+                Ok(())
+            }
             Step::Call {
                 script,
                 policy,

@@ -68,9 +68,9 @@ impl<'a> People<'a> {
         let id = run.execution_id();
         let next = self.words.entry(id.to_string()).or_default();
         let key = next.to_string();
-        match self.engine.signal_once(id, "word", &*next, &*key).await {
-            Ok(()) => *next += 1,
-            Err(_) => {}
+        let said = self.engine.signal_once(id, "word", &*next, &key).await;
+        if said.is_ok() {
+            *next += 1;
         }
     }
 

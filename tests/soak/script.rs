@@ -109,7 +109,7 @@ impl Author<'_> {
             return self.tree(depth - 1);
         }
         let ms = self.dice.u64(..40);
-        let step = match self.dice.u32(..20) {
+        match self.dice.u32(..20) {
             0..=5 => Step::Work {
                 ms,
                 fails: self.dice.u32(..3),
@@ -127,8 +127,7 @@ impl Author<'_> {
             17 if Feature::Undo.is_on() => Step::LeaveLate,
             18 => Step::Listen { ms: 10 * ms },
             _ => Step::Draw,
-        };
-        step
+        }
     }
 
     fn tree(&mut self, depth: u32) -> Step {
