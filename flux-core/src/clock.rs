@@ -5,6 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
+use crate::time::micros;
+
 /// A moment, in microseconds since 1970 (UTC), as it is recorded.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -24,15 +26,13 @@ impl Timestamp {
     /// The moment `duration` after this one, or the last one there is.
     #[must_use]
     pub fn after(self, duration: Duration) -> Self {
-        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
-        Self(self.0.saturating_add(micros))
+        Self(self.0.saturating_add(micros(duration)))
     }
 
     /// The moment `duration` before this one, or the first one there is.
     #[must_use]
     pub fn before(self, duration: Duration) -> Self {
-        let micros = i64::try_from(duration.as_micros()).unwrap_or(i64::MAX);
-        Self(self.0.saturating_sub(micros))
+        Self(self.0.saturating_sub(micros(duration)))
     }
 
     /// How long after `earlier` this is; zero when it is not.
@@ -46,10 +46,7 @@ impl From<SystemTime> for Timestamp {
     fn from(time: SystemTime) -> Self {
         match time.duration_since(UNIX_EPOCH) {
             Ok(since) => Self(0).after(since),
-            Err(before) => {
-                let micros = i64::try_from(before.duration().as_micros()).unwrap_or(i64::MAX);
-                Self(-micros)
-            }
+            Err(before) => Self(-micros(before.duration())),
         }
     }
 }

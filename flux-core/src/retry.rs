@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::time::scaled;
+
 /// What an exponential backoff begins with at least: from zero it would try again at once for ever.
 const SHORTEST_TO_GROW: Duration = Duration::from_millis(1);
 
@@ -40,8 +42,17 @@ impl Backoff {
             } => {
                 let initial = initial.max(SHORTEST_TO_GROW);
                 let exponent = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
-                let seconds = initial.as_secs_f64() * factor.powi(exponent);
-                Duration::try_from_secs_f64(seconds).unwrap_or(max).min(max)
+                if exponent == 0 {
+                    return initial.min(max);
+                }
+                let grown = scaled(initial, factor.powi(exponent));
+                // The product is rounded: a wait that grows must not shrink by that.
+                let least = if factor >= 1.0 {
+                    initial
+                } else {
+                    Duration::ZERO
+                };
+                grown.max(least).min(max)
             }
         }
     }
@@ -49,8 +60,9 @@ impl Backoff {
     /// The same with jitter, so that what failed together does not come back together: up to a
     /// fifth longer, `random` being from 0 to 1.
     pub fn jittered(&self, attempt: u32, random: f64) -> Duration {
-        self.delay(attempt)
-            .mul_f64(1.0 + random.clamp(0.0, 1.0) / 5.0)
+        let delay = self.delay(attempt);
+        let longer = scaled(delay, random.clamp(0.0, 1.0) / 5.0);
+        delay.saturating_add(longer)
     }
 }
 

@@ -26,6 +26,7 @@ mod concurrency;
 mod decisions;
 mod deep_children;
 mod divergence;
+mod driver_faults;
 mod engines;
 mod evolution;
 mod fairness;

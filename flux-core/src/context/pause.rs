@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::current;
 use super::pending::{Misplaced, Pending};
-use super::request::{Request, Wanted, shared_name};
+use super::request::{Request, Wanted, check, shared_name};
 use super::shared::NewCall;
 use super::task_call::open;
 use crate::event::EventKind;
@@ -71,7 +71,7 @@ impl Pause {
         let is_unit = std::any::TypeId::of::<T>() == std::any::TypeId::of::<()>();
         let wants = Wanted {
             type_name: std::any::type_name::<T>(),
-            check: |payload| payload.decode::<T>().map(drop),
+            check: check::<T>,
         };
         PauseValue::at(&self.0.name, (!is_unit).then_some(wants), self.0.site)
     }

@@ -1,13 +1,17 @@
 //! What a call asks its driver to do, once it is recorded.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
+
+use serde::de::DeserializeOwned;
 
 use super::child::ChildPolicy;
 use crate::clock::Timestamp;
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::{Payload, PayloadError};
+use crate::replay::panic_message;
 use crate::retry::Backoff;
 use crate::store::TransactionBody;
 use crate::task::{BodyFuture, StartBody, TaskDef};
@@ -39,6 +43,17 @@ pub(crate) enum Request {
 
 /// Tells whether a value is of the wanted type.
 pub(crate) type Check = fn(&Payload) -> Result<(), PayloadError>;
+
+/// The [`Check`] of `T`. To read a value is code of the user's: a panic of it is an answer, too.
+pub(crate) fn check<T: DeserializeOwned>(payload: &Payload) -> Result<(), PayloadError> {
+    let decoded = catch_unwind(AssertUnwindSafe(|| payload.decode::<T>().map(drop)));
+    decoded.unwrap_or_else(|panic| {
+        Err(PayloadError {
+            path: ".".to_owned(),
+            message: format!("reading it panicked: {}", panic_message(&*panic)),
+        })
+    })
+}
 
 /// The type of value that a pause point wants.
 #[derive(Clone, Copy)]

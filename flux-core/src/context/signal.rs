@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::current;
 use super::pending::{Misplaced, Pending};
-use super::request::Request;
+use super::request::{Request, check};
 use super::shared::NewCall;
 use super::task_call::open;
 use crate::event::EventKind;
@@ -53,9 +53,7 @@ pub fn signal<T: DeserializeOwned + 'static>(name: impl Into<String>) -> SignalW
         name: Arc::clone(&name),
         input: None,
         site: Location::caller(),
-        request: Request::Signal {
-            check: |payload| payload.decode::<T>().map(drop),
-        },
+        request: Request::Signal { check: check::<T> },
     };
     SignalWait {
         pending: Pending::new(shared, call),

@@ -300,6 +300,7 @@ impl DriverGuard {
 
     fn release(&mut self) {
         self.is_unattended();
+        self.has_parent_here.store(false, Ordering::Relaxed);
         self.abort = None;
     }
 

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::Engine;
 use super::driver::requests::{is_go_on, is_of_hold, newest_of_hold};
+use super::{Engine, Inner};
 use crate::error::Error;
-use crate::execution::Status;
-use crate::id::ExecutionId;
+use crate::execution::{Snapshot, Status};
+use crate::id::{Epoch, ExecutionId};
 use crate::payload::Payload;
 use crate::store::{
     Change, ClaimError, Commit, CommitError, ExecutionRecord, Message, MessageKind, NewMessage,
@@ -83,7 +83,7 @@ impl Engine {
                 epoch: record.epoch,
             },
             events: Vec::new(),
-            change: Some(held(record, &inbox)),
+            change: Some(held(record, REASON.into(), &inbox)),
             consumed,
             children: Vec::new(),
             published: Vec::new(),
@@ -103,7 +103,53 @@ impl Engine {
     }
 }
 
-fn held(record: &ExecutionRecord, inbox: &[Message]) -> Change {
+impl Inner {
+    /// Puts an execution that this engine owns on hold, because its driver panicked. Nothing that was sent before wakes
+    /// it, or the same driver would meet the same again.
+    pub(super) async fn hold_faulty(
+        &self,
+        id: &ExecutionId,
+        epoch: Epoch,
+        reason: &str,
+    ) -> Result<Snapshot, Error> {
+        let record = self.record(id).await?;
+        if record.epoch != epoch {
+            return Err(Error::TakenOver { id: id.clone() });
+        }
+        if record.status.is_finished() {
+            return Ok(self.snapshot(record).await?);
+        }
+        let inbox = self.store.inbox(record.key).await?;
+        let mut change = held(&record, reason.into(), &inbox);
+        if let Some(release) = &mut change.release {
+            release.ready_at = None;
+        }
+        let commit = Commit {
+            target: Target::Existing {
+                key: record.key,
+                epoch: record.epoch,
+            },
+            events: Vec::new(),
+            change: Some(change),
+            consumed: Vec::new(),
+            published: Vec::new(),
+            outbox: Vec::new(),
+            transaction: None,
+        };
+        match self.commit(commit).await {
+            Ok(_) => {}
+            Err(CommitError::Fenced) => return Err(Error::TakenOver { id: id.clone() }),
+            Err(CommitError::Failed(error) | CommitError::Unknown(error)) => {
+                return Err(error.into());
+            }
+            Err(error) => return Err(Error::Configuration(error.to_string())),
+        }
+        let record = self.record(id).await?;
+        Ok(self.snapshot(record).await?)
+    }
+}
+
+fn held(record: &ExecutionRecord, reason: Arc<str>, inbox: &[Message]) -> Change {
     let end = inbox.iter().find(|message| message.kind.ends());
     Change {
         status: if record.status.is_finished() {
@@ -117,7 +163,7 @@ fn held(record: &ExecutionRecord, inbox: &[Message]) -> Change {
         waiting: record.waiting.clone(),
         base: record.base,
         rewound: record.rewound,
-        hold: (!record.status.is_finished()).then(|| Arc::from(REASON)),
+        hold: (!record.status.is_finished()).then_some(reason),
         release: Some(Release {
             // Of what came before, only an end reaches it.
             ready_at: end.map(|message| message.at),

@@ -14,6 +14,7 @@ use crate::error::Error;
 use crate::execution::{PausePoint, Snapshot, Status, Waiting};
 use crate::id::ExecutionId;
 use crate::store::{ExecutionRecord, MessageKind, StoreError};
+use crate::time::scaled;
 
 /// The pace at which an execution is looked at that another engine drives: its commits are not announced.
 const PACE: Duration = Duration::from_millis(50);
@@ -84,11 +85,11 @@ impl Waiters {
     /// How long one waits before it looks at news: many do not all look at the same moment.
     fn pace(&self) -> Duration {
         let count = u32::try_from(self.lock().len()).unwrap_or(u32::MAX);
-        let spread = READ_EVERY * count;
+        let spread = READ_EVERY.saturating_mul(count);
         if spread < PACE {
             return spread;
         }
-        spread.mul_f64(fastrand::f64()).max(PACE)
+        scaled(spread, fastrand::f64()).max(PACE)
     }
 }
 

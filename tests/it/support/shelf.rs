@@ -28,6 +28,8 @@ pub(crate) enum Fault {
     UnknownAndWritten,
     /// The store does not know, and did not write it.
     UnknownAndLost,
+    /// The store panics, and wrote nothing.
+    Panics,
 }
 
 /// A store that several engines use, one after the other or at once.

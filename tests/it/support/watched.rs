@@ -26,7 +26,7 @@ pub(crate) struct Watched {
     writes: AtomicUsize,
     stop: Mutex<Option<(usize, When)>>,
     stopped: watch::Sender<bool>,
-    fault: Mutex<Option<(usize, Fault)>>,
+    faults: Mutex<Vec<(usize, Fault)>>,
     release_faults: AtomicUsize,
     /// How many engines are alive.
     workers: watch::Sender<usize>,
@@ -40,7 +40,7 @@ impl Watched {
             writes: AtomicUsize::new(0),
             stop: Mutex::new(None),
             stopped: watch::Sender::new(false),
-            fault: Mutex::new(None),
+            faults: Mutex::default(),
             release_faults: AtomicUsize::new(0),
             workers: watch::Sender::new(0),
         })
@@ -68,7 +68,8 @@ impl Watched {
 
     /// Commit `number` (the next one is 1) fails, once.
     pub(crate) fn fail_at(&self, number: usize, fault: Fault) {
-        *self.fault.lock().unwrap() = Some((self.commits() + number, fault));
+        let at = self.commits() + number;
+        self.faults.lock().unwrap().push((at, fault));
     }
 
     /// So many releases fail, from the next one on.
@@ -77,10 +78,9 @@ impl Watched {
     }
 
     fn fault_at(&self, number: usize) -> Option<Fault> {
-        let mut fault = self.fault.lock().unwrap();
-        fault
-            .take_if(|(at, _)| *at == number)
-            .map(|(_, fault)| fault)
+        let mut faults = self.faults.lock().unwrap();
+        let found = faults.iter().position(|(at, _)| *at == number)?;
+        Some(faults.remove(found).1)
     }
 
     fn full(&self, action: &str) -> StoreError {
@@ -98,6 +98,7 @@ impl Watched {
             self.inner.commit(commit).await.unwrap();
         }
         match fault {
+            Fault::Panics => panic!("the store has a fault of its own"),
             Fault::NothingWritten => CommitError::Failed(error),
             Fault::TakenOver => CommitError::Fenced,
             Fault::UnknownAndWritten | Fault::UnknownAndLost => CommitError::Unknown(error),

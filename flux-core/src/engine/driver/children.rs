@@ -661,6 +661,17 @@ impl Driver {
         }
     }
 
+    /// Leaves the children that are driven here to themselves: their last words come into the inbox.
+    pub(super) fn detach_children(&mut self) {
+        for child in self.children.values_mut() {
+            if let ChildState::Running(guard) = &mut child.state
+                && let Some(guard) = guard.take()
+            {
+                guard.detach();
+            }
+        }
+    }
+
     /// Lets go of all children that have not ended.
     pub(super) fn let_go_of_children(&mut self, activation: &mut Activation) {
         for (_, child) in std::mem::take(&mut self.children) {

@@ -46,7 +46,7 @@ impl ActiveTime {
         match (self.since, self.at_work.is_empty()) {
             (None, false) => self.since = Some(event.at),
             (Some(since), true) => {
-                self.total += event.at.since(since);
+                self.total = self.total.saturating_add(event.at.since(since));
                 self.since = None;
             }
             _ => {}
@@ -56,7 +56,7 @@ impl ActiveTime {
     /// Nobody drove the execution until `now`.
     pub(super) fn skip_downtime(&mut self, last_event: Timestamp, now: Timestamp) {
         if let Some(since) = self.since {
-            self.total += last_event.since(since);
+            self.total = self.total.saturating_add(last_event.since(since));
             self.since = Some(now);
         }
     }

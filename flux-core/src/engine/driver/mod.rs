@@ -12,9 +12,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 
@@ -31,7 +33,7 @@ use crate::event::Event;
 use crate::execution::{PausePoint, Snapshot, Status};
 use crate::id::{Epoch, EventSeq, ExecutionId};
 use crate::payload::Payload;
-use crate::replay::{Machine, Stop};
+use crate::replay::{Machine, Stop, panic_message};
 use crate::store::{ExecutionRecord, MessageId, Placement, TransactionBody};
 use crate::task::BodyResult;
 use crate::workflow::WorkflowDef;
@@ -45,6 +47,7 @@ pub(crate) mod children;
 mod commit;
 mod due;
 mod end;
+mod fault;
 mod limits;
 pub(crate) mod requests;
 mod rest;
@@ -381,8 +384,20 @@ impl Driver {
     pub(crate) async fn run(
         mut self,
         begin: Begin,
-        mut started: impl FnMut(),
+        started: impl FnMut(),
     ) -> Result<Snapshot, Halt> {
+        let driven = AssertUnwindSafe(self.drive(begin, started)).catch_unwind();
+        match driven.await {
+            Ok(settled) => settled,
+            Err(panic) => {
+                let message = panic_message(&*panic);
+                drop(panic);
+                self.hold_after_panic(&message).await
+            }
+        }
+    }
+
+    async fn drive(&mut self, begin: Begin, mut started: impl FnMut()) -> Result<Snapshot, Halt> {
         // What it begins, and what children it begins, is this engine's.
         self.engine.owner().await?;
         match begin {

@@ -3,7 +3,7 @@
 use super::activation::{Arrival, NewOutcome};
 use super::{Answer, Driver, Termination};
 use crate::clock::Timestamp;
-use crate::context::request::Request;
+use crate::context::request::{Request, Wanted};
 use crate::error::Error;
 use crate::event::EventKind;
 use crate::execution::{PausePoint, Status, Waiting};
@@ -119,15 +119,7 @@ impl Driver {
         point: &PausePoint,
         answer: &Answer,
     ) -> Result<Payload, Error> {
-        let mut state = self.machine.shared.state();
-        let request = state
-            .call_by_seq(call)
-            .and_then(|call| call.request.as_ref());
-        let wants = match request {
-            Some(Request::Pause { wants }) => *wants,
-            _ => None,
-        };
-        match (wants, &answer.value) {
+        match (self.pause_wants(call), &answer.value) {
             (None, None) => Ok(Payload::null()),
             (None, Some(value)) if value.as_str() == "null" => Ok(Payload::null()),
             (None, Some(_)) => Err(takes_no_value(&self.id, point)),
@@ -149,6 +141,14 @@ impl Driver {
                     message: error.message,
                 }),
             },
+        }
+    }
+
+    fn pause_wants(&self, call: EventSeq) -> Option<Wanted> {
+        let mut state = self.machine.shared.state();
+        match state.call_by_seq(call)?.request {
+            Some(Request::Pause { wants }) => wants,
+            _ => None,
         }
     }
 

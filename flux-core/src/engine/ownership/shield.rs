@@ -24,12 +24,13 @@ impl<T: Send + 'static> Future for Shield<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        let Some(future) = &mut self.0 else {
+        // Out of its place: one that panics is not polled again.
+        let Some(mut future) = self.0.take() else {
             return Poll::Pending;
         };
         let polled = future.as_mut().poll(cx);
-        if polled.is_ready() {
-            self.0 = None;
+        if polled.is_pending() {
+            self.0 = Some(future);
         }
         polled
     }

@@ -1,0 +1,73 @@
+//! A driver that panics is a fault of Flux. Whoever took the execution up again would run its bodies once more and meet
+//! the same, so it is put on hold at once, with the reason.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use futures::FutureExt;
+
+use super::{Driver, Halt};
+use crate::error::Error;
+use crate::execution::Snapshot;
+use crate::id::Epoch;
+
+/// The wait before a store that could not put the execution on hold is asked again.
+const AFTER_FAULT: Duration = Duration::from_secs(1);
+
+impl Driver {
+    /// Puts the execution on hold. While the store cannot do that, this driver stays its owner, so that no other begins a
+    /// body again.
+    pub(super) async fn hold_after_panic(&mut self, message: &str) -> Result<Snapshot, Halt> {
+        tracing::error!(
+            execution_id = %self.id,
+            workflow = self.def.name,
+            panic = message,
+            "the driver of an execution panicked, which is a fault of Flux: the execution is put on hold"
+        );
+        self.abandon_work();
+        // Where it has not learnt that its execution was created, no body was begun either.
+        let Some((_, epoch)) = self.epoch() else {
+            return Err(Error::Interrupted {
+                id: self.id.clone(),
+            }
+            .into());
+        };
+        let reason =
+            format!("Flux itself failed while driving it: {message}; a `resume` tries again");
+        let held = self.hold_at_last(epoch, &reason).await;
+        // Given up, finished, or another's: in each case there is nothing to release.
+        if let Some(ownership) = self.ownership.take() {
+            ownership.discharge();
+        }
+        self.engine.notify_events(&self.id);
+        Ok(held?)
+    }
+
+    async fn hold_at_last(&mut self, epoch: Epoch, reason: &str) -> Result<Snapshot, Error> {
+        loop {
+            let holding = self.engine.hold_faulty(&self.id, epoch, reason);
+            match AssertUnwindSafe(holding).catch_unwind().await {
+                Ok(Err(error @ Error::Store(_))) => {
+                    tracing::warn!(execution_id = %self.id, %error, "could not put the execution on hold; it is tried again");
+                }
+                Ok(held) => return held,
+                Err(_) => {
+                    tracing::error!(execution_id = %self.id, "the store panicked while the execution was put on hold; it is tried again");
+                }
+            }
+            tokio::time::sleep(AFTER_FAULT).await;
+        }
+    }
+
+    /// Aborts bodies and drops the code. What holds them is in doubt, and a destructor may have been what panicked.
+    fn abandon_work(&mut self) {
+        self.machine.evict();
+        self.detach_children();
+        for _ in 0..self.tasks.len() {
+            let last = self.tasks.pop_last();
+            let _ = catch_unwind(AssertUnwindSafe(|| drop(last)));
+        }
+        let rest = AssertUnwindSafe(|| self.stop_work());
+        let _ = catch_unwind(rest);
+    }
+}
