@@ -44,7 +44,7 @@ mod workflow;
 /// | `fallback = path` | a task or a function that is given the same arguments when all tries are spent; its result is the call's |
 /// | `rollback = path` | a task or an `async fn` that undoes it, from the same arguments and `Option<output>`, when the execution fails or is cancelled later on; `None` where the outcome is not known |
 /// | `at_most_once` | never run again after a crash inside it: the call ends as `OutcomeUnknown` |
-/// | `blocking` | for a plain `fn`: run on the blocking pool |
+/// | `blocking` | for a plain `fn`: run on the blocking pool; a thread that hangs holds up neither timeout, deadline nor fallback |
 /// | `crate = path` | where `flux` is, if the crate reaches it through another; a dependency with `package = "flux"` is found by itself |
 ///
 /// A parameter of type `flux::State<T>` is injected from the engine and is no argument of the call.

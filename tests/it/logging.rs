@@ -12,7 +12,7 @@ use crate::support::{Shelf, When, unique};
 
 /// Keeps spans and events as lines.
 #[derive(Clone, Default)]
-struct Lines(Arc<Mutex<Vec<String>>>);
+pub(crate) struct Lines(Arc<Mutex<Vec<String>>>);
 
 struct Fields<'a>(&'a mut String);
 
@@ -28,7 +28,7 @@ impl Lines {
         self.0.lock().unwrap().push(line);
     }
 
-    fn having(&self, words: &str) -> usize {
+    pub(crate) fn having(&self, words: &str) -> usize {
         self.0
             .lock()
             .unwrap()

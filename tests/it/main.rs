@@ -14,6 +14,7 @@ mod at_5;
 mod at_6;
 mod at_7;
 mod attempts;
+mod blocking;
 mod bodies;
 mod body_transactions;
 mod calls;

@@ -169,6 +169,15 @@ impl EngineBuilder {
         self
     }
 
+    /// Sets how long another attempt of a `blocking` task waits for the thread of an attempt whose time was up. A thread
+    /// cannot be stopped from outside: one that has not returned by then is warned of once, and the next attempt begins
+    /// beside it. The default is 10 s. What follows a timeout otherwise (a fallback, the error, the end of the execution)
+    /// does not wait for the thread.
+    pub fn blocking_patience(mut self, patience: Duration) -> Self {
+        self.settings.blocking_patience = patience;
+        self
+    }
+
     /// Drops and replays the code before every activation: slow, and the sharpest test of a workflow's
     /// determinism there is.
     pub fn always_replay(mut self, always: bool) -> Self {
@@ -232,6 +241,7 @@ impl Default for Settings {
             task: Policy::ONCE,
             workflow_max_attempts: 1,
             cancel_window: Duration::from_secs(30),
+            blocking_patience: Duration::from_secs(10),
             always_replay: replays_always(),
             is_onlooker: false,
         }

@@ -96,6 +96,7 @@ pub(crate) struct Settings {
     task: Policy,
     workflow_max_attempts: u32,
     cancel_window: Duration,
+    blocking_patience: Duration,
     always_replay: bool,
     is_onlooker: bool,
 }
@@ -110,6 +111,7 @@ pub(crate) struct Inner {
     pub(crate) idle_after: std::time::Duration,
     pub(crate) workflow_max_attempts: u32,
     pub(crate) cancel_window: Duration,
+    pub(crate) blocking_patience: Duration,
     pub(crate) always_replay: bool,
     pub(crate) active: active::ActiveSet,
     pub(crate) ledger: ownership::Ledger,
@@ -170,6 +172,7 @@ impl Engine {
             idle_after: settings.idle_after,
             workflow_max_attempts: settings.workflow_max_attempts,
             cancel_window: settings.cancel_window,
+            blocking_patience: settings.blocking_patience,
             always_replay: settings.always_replay,
             active: active::ActiveSet::default(),
             ledger: ownership::Ledger::default(),

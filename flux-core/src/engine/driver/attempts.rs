@@ -150,9 +150,14 @@ impl Driver {
             return;
         };
         let is_this = |running: &mut Running| running.run == run;
-        let Some(ended) = task.running.take_if(is_this) else {
+        let Some(mut ended) = task.running.take_if(is_this) else {
             return;
         };
+        if let Some(thread) = ended.thread.take() {
+            let now = self.engine.clock.now();
+            let until = now.after(self.engine.blocking_patience);
+            self.threads.leave(&task.name, &task.input, thread, until);
+        }
         if let Some(missing) = ended.ended().missing_state.get() {
             self.lost = Some(Error::MissingState {
                 task: missing.task.to_string(),

@@ -13,6 +13,7 @@ use tokio::task::AbortHandle;
 use tracing::Instrument;
 
 use super::statements::Noted;
+use super::threads::{Left, Presence, Thread, warn_if_it_hangs};
 use super::{Driver, Input};
 use crate::clock::{Clock, Timestamp};
 use crate::context::current::{self, Current};
@@ -28,6 +29,8 @@ pub(super) struct Running {
     /// Tells this run from an earlier one of the same call.
     pub(super) run: u64,
     pub(super) context: Arc<BodyContext>,
+    /// The thread of a blocking body.
+    pub(super) thread: Option<Thread>,
     /// `None` while its driver holds it.
     abort: Option<AbortOnDrop>,
     has_ended: bool,
@@ -80,6 +83,7 @@ impl Driver {
         };
         let is_blocking = matches!(started, Started::Blocking(_));
         let statements = self.statements_of(call, self.next_run);
+        let (presence, thread) = is_blocking.then(Thread::new).unzip();
         let Some(task) = self.tasks.get_mut(&call) else {
             return Ok(());
         };
@@ -95,16 +99,22 @@ impl Driver {
             stop: StopToken::default(),
             statements,
         });
-        let limit = Limit::of(
-            task.request.policy.timeout,
-            task.deadline(),
-            self.engine.clock.now(),
-        );
+        let limits = Limits {
+            timeout: task.request.policy.timeout,
+            deadline: task.deadline(),
+        };
+        // A fallback does other work.
+        let is_fallback = task.progress.fallback_after.is_some();
+        let before = match is_fallback {
+            true => None,
+            false => self.threads.left_by(&task.name, &task.input),
+        };
         let run = self.next_run;
         self.next_run += 1;
         task.running = Some(Running {
             run,
             context: Arc::clone(&context),
+            thread: thread.clone(),
             abort: None,
             has_ended: false,
             noted: None,
@@ -116,17 +126,22 @@ impl Driver {
             task = &*task.name,
             attempt
         );
+        let has_limit = limits.timeout.is_some() || limits.deadline.is_some();
+        let is_short = !has_limit && !is_blocking && before.is_none();
         let attempt = Attempt {
             context,
-            limit,
+            limits,
             clock: Arc::clone(&self.engine.clock),
+            patience: self.engine.blocking_patience,
+            before,
+            thread: presence.zip(thread),
         };
         let unspawned = Unspawned {
             call,
             run,
             attempt: Box::pin(attempt.run(started).instrument(span)),
         };
-        if limit.is_none() && !is_blocking && self.is_alone(call) {
+        if is_short && self.is_alone(call) {
             self.alone = Some(unspawned);
         } else {
             self.spawn(unspawned);
@@ -229,45 +244,51 @@ fn step_is_spent() -> BodyError {
     )
 }
 
-/// How long one attempt may take.
+/// What limits the attempts of a task.
 #[derive(Clone, Copy)]
-struct Limit {
-    until: Timestamp,
-    span: Duration,
-    is_deadline: bool,
+struct Limits {
+    /// How long one may take.
+    timeout: Option<Duration>,
+    /// When all of them have to be done.
+    deadline: Option<Timestamp>,
 }
 
-impl Limit {
-    fn of(timeout: Option<Duration>, deadline: Option<Timestamp>, now: Timestamp) -> Option<Self> {
-        let timeout = timeout.map(|span| Self {
+impl Limits {
+    /// When an attempt that begins now has to be done.
+    fn of_attempt(self, now: Timestamp) -> Option<Limit> {
+        let timeout = self.timeout.map(|span| Limit {
             until: now.after(span),
-            span,
-            is_deadline: false,
+            span: Some(span),
         });
-        let deadline = deadline.map(|until| Self {
-            until,
-            span: until.since(now),
-            is_deadline: true,
-        });
+        let deadline = self.deadline.map(|until| Limit { until, span: None });
         [timeout, deadline]
             .into_iter()
             .flatten()
             .min_by_key(|limit| limit.until)
     }
+}
 
+/// When one attempt has to be done.
+#[derive(Clone, Copy)]
+struct Limit {
+    until: Timestamp,
+    /// The timeout, where it is not the deadline that comes first.
+    span: Option<Duration>,
+}
+
+impl Limit {
     fn error(self) -> BodyError {
-        let message = if self.is_deadline {
-            "it was not done by its deadline".to_owned()
-        } else {
-            format!(
+        let message = match self.span {
+            None => "it was not done by its deadline".to_owned(),
+            Some(span) => format!(
                 "it took longer than its timeout of {}",
-                humantime::format_duration(self.span)
-            )
+                humantime::format_duration(span)
+            ),
         };
         BodyError {
             record: ErrorRecord::message(message),
             kind: TaskErrorKind::TimedOut,
-            retryable: !self.is_deadline,
+            retryable: self.span.is_some(),
             tasks: Vec::new(),
         }
     }
@@ -275,31 +296,55 @@ impl Limit {
 
 struct Attempt {
     context: Arc<BodyContext>,
-    limit: Option<Limit>,
+    limits: Limits,
     clock: Arc<dyn Clock>,
+    /// How long another attempt waits for a thread whose time is up.
+    patience: Duration,
+    /// The thread of an earlier attempt.
+    before: Option<Left>,
+    /// The thread of this one.
+    thread: Option<(Presence, Thread)>,
 }
 
 impl Attempt {
-    async fn run(self, started: Started) -> BodyResult {
+    async fn run(mut self, started: Started) -> BodyResult {
+        if let Some(before) = self.before.take() {
+            let deadline = self.limits.deadline;
+            before.wait(&*self.clock, deadline).await;
+            if let Some(until) = deadline.filter(|deadline| self.clock.now() >= *deadline) {
+                return Err(Limit { until, span: None }.error());
+            }
+        }
+        let limit = self.limits.of_attempt(self.clock.now());
         match started {
-            Started::Async(body) => self.run_async(body).await,
-            Started::Blocking(body) => self.run_blocking(body).await,
+            Started::Async(body) => self.run_async(body, limit).await,
+            Started::Blocking(body) => self.run_blocking(body, limit).await,
         }
     }
 
-    async fn run_async(&self, body: BodyFuture) -> BodyResult {
+    async fn run_async(&self, body: BodyFuture, limit: Option<Limit>) -> BodyResult {
         let body = InBody::new(Arc::clone(&self.context), body);
         let body = AssertUnwindSafe(body)
             .catch_unwind()
             .map(|ended| ended.unwrap_or_else(|panic| Err(panicked(&*panic))));
-        self.within_limit(Box::pin(body)).await
+        self.within_limit(Box::pin(body), limit).await
     }
 
-    async fn run_blocking(&self, body: Box<dyn FnOnce() -> BodyResult + Send>) -> BodyResult {
+    async fn run_blocking(
+        &mut self,
+        body: Box<dyn FnOnce() -> BodyResult + Send>,
+        limit: Option<Limit>,
+    ) -> BodyResult {
         let context = Arc::clone(&self.context);
         let span = tracing::Span::current();
+        let (presence, seen) = self.thread.take().unzip();
         let mut thread = tokio::task::spawn_blocking(move || {
+            let _presence = presence;
             let _entered = span.enter();
+            // It may have waited for a thread for longer than anybody waits for it.
+            if context.stop.is_set() {
+                return Err(BodyError::final_message("it was not begun in time"));
+            }
             let run = || current::enter(Current::Body(context), body);
             std::panic::catch_unwind(AssertUnwindSafe(run))
                 .unwrap_or_else(|panic| Err(panicked(&*panic)))
@@ -307,22 +352,31 @@ impl Attempt {
         let flatten = |joined: Result<BodyResult, tokio::task::JoinError>| {
             joined.unwrap_or_else(|error| Err(BodyError::final_message(error.to_string())))
         };
-        let Some(limit) = self.limit else {
+        let Some(limit) = limit else {
             return flatten(thread.await);
         };
         match futures::future::select(&mut thread, self.clock.sleep_until(limit.until)).await {
             Either::Left((joined, _)) => flatten(joined),
             Either::Right(((), _)) => {
-                // A thread can only be asked to stop: wait it out, or a retry would run beside it.
                 self.context.stop.set();
-                let _ = thread.await;
+                // Where it still waits for a thread, it never runs.
+                thread.abort();
+                if let Some(seen) = seen {
+                    let (clock, context) = (Arc::clone(&self.clock), Arc::clone(&self.context));
+                    let until = clock.now().after(self.patience);
+                    warn_if_it_hangs(clock, context, seen, until);
+                }
                 Err(limit.error())
             }
         }
     }
 
-    async fn within_limit(&self, body: impl Future<Output = BodyResult> + Unpin) -> BodyResult {
-        let Some(limit) = self.limit else {
+    async fn within_limit(
+        &self,
+        body: impl Future<Output = BodyResult> + Unpin,
+        limit: Option<Limit>,
+    ) -> BodyResult {
+        let Some(limit) = limit else {
             return body.await;
         };
         match futures::future::select(body, self.clock.sleep_until(limit.until)).await {

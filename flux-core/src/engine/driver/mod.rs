@@ -54,6 +54,7 @@ mod rest;
 mod signals;
 mod statements;
 mod stop;
+mod threads;
 mod wait;
 mod waits;
 
@@ -67,6 +68,7 @@ use limits::ActiveTime;
 use signals::Signals;
 use statements::FromBody;
 use stop::Termination;
+use threads::Threads;
 pub(crate) use waits::{choose_pause, takes_no_value};
 
 /// How a driver gets hold of its execution.
@@ -209,6 +211,7 @@ pub(crate) struct Driver {
 
     arrivals: VecDeque<Arrival>,
     tasks: BTreeMap<EventSeq, Task>,
+    threads: Threads,
     /// Children and transactions that start as soon as the rewind is written.
     held_starts: Vec<EventSeq>,
     /// A body that may be done without ever becoming a tokio task.
@@ -332,6 +335,7 @@ impl Driver {
             active: ActiveTime::default(),
             arrivals: VecDeque::new(),
             tasks: BTreeMap::new(),
+            threads: Threads::default(),
             held_starts: Vec::new(),
             alone: None,
             transactions: VecDeque::new(),
