@@ -342,13 +342,15 @@ pub(crate) struct EndedMeta {
     pub(crate) rolled_back: bool,
 }
 
-/// `meta` of `Rewound`.
+/// `meta` of `Rewound`. The last events that count before this one are those from `from` on, but none from `to` on; what
+/// counts before them is told by the event at `from`, where that is a `Rewound` itself. One with a payload begins from that
+/// input, and nothing before it counts.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct RewoundMeta {
     /// The first event that no longer counts.
     pub(crate) to: u32,
-    /// The events before this one that still count, first and last of each run, in order.
-    pub(crate) kept: Vec<(u32, u32)>,
+    /// The first event of the last run that still counts.
+    pub(crate) from: u32,
     /// The calls that get another try.
     pub(crate) retry: Vec<EventSeq>,
     /// The attempt of the workflow that begins here.

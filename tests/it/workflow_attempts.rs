@@ -164,3 +164,184 @@ async fn a_resume_opens_a_new_budget_of_attempts() {
     assert_eq!(ran(run.execution_id(), "warm_up"), 1);
     assert!(run.duration() >= Duration::from_secs(8));
 }
+
+#[task(max_attempts = 2, backoff = "fixed(1ms)")]
+async fn sink(_nth: u32) -> Result<(), String> {
+    begin();
+    Err("it sank".to_owned())
+}
+
+/// Fails the first time.
+#[task(name = "climb-{step}")]
+async fn climb(step: u32) -> Result<u32, String> {
+    match begin() {
+        1 => Err("slipped".to_owned()),
+        _ => Ok(step),
+    }
+}
+
+#[task(name = "measure-{n}")]
+async fn measure(n: u32) -> u32 {
+    begin();
+    n
+}
+
+#[workflow(max_attempts = 200)]
+async fn sink_200_times(_ctx: ExecutionContext) -> Result<(), TaskError> {
+    warm_up().await?;
+    sink(1).await
+}
+
+#[workflow(max_attempts = 400)]
+async fn sink_400_times(_ctx: ExecutionContext) -> Result<(), TaskError> {
+    warm_up().await?;
+    sink(1).await
+}
+
+#[workflow(max_attempts = 200, timeout = "1s")]
+async fn stand_still(_ctx: ExecutionContext) -> Result<(), TaskError> {
+    warm_up().await?;
+    flux::step("never", || async {
+        std::future::pending::<Result<(), String>>().await
+    })
+    .await
+}
+
+#[workflow(max_attempts = 1000)]
+async fn climb_up(ctx: ExecutionContext<u32>) -> Result<u32, TaskError> {
+    let mut sum = 0;
+    for step in 0..*ctx.input() {
+        sum += climb(step).await?;
+    }
+    Ok(sum)
+}
+
+/// What is measured succeeds after what sinks has failed, so that no attempt keeps it.
+#[workflow(max_attempts = 7)]
+async fn measure_while_it_sinks(_ctx: ExecutionContext) -> Result<u32, TaskError> {
+    let sunk = sink(1).await;
+    let mut sum = 0;
+    for n in 0..4 {
+        sum += measure(n).await?;
+    }
+    sunk.map(|()| sum)
+}
+
+/// How many bytes of a history say that it was rewound.
+fn size_of_rewinds(events: &[flux::Event]) -> usize {
+    let rewinds = events
+        .iter()
+        .filter(|event| event.kind == EventKind::Rewound);
+    rewinds
+        .filter_map(|event| event.meta.as_ref())
+        .map(|meta| meta.size())
+        .sum()
+}
+
+/// Each rewind repeated all earlier ones, and each attempt read all of them and all that they had taken back: 400
+/// attempts took 84 s.
+#[tokio::test(start_paused = true)]
+async fn an_attempt_costs_the_same_however_many_there_were() {
+    let mut costs = Vec::new();
+    for workflow in [sink_200_times, sink_400_times] {
+        let shelf = Shelf::memory();
+        let engine = shelf.engine().await;
+        let run = workflow.on(&engine).run(()).await.unwrap();
+        assert!(run.has_failed(), "{run}");
+        assert_eq!(ran(run.execution_id(), "warm_up"), 1);
+        let live = shelf.reads();
+        let size = size_of_rewinds(&run.events().await.unwrap());
+        let before = shelf.reads();
+        let replayed = engine.replay(run.execution_id()).await.unwrap();
+        costs.push((live, size, shelf.reads() - before, replayed.events));
+    }
+    let [few, many] = costs[..] else {
+        unreachable!()
+    };
+    assert!(
+        many.0 <= 2 * few.0 + 20,
+        "events read while it ran: {costs:?}"
+    );
+    assert!(many.1 <= 2 * few.1 + 400, "bytes of rewinds: {costs:?}");
+    assert!(many.2 <= few.2 + 20, "events read by a replay: {costs:?}");
+    assert_eq!(many.3, few.3, "events that count: {costs:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_that_run_out_of_time_cost_the_same_however_many_there_were() {
+    let shelf = Shelf::memory();
+    let engine = shelf.engine().await;
+    let run = stand_still.on(&engine).run(()).await.unwrap();
+    assert_eq!((run.has_failed(), run.attempt()), (true, 200), "{run}");
+    let live = shelf.reads();
+    assert!(live < 200 * 20, "{live}");
+    assert!(size_of_rewinds(&run.events().await.unwrap()) < 200 * 100);
+}
+
+#[tokio::test(start_paused = true)]
+async fn attempts_that_get_further_each_time_keep_a_history_that_grows_with_what_they_did() {
+    let mut sizes = Vec::new();
+    for steps in [50, 100] {
+        let shelf = Shelf::memory();
+        let engine = shelf.engine().await;
+        let run = climb_up.on(&engine).run(steps).await.unwrap();
+        assert_eq!(run.output(), Some(&(steps * (steps - 1) / 2)), "{run}");
+        assert_eq!(run.attempt(), steps + 1);
+        let events = run.events().await.unwrap();
+        let before = shelf.reads();
+        assert!(engine.replay(run.execution_id()).await.unwrap().is_finished);
+        sizes.push((size_of_rewinds(&events), shelf.reads() - before));
+        for step in 0..steps {
+            assert_eq!(ran(run.execution_id(), &format!("climb-{step}")), 2);
+        }
+        let tasks = run.tasks().await.unwrap();
+        assert_eq!(tasks.len(), steps as usize);
+    }
+    let [few, many] = sizes[..] else {
+        unreachable!()
+    };
+    assert!(many.0 <= 2 * few.0 + 400, "bytes of rewinds: {sizes:?}");
+    assert!(
+        many.1 <= 2 * few.1 + 20,
+        "events read by a replay: {sizes:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_succeeded_is_taken_up_by_every_further_attempt_and_after_a_crash() {
+    for shelf in [Shelf::memory(), Shelf::memory().always_replay()] {
+        let engine = shelf.engine().await;
+        let run = measure_while_it_sinks.on(&engine).run(()).await.unwrap();
+        assert_eq!((run.has_failed(), run.attempt()), (true, 7), "{run}");
+        for n in 0..4 {
+            assert_eq!(ran(run.execution_id(), &format!("measure-{n}")), 1, "{n}");
+        }
+        let reused = count(&engine, run.execution_id(), EventKind::CallReused).await;
+        assert_eq!(reused, 4 * 6);
+    }
+    for commit in 1..=40 {
+        for when in [When::BeforeCommit, When::AfterCommit] {
+            let shelf = Shelf::memory();
+            let id = unique("sinking");
+            let engine = shelf.engine().await;
+            shelf.stop_at(commit, when);
+            let run = measure_while_it_sinks.on(&engine).run(()).execution_id(&id);
+            if shelf.crash(run).await.is_none() {
+                drop(engine);
+                shelf.nobody_is_left().await;
+                shelf.go_on();
+                let engine = shelf.engine().await;
+                let run = measure_while_it_sinks.on(&engine).run(()).execution_id(&id);
+                let run = run.await.unwrap();
+                assert_eq!(
+                    (run.has_failed(), run.attempt()),
+                    (true, 7),
+                    "{when:?} {commit}: {run}"
+                );
+                engine.replay(&id).await.unwrap();
+            }
+            let bodies: usize = (0..4).map(|n| ran(&id, &format!("measure-{n}"))).sum();
+            assert!(bodies <= 5, "{when:?} {commit}: {bodies}");
+        }
+    }
+}

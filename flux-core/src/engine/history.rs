@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::event::{Event, EventKind, RewoundMeta};
+use crate::execution::{Chain, Runs};
 use crate::id::{EventSeq, ExecutionKey};
 use crate::replay::{Group, is_start};
 use crate::store::{ExecutionRecord, Store, StoreError};
@@ -42,21 +43,24 @@ impl History {
             Some(seq) => Rewind::read(store, record.key, seq).await?,
             None => None,
         };
-        let runs = match &rewind {
-            Some(rewind) => {
-                let after = (rewind.seq.get(), u32::MAX);
-                rewind.meta.kept.iter().copied().chain([after]).collect()
-            }
+        let history = Self::counting(store, record, rewind.as_ref());
+        Ok((history, rewind))
+    }
+
+    /// As [`open`](Self::open), where the last rewind is known.
+    pub(crate) fn counting(
+        store: &Arc<dyn Store>,
+        record: &ExecutionRecord,
+        rewind: Option<&Rewind>,
+    ) -> Self {
+        let runs = match rewind {
+            Some(rewind) => rewind.runs.iter().collect(),
             None => VecDeque::from([(record.base.get(), u32::MAX)]),
         };
-        let history = Self {
-            store: Arc::clone(store),
-            key: record.key,
-            runs,
-            page: VecDeque::new(),
+        Self {
             ends_live: true,
-        };
-        Ok((history, rewind))
+            ..Self::of_runs(store, record.key, runs)
+        }
     }
 
     /// Only what is recorded up to `last`, however much follows meanwhile.
@@ -73,16 +77,12 @@ impl History {
         record: &ExecutionRecord,
         rewind: Option<&Rewind>,
     ) -> Self {
-        let runs = rewind
-            .map(|rewind| rewind.meta.kept.iter().copied().collect())
-            .unwrap_or_default();
-        Self {
-            store: Arc::clone(store),
-            key: record.key,
-            runs,
-            page: VecDeque::new(),
-            ends_live: false,
-        }
+        let mut runs: VecDeque<_> = rewind
+            .iter()
+            .flat_map(|rewind| rewind.runs.iter())
+            .collect();
+        runs.pop_back();
+        Self::of_runs(store, record.key, runs)
     }
 
     /// The events from `first` to `last`, all of them.
@@ -92,7 +92,15 @@ impl History {
         first: EventSeq,
         last: EventSeq,
     ) -> Self {
-        let runs = VecDeque::from([(first.get(), last.get())]);
+        Self::of_runs(store, key, VecDeque::from([(first.get(), last.get())]))
+    }
+
+    /// The events of these runs, first and last of each.
+    pub(crate) fn of_runs(
+        store: &Arc<dyn Store>,
+        key: ExecutionKey,
+        runs: VecDeque<(u32, u32)>,
+    ) -> Self {
         Self {
             store: Arc::clone(store),
             key,
@@ -174,6 +182,8 @@ pub(crate) fn is_delivery(event: &Event) -> bool {
 pub(crate) struct Rewind {
     pub(crate) seq: EventSeq,
     pub(crate) meta: RewoundMeta,
+    /// What counts; the last run begins with the rewind.
+    pub(crate) runs: Runs,
 }
 
 impl Rewind {
@@ -182,39 +192,22 @@ impl Rewind {
         key: ExecutionKey,
         seq: EventSeq,
     ) -> Result<Option<Self>, StoreError> {
-        let event = store.events(key, seq, 1).await?.pop();
-        Ok(event.filter(|event| event.seq == seq).map(|event| Self {
+        let find = async |seq| {
+            let found = store.events(key, seq, 1).await?.pop();
+            Ok(found.filter(|event: &Event| event.seq == seq))
+        };
+        let Some(event) = find(seq).await? else {
+            return Ok(None);
+        };
+        let mut chain = Chain::new(&event);
+        while let Some(wanted) = chain.next() {
+            let before = find(wanted).await?;
+            chain.see(before.as_ref());
+        }
+        Ok(Some(Self {
             seq,
             meta: event.meta(),
+            runs: chain.runs(),
         }))
-    }
-
-    /// Whether an event from before the rewind still counts.
-    pub(crate) fn keeps(&self, seq: EventSeq) -> bool {
-        self.meta
-            .kept
-            .iter()
-            .any(|(first, last)| (*first..=*last).contains(&seq.get()))
-    }
-
-    /// The runs of events that count if the history is rewound to `to` now.
-    pub(crate) fn kept_until(
-        rewind: Option<&Self>,
-        base: EventSeq,
-        to: EventSeq,
-    ) -> Vec<(u32, u32)> {
-        let mut runs = match rewind {
-            Some(rewind) => {
-                let mut runs = rewind.meta.kept.clone();
-                runs.push((rewind.seq.get(), u32::MAX));
-                runs
-            }
-            None => vec![(base.get(), u32::MAX)],
-        };
-        runs.retain(|(first, _)| *first < to.get());
-        if let Some(run) = runs.last_mut() {
-            run.1 = run.1.min(to.get() - 1);
-        }
-        runs
     }
 }

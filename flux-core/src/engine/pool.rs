@@ -23,11 +23,16 @@ type Alike = (u8, Arc<str>, u128);
 /// What can be taken up again after a rewind.
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
+    /// By what calls have to agree in; of equals, in the order of the calls they were recorded for.
     by_call: BTreeMap<Alike, VecDeque<Memo>>,
-    /// Completions, no longer counting, of calls that do: to be delivered once more.
+    /// Completions, no longer counting, of calls that do and have no other.
     answers: BTreeMap<EventSeq, Event>,
     /// Calls that count, and whose failure no longer does: to be tried again.
     failed: BTreeSet<EventSeq>,
+    /// The events whose values were taken over, or delivered once more, and by how many events that count.
+    used: BTreeMap<EventSeq, usize>,
+    /// The rewind up to which all of this is known.
+    known_to: Option<EventSeq>,
 }
 
 /// A recorded success.
@@ -47,18 +52,35 @@ pub(crate) struct Taken {
 }
 
 impl Pool {
-    /// Reads what the last rewind took back.
+    /// Reads what the last rewind took back, and all rewinds before it.
     pub(crate) async fn read(
         store: &Arc<dyn Store>,
         record: &ExecutionRecord,
         rewind: &Rewind,
     ) -> Result<Self, StoreError> {
-        let mut builder = Builder::new(rewind);
-        let mut all = History::between(store, record.key, record.base, EventSeq::MAX);
-        while let Some(event) = all.next_event().await? {
-            builder.see(event);
+        let all = History::between(store, record.key, record.base, EventSeq::MAX);
+        Self::default().rewound(all, rewind).await
+    }
+
+    /// As it is after another rewind. `changed` are the events since the rewind before, and all others that counted and no
+    /// longer do.
+    pub(crate) async fn rewound(
+        self,
+        mut changed: History,
+        rewind: &Rewind,
+    ) -> Result<Self, StoreError> {
+        let mut builder = Builder {
+            pool: self,
+            ..Builder::default()
+        };
+        while let Some(event) = changed.next_event().await? {
+            if rewind.runs.counts(event.seq) {
+                builder.see_counting(&event);
+            } else {
+                builder.see(event);
+            }
         }
-        Ok(builder.finish())
+        Ok(builder.finish(rewind))
     }
 
     /// Takes the result of a call like this one.
@@ -82,21 +104,28 @@ impl Pool {
         memos.insert(place, taken.memo);
     }
 
-    /// Signals and answers of calls that count and were dropped before these were delivered to them once more.
-    pub(crate) fn take_unseen(&mut self) -> Vec<Event> {
-        let answers = std::mem::take(&mut self.answers).into_values();
+    /// Signals and answers of calls that count and were dropped before these were delivered to them once more; those of
+    /// `given` are on their way.
+    pub(crate) fn unseen(&self, given: &BTreeSet<EventSeq>) -> Vec<Event> {
         let is_value = |event: &Event| {
             matches!(
                 event.kind,
                 EventKind::SignalReceived | EventKind::PauseAnswered
             )
         };
-        answers.filter(is_value).collect()
+        let answers = self.answers.iter();
+        let unseen = answers.filter(|(call, event)| {
+            is_value(event) && !given.contains(call) && !self.is_used(event.first_received())
+        });
+        unseen.map(|(_, event)| event.clone()).collect()
     }
 
-    /// Takes the completion of a call that the rewind left without one.
-    pub(crate) fn take_answer(&mut self, call: EventSeq) -> Option<Event> {
-        self.answers.remove(&call)
+    /// The completion of a call that a rewind left without one.
+    pub(crate) fn answer(&self, call: EventSeq) -> Option<Event> {
+        let answer = self.answers.get(&call);
+        answer
+            .filter(|event| !self.is_used(event.first_received()))
+            .cloned()
     }
 
     /// Whether the failure of this call was taken back, so that it gets another try.
@@ -107,6 +136,20 @@ impl Pool {
     pub(crate) fn is_empty(&self) -> bool {
         self.by_call.is_empty()
     }
+
+    fn is_used(&self, received: EventSeq) -> bool {
+        self.used.contains_key(&received)
+    }
+
+    /// An event that used a value counts no longer.
+    fn set_free(&mut self, received: EventSeq) {
+        if let Some(count) = self.used.get_mut(&received) {
+            *count -= 1;
+            if *count == 0 {
+                self.used.remove(&received);
+            }
+        }
+    }
 }
 
 /// A call that no longer counts.
@@ -115,39 +158,38 @@ struct PooledCall {
     is_reusable: bool,
 }
 
-struct Builder<'a> {
-    rewind: &'a Rewind,
+/// Brings a pool up to another rewind.
+#[derive(Default)]
+struct Builder {
+    pool: Pool,
     /// Calls that no longer count.
     calls: BTreeMap<EventSeq, PooledCall>,
     memos: BTreeMap<EventSeq, Memo>,
-    /// The call each memo answers, in the order the calls were made.
-    used: BTreeSet<EventSeq>,
-    answers: BTreeMap<EventSeq, Event>,
-    failed: BTreeSet<EventSeq>,
     /// Rollbacks that may have done their work, and the calls they undo.
     undone: BTreeMap<EventSeq, EventSeq>,
     /// Whether what follows was done at the end of the execution.
     is_exiting: bool,
 }
 
-impl<'a> Builder<'a> {
-    fn new(rewind: &'a Rewind) -> Self {
-        Self {
-            rewind,
-            calls: BTreeMap::new(),
-            memos: BTreeMap::new(),
-            used: BTreeSet::new(),
-            answers: BTreeMap::new(),
-            failed: BTreeSet::new(),
-            undone: BTreeMap::new(),
-            is_exiting: false,
+impl Builder {
+    /// A result that was taken since is no longer in the pool, and neither is one that was delivered once more.
+    fn see_counting(&mut self, event: &Event) {
+        let received = event.first_received();
+        if received != event.seq {
+            *self.pool.used.entry(received).or_default() += 1;
+        }
+        if let Some(call) = event.refers.filter(|_| event.kind.is_completion()) {
+            self.pool.answers.remove(&call);
         }
     }
 
+    /// An event that no longer counts.
     fn see(&mut self, event: Event) {
-        if event.seq >= self.rewind.seq || self.rewind.keeps(event.seq) {
-            self.see_counting(&event);
-        } else if event.kind.is_call() {
+        let received = event.first_received();
+        if received != event.seq && Some(event.seq) < self.pool.known_to {
+            self.pool.set_free(received);
+        }
+        if event.kind.is_call() {
             self.see_call(event);
         } else if matches!(event.kind, EventKind::ExitStarted | EventKind::Rewound) {
             self.is_exiting = event.kind == EventKind::ExitStarted;
@@ -156,26 +198,21 @@ impl<'a> Builder<'a> {
         }
     }
 
-    /// A result that was taken since is no longer in the pool, and neither is one that was delivered once more.
-    fn see_counting(&mut self, event: &Event) {
-        let received = event.first_received();
-        if received != event.seq {
-            self.used.insert(received);
-        }
-        if let Some(call) = event.refers.filter(|_| event.kind.is_completion()) {
-            self.answers.remove(&call);
-        }
-    }
-
     fn see_call(&mut self, event: Event) {
+        let seq = event.seq;
         if let Some(undone) = event.meta::<CallMeta>().undoes {
-            self.undone.insert(event.seq, undone);
+            self.undone.insert(seq, undone);
         }
         let call = PooledCall {
-            is_reusable: !self.is_exiting && !self.undone.contains_key(&event.seq),
+            is_reusable: !self.is_exiting && !self.undone.contains_key(&seq),
             event,
         };
-        self.calls.insert(call.event.seq, call);
+        self.calls.insert(seq, call);
+        self.pool.failed.remove(&seq);
+        // Its completion was taken back before, when the call still counted.
+        if let Some(completion) = self.pool.answers.remove(&seq) {
+            self.see_completion(completion);
+        }
     }
 
     fn see_completion(&mut self, event: Event) {
@@ -189,13 +226,13 @@ impl<'a> Builder<'a> {
         // resume through.
         if matches!(event.kind, EventKind::TaskFailed | EventKind::ChildFailed) {
             if is_kept {
-                self.failed.insert(call);
+                self.pool.failed.insert(call);
             }
             self.undone.remove(&call);
             return;
         }
         if is_kept {
-            self.answers.insert(call, event);
+            self.pool.answers.insert(call, event);
             return;
         }
         // A result that was itself reused keeps the event it came from, so that it is never taken twice.
@@ -217,26 +254,24 @@ impl<'a> Builder<'a> {
         );
     }
 
-    fn finish(mut self) -> Pool {
-        let mut taken = self.used;
-        self.answers
-            .retain(|_, event| !taken.contains(&event.first_received()));
-        let mut pool = Pool {
-            by_call: BTreeMap::new(),
-            answers: self.answers,
-            failed: self.failed,
-        };
+    fn finish(self, rewind: &Rewind) -> Pool {
+        let mut pool = self.pool;
+        pool.known_to = Some(rewind.seq);
         // What was undone under one call may have been taken over from another.
         let undone = self.undone.values().filter_map(|call| self.memos.get(call));
-        taken.extend(undone.map(|memo| memo.from));
+        let mut taken: BTreeSet<EventSeq> = undone.map(|memo| memo.from).collect();
+        if !taken.is_empty() {
+            let memos = pool.by_call.values_mut();
+            memos.for_each(|memos| memos.retain(|memo| !taken.contains(&memo.from)));
+        }
         for (call, memo) in self.memos {
-            if !taken.insert(memo.from) {
+            if pool.is_used(memo.from) || !taken.insert(memo.from) {
                 continue;
             }
             let event = &self.calls[&call].event;
             let name = event.name.clone().unwrap_or_else(|| "".into());
-            let key = (event.kind as u8, name, digest_of(event.payload.as_ref()));
-            pool.by_call.entry(key).or_default().push_back(memo);
+            let alike = (event.kind as u8, name, digest_of(event.payload.as_ref()));
+            pool.put_back(Taken { alike, memo });
         }
         pool
     }

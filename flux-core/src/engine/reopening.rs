@@ -103,13 +103,15 @@ impl Inner {
             payload: None,
             meta: None,
         };
+        let plan = failed.plan();
         let rewindable = Rewindable {
             base: record.base,
-            rewind: failed.rewind.as_ref(),
+            rewind: failed.rewind,
+            first_delivery: None,
             input: failed.input.as_ref(),
             workflow: &record.workflow,
         };
-        Ok(failed.plan().carry_out(event, &rewindable))
+        Ok(plan.carry_out(event, rewindable))
     }
 
     fn unreadable(&self, record: &ExecutionRecord) -> Error {

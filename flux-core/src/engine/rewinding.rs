@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::history::{History, Rewind};
 use crate::error::{FailureData, FailureKind};
 use crate::event::{Event, EventKind, OutcomeMeta, RewoundMeta};
-use crate::execution::Snapshot;
+use crate::execution::{Runs, Snapshot};
 use crate::id::EventSeq;
 use crate::payload::Payload;
 use crate::replay::is_start;
@@ -32,7 +32,9 @@ pub(crate) struct Rewindable<'a> {
     /// Where a replay starts.
     pub(crate) base: EventSeq,
     /// The last rewind.
-    pub(crate) rewind: Option<&'a Rewind>,
+    pub(crate) rewind: Option<Rewind>,
+    /// The first delivery since, where that is known.
+    pub(crate) first_delivery: Option<EventSeq>,
     /// The input of the present beginning.
     pub(crate) input: Option<&'a Payload>,
     /// The workflow's name.
@@ -46,6 +48,8 @@ pub(crate) struct Rewound {
     pub(crate) base: EventSeq,
     /// The last rewind: none where nothing before it is of any use.
     pub(crate) rewind: Option<Rewind>,
+    /// The events since the rewind before, and all others that counted and no longer do; first and last of each run.
+    pub(crate) changed: Vec<(u32, u32)>,
 }
 
 impl RewindPlan {
@@ -88,32 +92,42 @@ impl RewindPlan {
     }
 
     /// Fills in `event`, a `REWOUND` that has its number and its moment.
-    pub(crate) fn carry_out(self, mut event: Event, of: &Rewindable<'_>) -> Rewound {
-        let kept = if self.anew {
-            Vec::new()
-        } else {
-            Rewind::kept_until(of.rewind, of.base, self.to)
-        };
-        let begins = self.restart || kept.is_empty();
+    pub(crate) fn carry_out(self, mut event: Event, of: Rewindable<'_>) -> Rewound {
+        let runs = of.rewind.map(|rewind| rewind.runs);
+        let mut runs = runs.unwrap_or_else(|| Runs::from(of.base));
+        let to = if self.anew { EventSeq::FIRST } else { self.to };
+        let mut changed = runs.cut(to, of.first_delivery);
+        if let Some(last) = changed.last_mut() {
+            last.1 = last.1.min(event.seq.get() - 1);
+        }
+        let last = runs.last();
+        let begins = self.restart || last.is_none();
         // With nothing kept and nothing to take up again, the events before are of no use.
         let restart = self.restart || (begins && !self.anew);
+        let (from, to) = last
+            .filter(|_| !begins)
+            .unwrap_or((of.base.get(), of.base.get()));
         let meta = RewoundMeta {
-            to: if begins { of.base.get() } else { self.to.get() },
-            kept: if begins { Vec::new() } else { kept },
+            to,
+            from,
             retry: if begins { Vec::new() } else { self.retry },
             attempt: self.attempt,
             budget_from: self.budget_from,
         };
         event.meta = Payload::encode(&meta).ok();
+        let seq = event.seq;
         if begins {
             event.payload = of.input.cloned();
             event.name = Some(Arc::from(of.workflow));
+            runs = Runs::from(seq);
+        } else {
+            runs.open(seq, &meta);
         }
-        let seq = event.seq;
         Rewound {
             event,
             base: if restart { seq } else { of.base },
-            rewind: (!restart).then_some(Rewind { seq, meta }),
+            rewind: (!restart).then_some(Rewind { seq, meta, runs }),
+            changed,
         }
     }
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use serde::Serialize;
 
-use super::counting::Counting;
+use super::counting::Runs;
 use super::waiting::PausePoint;
 use crate::error::TaskFailure;
 use crate::event::{AttemptMeta, CallMeta, Event, EventKind};
@@ -143,7 +143,7 @@ impl CallInfo {
     /// Only what counts is there: neither the calls from before the execution last began anew, nor those that a rewind
     /// took back. A call whose failure was taken back runs again.
     pub fn of(events: &[Event]) -> Vec<Self> {
-        let counting = Counting::of(events);
+        let counting = Runs::of(events);
         let mut calls = Calls::default();
         for event in events {
             if counting.counts(event.seq) {
@@ -439,8 +439,8 @@ mod tests {
         event(seq, kind, call, &payload, meta)
     }
 
-    fn rewound(seq: u32, to: u32, kept: &str) -> Event {
-        let meta = format!(r#"{{"to":{to},"kept":{kept},"retry":[],"attempt":2,"budget_from":2}}"#);
+    fn rewound(seq: u32, from: u32, to: u32) -> Event {
+        let meta = format!(r#"{{"to":{to},"from":{from},"retry":[],"attempt":2,"budget_from":2}}"#);
         event(seq, EventKind::Rewound, 0, "", &meta)
     }
 
@@ -585,7 +585,7 @@ mod tests {
                 "#5 Task Running 1",
             ],
         );
-        let mut events = [failed.to_vec(), vec![rewound(8, 4, "[[1,3]]")]].concat();
+        let mut events = [failed.to_vec(), vec![rewound(8, 1, 4)]].concat();
         check(
             &events,
             &["#2 Task Running 1, error 3", "#3 Task Running 1"],
@@ -605,17 +605,17 @@ mod tests {
     }
 
     #[test]
-    fn a_second_rewind_says_by_itself_what_counts() {
+    fn a_second_rewind_refers_to_the_first() {
         use EventKind::*;
         let events = [
             call(2, TaskStarted),
             failure(3, TaskFailed, 2, 1, ""),
-            rewound(4, 3, "[[1,2]]"),
+            rewound(4, 1, 3),
             event(5, TaskCompleted, 2, "1", ""),
             call(6, TaskStarted),
             failure(7, TaskFailed, 6, 1, ""),
             call(8, ChildStarted),
-            rewound(9, 7, "[[1,2],[4,6]]"),
+            rewound(9, 4, 7),
         ];
         check(
             &events,

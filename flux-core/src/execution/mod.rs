@@ -11,6 +11,7 @@ mod view;
 mod waiting;
 
 pub use calls::{CallInfo, CallKind, CallStatus};
+pub(crate) use counting::{Chain, Runs};
 pub use handle::Handle;
 pub(crate) use snapshot::Snapshot;
 pub use status::{Status, UnknownStatus};

@@ -123,6 +123,11 @@ impl Shelf {
         Arc::clone(&self.store) as _
     }
 
+    /// How often anybody read a history so far, and how many events that gave, in all.
+    pub(crate) fn reads(&self) -> usize {
+        self.store.reads()
+    }
+
     /// The row of an execution.
     pub(crate) async fn row(&self, id: &ExecutionId) -> ExecutionRecord {
         self.store.execution(id).await.unwrap().unwrap()

@@ -24,6 +24,7 @@ pub(crate) struct Watched {
     inner: Arc<dyn Store>,
     commits: AtomicUsize,
     writes: AtomicUsize,
+    reads: AtomicUsize,
     stop: Mutex<Option<(usize, When)>>,
     stopped: watch::Sender<bool>,
     faults: Mutex<Vec<(usize, Fault)>>,
@@ -38,6 +39,7 @@ impl Watched {
             inner,
             commits: AtomicUsize::new(0),
             writes: AtomicUsize::new(0),
+            reads: AtomicUsize::new(0),
             stop: Mutex::new(None),
             stopped: watch::Sender::new(false),
             faults: Mutex::default(),
@@ -53,6 +55,11 @@ impl Watched {
     /// How often anybody wanted to change anything.
     pub(crate) fn writes(&self) -> usize {
         self.writes.load(Ordering::SeqCst)
+    }
+
+    /// How often anybody read a history, and how many events that gave.
+    pub(crate) fn reads(&self) -> usize {
+        self.reads.load(Ordering::SeqCst)
     }
 
     fn count_write(&self) {
@@ -272,7 +279,11 @@ impl Store for Watched {
         from: EventSeq,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Event>, StoreError>> {
-        self.inner.events(key, from, limit)
+        Box::pin(async move {
+            let events = self.inner.events(key, from, limit).await?;
+            self.reads.fetch_add(1 + events.len(), Ordering::SeqCst);
+            Ok(events)
+        })
     }
 
     fn last_event(&self, key: ExecutionKey) -> BoxFuture<'_, Result<Option<Event>, StoreError>> {

@@ -198,6 +198,7 @@ impl Driver {
             },
         };
         self.machine.shared.state().exit_rule = self.exit_rule();
+        self.first_delivery.get_or_insert(event.seq);
         let delivered = self.machine.deliver(&event, value)?;
         self.settle_call(&event);
         let is_idle = delivered.events.is_empty() && delivered.end.is_none();
@@ -324,12 +325,12 @@ impl Driver {
 
     /// Takes the result of a call like this one from before a rewind.
     fn reuse(&mut self, seq: EventSeq) -> bool {
-        if self.pool.is_empty() {
+        let Some(pool) = self.pool.as_mut().filter(|pool| !pool.is_empty()) else {
             return false;
-        }
+        };
         let taken = {
             let mut state = self.machine.shared.state();
-            let taken = state.call_by_seq(seq).and_then(|call| self.pool.take(call));
+            let taken = state.call_by_seq(seq).and_then(|call| pool.take(call));
             let Some(taken) = taken else { return false };
             state.unseen.forget(taken.memo.from);
             taken

@@ -11,7 +11,7 @@ use super::{Answer, Driver, Halt, Intent};
 use crate::clock::Timestamp;
 use crate::context::ChildPolicy;
 use crate::context::request::Request;
-use crate::engine::history::{History, Item};
+use crate::engine::history::{History, Item, is_delivery};
 use crate::engine::pool::Pool;
 use crate::engine::replaying::{Replaying, check_format, fresh_machine, is_worth_another};
 use crate::engine::rewinding::{Failed, RewindPlan, recorded_input};
@@ -259,6 +259,8 @@ impl Driver {
             resumed_at: None,
             cancelling: None,
             input: None,
+            rewound: self.rewound,
+            first_delivery: None,
         };
         let planned = self.opening.clone();
         let record = ExecutionRecord {
@@ -273,6 +275,10 @@ impl Driver {
                 &record,
                 self.rewind.as_ref(),
             )),
+            None if self.knows_last_rewind() => {
+                let rewind = self.rewind.as_ref();
+                Some(History::counting(&self.engine.store, &record, rewind))
+            }
             None => {
                 let (history, rewind) = History::open(&self.engine.store, &record).await?;
                 self.rewind = rewind;
@@ -291,15 +297,36 @@ impl Driver {
         if self.input.is_none() {
             self.input = replay.input;
         }
-        self.reusing.clear();
-        if let Some(rewind) = &self.rewind {
-            self.pool = Pool::read(&self.engine.store, &record, rewind).await?;
-        } else {
-            self.pool = Pool::default();
-        }
+        self.first_delivery = replay.first_delivery;
+        self.fill_pool(&record).await?;
         let now = self.engine.clock.now();
         self.active.skip_downtime(self.machine.last_at(), now);
         Ok(replay.progress)
+    }
+
+    /// Whether the last rewind of the history is in memory, with what counts.
+    fn knows_last_rewind(&self) -> bool {
+        self.rewind.as_ref().map(|rewind| rewind.seq) == self.rewound
+    }
+
+    /// What the last rewind took back can be taken up again. Where this driver has seen all others, only that is read.
+    async fn fill_pool(&mut self, record: &ExecutionRecord) -> Result<(), Halt> {
+        let store = &self.engine.store;
+        let changed = self.changed_runs.take();
+        let pool = match (&self.rewind, self.pool.take(), changed) {
+            (None, ..) => Pool::default(),
+            (Some(rewind), Some(mut pool), Some(runs)) => {
+                for taken in std::mem::take(&mut self.reusing).into_values() {
+                    pool.put_back(taken);
+                }
+                let changed = History::of_runs(store, record.key, runs.into());
+                pool.rewound(changed, rewind).await?
+            }
+            (Some(rewind), ..) => Pool::read(store, record, rewind).await?,
+        };
+        self.reusing.clear();
+        self.pool = Some(pool);
+        Ok(())
     }
 
     /// A rewind that is not in the store yet.
@@ -371,9 +398,14 @@ impl Driver {
             .unwrap_or_default();
         let answered = self.answered_at_the_edge();
         let mut salvaged = self.take_salvaged();
+        let mut answered_again = BTreeSet::new();
         for (call, kind) in pending {
             let is_answered = answered.contains(&call) || salvaged.remove(&call);
-            if is_answered || (!retried.contains(&call) && self.answer_again(call)) {
+            if is_answered {
+                continue;
+            }
+            if !retried.contains(&call) && self.answer_again(call) {
+                answered_again.insert(call);
                 continue;
             }
             match kind {
@@ -390,7 +422,9 @@ impl Driver {
                 }
             }
         }
-        for event in self.pool.take_unseen() {
+        let pool = self.pool.as_ref();
+        let unseen = pool.map(|pool| pool.unseen(&answered_again));
+        for event in unseen.unwrap_or_default() {
             self.keep_unseen(event);
         }
         Ok(())
@@ -431,7 +465,8 @@ impl Driver {
 
     /// Delivers once more what a rewind took from a call that is kept.
     fn answer_again(&mut self, call: EventSeq) -> bool {
-        let Some(event) = self.pool.take_answer(call) else {
+        let pool = self.pool.as_ref();
+        let Some(event) = pool.and_then(|pool| pool.answer(call)) else {
             return false;
         };
         let mut outcome = NewOutcome::new(event.kind, call);
@@ -506,10 +541,16 @@ struct ReplayRun {
     resumed_at: Option<Timestamp>,
     cancelling: Option<Cancelling>,
     input: Option<Payload>,
+    /// The last rewind, and the first delivery since.
+    rewound: Option<EventSeq>,
+    first_delivery: Option<EventSeq>,
 }
 
 impl ReplayRun {
     fn see(&mut self, event: &Event) {
+        if Some(event.seq) > self.rewound && is_delivery(event) {
+            self.first_delivery.get_or_insert(event.seq);
+        }
         match event.kind {
             EventKind::TaskStarted => {
                 let progress = Progress {

@@ -297,7 +297,7 @@ impl Driver {
                 self.children.insert(call, child);
                 return Ok(());
             }
-            Status::Failed if is_retried || self.pool.has_failed(call) => Intent::Retry,
+            Status::Failed if is_retried || self.has_failed(call) => Intent::Retry,
             Status::Cancelled if self.rewind.is_some() => Intent::Reopen,
             // It has its turn when it has it.
             Status::Pending => {
@@ -324,6 +324,11 @@ impl Driver {
             _ => Intent::Recover,
         };
         self.claim_child(call, wanted, intent).await
+    }
+
+    /// Whether a failure of this call was taken back.
+    fn has_failed(&self, call: EventSeq) -> bool {
+        self.pool.as_ref().is_some_and(|pool| pool.has_failed(call))
     }
 
     /// Whether this execution terminated the child, before it was resumed itself.

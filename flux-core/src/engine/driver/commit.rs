@@ -519,8 +519,8 @@ impl Driver {
         if let Some(child) = self.children.remove(&call) {
             self.let_go_of_child(child, activation);
         }
-        if let Some(taken) = self.reusing.remove(&call) {
-            self.pool.put_back(taken);
+        if let (Some(taken), Some(pool)) = (self.reusing.remove(&call), &mut self.pool) {
+            pool.put_back(taken);
         }
         self.forget_call(call);
         self.due.disarm(call);

@@ -8,6 +8,7 @@ use crate::engine::rewinding::{RewindPlan, Rewindable};
 use crate::error::{FailureData, FailureKind};
 use crate::event::{EndedMeta, Event, EventKind};
 use crate::execution::Status;
+use crate::id::EventSeq;
 use crate::payload::Payload;
 use crate::replay::{End, FailedEnd};
 use crate::store::{MessageKind, NewMessage};
@@ -122,6 +123,7 @@ impl Driver {
         self.base = event.seq;
         self.rewound = None;
         self.rewind = None;
+        self.first_delivery = None;
         activation.events.push(event);
         activation.ended = Some(Ended::Again);
     }
@@ -177,14 +179,16 @@ impl Driver {
         self.budget_from = plan.budget_from;
         let rewindable = Rewindable {
             base: self.base,
-            rewind: self.rewind.as_ref(),
+            rewind: self.rewind.take(),
+            first_delivery: Some(self.first_delivery.take().unwrap_or(EventSeq::MAX)),
             input: self.input.as_ref(),
             workflow: self.def.name,
         };
-        let rewound = plan.carry_out(event, &rewindable);
+        let rewound = plan.carry_out(event, rewindable);
         self.base = rewound.base;
         self.rewound = rewound.rewind.as_ref().map(|rewind| rewind.seq);
         self.rewind = rewound.rewind;
+        self.changed_runs = Some(rewound.changed);
         rewound.event
     }
 }

@@ -202,6 +202,10 @@ pub(crate) struct Driver {
     base: EventSeq,
     rewound: Option<EventSeq>,
     rewind: Option<Rewind>,
+    /// The first delivery since the last rewind.
+    first_delivery: Option<EventSeq>,
+    /// The events that the pool has to learn of when the rewind that is about to be committed is written.
+    changed_runs: Option<Vec<(u32, u32)>>,
     /// A rewind that is planned and not yet written.
     opening: Option<Event>,
     attempt: u32,
@@ -232,7 +236,8 @@ pub(crate) struct Driver {
     /// Children whose drivers have ended, until their last words are found.
     ended_children: Vec<(EventSeq, Box<Snapshot>)>,
     last_message: Option<MessageId>,
-    pool: Pool,
+    /// What can be taken up again; nothing before the history has been read.
+    pool: Option<Pool>,
     /// What calls were given from the pool, until it is delivered.
     reusing: BTreeMap<EventSeq, Taken>,
     /// Messages that nobody waits for any more.
@@ -329,6 +334,8 @@ impl Driver {
             base: EventSeq::FIRST,
             rewound: None,
             rewind: None,
+            first_delivery: None,
+            changed_runs: None,
             opening: None,
             attempt: 1,
             budget_from: 1,
@@ -349,7 +356,7 @@ impl Driver {
             starting: Vec::new(),
             reopened: Vec::new(),
             last_message: None,
-            pool: Pool::default(),
+            pool: None,
             reusing: BTreeMap::new(),
             stale_messages: Vec::new(),
             hold_messages: Vec::new(),
