@@ -134,6 +134,7 @@ impl Inner {
             consumed: Vec::new(),
             published: Vec::new(),
             outbox: Vec::new(),
+            children: Vec::new(),
             transaction: None,
         };
         match self.commit(commit).await {
