@@ -416,14 +416,14 @@ pub use flux_core::{
     Backoff, CallInfo, CallKind, CallStatus, Cancelled, ChildCall, ChildPolicy, DefaultStore,
     Elapsed, Engine, EngineBuilder, Epoch, Error, ErrorRecord, EscapedCall, Event, EventKind,
     EventSeq, Events, Execution, ExecutionContext, ExecutionId, ExecutionKey, Failure, FailureKind,
-    Handle, IntoStep, List, NamedBy, NewSchedule, NonDeterminism, NotCompleted, OnConflict,
-    OnEngine, Pause, PausePoint, PauseValue, Payload, PayloadError, Queue, Random, Recovered,
-    Release, ReleaseKind, Replayed, Resume, Run, RunningWorker, Schedule, SettingsError,
-    SignalWait, Sleep, Start, State, Status, TaskCall, TaskContext, TaskError, TaskErrorKind,
-    TaskFailure, TaskInfo, TaskStatus, Terminal, Timeout, UnknownStatus, UnreadSignal, Worker,
-    WorkerId, Workflow, WorkflowInfo, cancelled, idempotency_key, now, patched, pause, publish,
-    random, roll_back, shutdown_signal, signal, sleep, sleep_until, sleep_until_cron, step,
-    task_context, terminal, timeout, uuid,
+    Handle, IntoStep, List, NamedBy, NewSchedule, NonDeterminism, NotCompleted, Obstacle,
+    ObstacleKind, OnConflict, OnEngine, Pause, PausePoint, PauseValue, Payload, PayloadError,
+    Queue, Random, Recovered, Release, ReleaseKind, Replayed, Resume, Run, RunningWorker, Schedule,
+    SettingsError, SignalWait, Sleep, Start, State, Status, TaskCall, TaskContext, TaskError,
+    TaskErrorKind, TaskFailure, TaskInfo, TaskStatus, Terminal, Timeout, UnknownStatus,
+    UnreadSignal, Worker, WorkerId, Workflow, WorkflowInfo, cancelled, idempotency_key, now,
+    patched, pause, publish, random, roll_back, shutdown_signal, signal, sleep, sleep_until,
+    sleep_until_cron, step, task_context, terminal, timeout, uuid,
 };
 pub use flux_core::{clock, store, time};
 pub use flux_macros::{durable, task, workflow};

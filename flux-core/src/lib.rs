@@ -39,8 +39,8 @@ pub use error::{
 };
 pub use event::{Event, EventKind, FORMAT};
 pub use execution::{
-    CallInfo, CallKind, CallStatus, Execution, Handle, NotCompleted, PausePoint, Status, TaskInfo,
-    TaskStatus, UnknownStatus, UnreadSignal,
+    CallInfo, CallKind, CallStatus, Execution, Handle, NotCompleted, Obstacle, ObstacleKind,
+    PausePoint, Status, TaskInfo, TaskStatus, UnknownStatus, UnreadSignal,
 };
 pub use id::{Epoch, EventSeq, ExecutionId, ExecutionKey, WorkerId};
 pub use payload::{Payload, PayloadError};

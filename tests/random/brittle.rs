@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 
 use flux::clock::Timestamp;
 use flux::store::{
-    ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Fire, Fired, Message,
-    MessageId, NewMessage, Owned, PostError, QueueChange, QueueRecord, QueueSettings,
+    Barrier, ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Fire, Fired,
+    Message, MessageId, NewMessage, Owned, PostError, QueueChange, QueueRecord, QueueSettings,
     ScheduleChange, ScheduleRecord, Serves, Store, StoreError, Target, Work, WorkRequest,
     WorkerGuard, WorkerRecord, WorkflowCount, WorkflowDescription,
 };
@@ -316,6 +316,24 @@ impl Store for Brittle {
         ready_at: Option<Timestamp>,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
         self.write(self.inner.release(key, epoch, ready_at)).boxed()
+    }
+
+    fn note_obstacle(
+        &self,
+        key: ExecutionKey,
+        epoch: Epoch,
+        obstacle: Payload,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.write(self.inner.note_obstacle(key, epoch, obstacle))
+            .boxed()
+    }
+
+    fn barrier(
+        &self,
+        key: ExecutionKey,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<Barrier>, StoreError>> {
+        pass!(self, self.inner.barrier(key, now))
     }
 
     fn post<'a>(

@@ -153,6 +153,7 @@ impl Inner {
                 base: record.base,
                 rewound: record.rewound,
                 hold: None,
+                obstacle: None,
                 release: Some(Release::default()),
             }),
             consumed: vec![close.message],

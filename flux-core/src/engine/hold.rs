@@ -164,6 +164,7 @@ fn held(record: &ExecutionRecord, reason: Arc<str>, inbox: &[Message]) -> Change
         waiting: record.waiting.clone(),
         base: record.base,
         rewound: record.rewound,
+        obstacle: record.obstacle.clone(),
         hold: (!record.status.is_finished()).then_some(reason),
         release: Some(Release {
             // Of what came before, only an end reaches it.

@@ -338,7 +338,9 @@ impl Inner {
     }
 
     pub(crate) async fn snapshot(&self, record: ExecutionRecord) -> Result<Snapshot, StoreError> {
-        Snapshot::read(&*self.store, record).await
+        let snapshot = Snapshot::read(&*self.store, record).await?;
+        let now = self.clock.now();
+        snapshot.with_limit(&*self.store, now).await
     }
 
     pub(crate) fn check_size(

@@ -52,6 +52,8 @@ impl Inner {
             base: record.base,
             rewound: record.rewound,
             hold: None,
+            // It goes on when a worker has taken it up.
+            obstacle: record.obstacle.clone(),
             release: Some(self.at_once()),
         }
     }
@@ -147,6 +149,7 @@ impl Inner {
                 base: rewound.base,
                 rewound: rewind,
                 hold: None,
+                obstacle: None,
                 release: Some(self.at_once()),
             }),
             events: vec![rewound.event],

@@ -3,6 +3,7 @@
 mod calls;
 mod counting;
 mod handle;
+mod obstacle;
 mod snapshot;
 mod status;
 mod tasks;
@@ -13,6 +14,7 @@ mod waiting;
 pub use calls::{CallInfo, CallKind, CallStatus};
 pub(crate) use counting::{Chain, Runs};
 pub use handle::Handle;
+pub use obstacle::{Obstacle, ObstacleKind};
 pub(crate) use snapshot::Snapshot;
 pub use status::{Status, UnknownStatus};
 pub use tasks::{TaskInfo, TaskStatus};

@@ -1,5 +1,7 @@
 //! An execution at one moment, before its output is decoded.
 
+use super::{Obstacle, Status};
+use crate::clock::Timestamp;
 use crate::error::FailureData;
 use crate::event::EventKind;
 use crate::payload::Payload;
@@ -13,6 +15,8 @@ pub(crate) struct Snapshot {
     pub(crate) failure: Option<FailureData>,
     /// Why it was terminated.
     pub(crate) termination: Option<String>,
+    /// A limit that keeps it from starting, while it is pending.
+    pub(crate) limit: Option<Obstacle>,
 }
 
 impl Snapshot {
@@ -22,7 +26,24 @@ impl Snapshot {
             output: None,
             failure: None,
             termination: None,
+            limit: None,
         }
+    }
+
+    /// Reads what keeps it from starting, if it is pending and due `now`.
+    pub(crate) async fn with_limit(
+        mut self,
+        store: &dyn Store,
+        now: Timestamp,
+    ) -> Result<Self, StoreError> {
+        let record = &self.record;
+        let since = record.ready_at.filter(|ready| *ready <= now);
+        let is_bound = record.placement.queue.is_some() || record.placement.gate.is_some();
+        if let Some(since) = since.filter(|_| is_bound && record.status == Status::Pending) {
+            let barrier = store.barrier(record.key, now).await?;
+            self.limit = barrier.map(|barrier| Obstacle::limit(&barrier, since));
+        }
+        Ok(self)
     }
 
     /// Reads what a finished execution came to; its last event tells.

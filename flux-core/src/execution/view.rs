@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime};
 use serde::de::DeserializeOwned;
 
 use super::calls::CallInfo;
+use super::obstacle::Obstacle;
 use super::snapshot::Snapshot;
 use super::status::Status;
 use super::tasks::{TaskInfo, tasks_of};
@@ -33,6 +34,7 @@ pub struct Execution<O = serde_json::Value> {
     output: Option<O>,
     failure: Option<Failure>,
     pauses: Vec<PausePoint>,
+    obstacle: Option<Obstacle>,
 }
 
 impl<O: DeserializeOwned> Execution<O> {
@@ -47,12 +49,15 @@ impl<O: DeserializeOwned> Execution<O> {
             status if status.is_finished() => Vec::new(),
             _ => Waiting::read(snapshot.record.waiting.as_ref()).pauses,
         };
+        let noted = Obstacle::read(snapshot.record.obstacle.as_ref());
+        let obstacle = noted.or_else(|| snapshot.limit.clone());
         Ok(Self {
             engine,
             snapshot,
             output,
             failure,
             pauses,
+            obstacle,
         })
     }
 }
@@ -209,6 +214,12 @@ impl<O> Execution<O> {
         self.snapshot.record.hold.as_deref()
     }
 
+    /// Returns what last kept it from continuing: code that no longer matches its history, code or state that a process
+    /// lacks, a store that failed, a limit. `None` once it has continued since, and for one that has finished.
+    pub fn obstacle(&self) -> Option<&Obstacle> {
+        self.obstacle.as_ref()
+    }
+
     /// Who owns it: an engine that drives it, or that died with it. `None` where nobody does.
     pub fn worker(&self) -> Option<WorkerId> {
         self.snapshot.record.owner
@@ -288,6 +299,9 @@ impl<O: fmt::Debug> fmt::Debug for Execution<O> {
             .field("status", &self.status())
             .field("attempt", &self.attempt())
             .field("duration", &self.duration());
+        if let Some(obstacle) = &self.obstacle {
+            debug.field("obstacle", obstacle);
+        }
         if !self.pauses.is_empty() {
             debug.field(
                 "pause_points",

@@ -16,6 +16,7 @@ use crate::execution::Status;
 use crate::id::{Epoch, EventSeq, ExecutionId, ExecutionKey, WorkerId};
 use crate::payload::Payload;
 
+mod barrier;
 mod catalog;
 mod commit;
 mod count;
@@ -30,6 +31,7 @@ mod work;
 #[cfg(feature = "test-util")]
 pub mod contract;
 
+pub use barrier::Barrier;
 pub use catalog::{Serves, WorkflowDescription};
 pub use count::WorkflowCount;
 pub use maintenance::{BackedUp, Maintenance, Migrated, Problem, StoreContents, StoreInfo};
@@ -147,6 +149,23 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
 
     /// Lists the executions that `worker` owns and that have not finished, in no particular order.
     fn owned_by(&self, worker: WorkerId) -> BoxFuture<'_, Result<Vec<Owned>, StoreError>>;
+
+    /// Keeps, beside the row, what kept an execution from continuing, if `epoch` is still the present one and it has not
+    /// finished; else does nothing. It takes the place of what was kept before, until a [`Change`] says otherwise.
+    fn note_obstacle(
+        &self,
+        key: ExecutionKey,
+        epoch: Epoch,
+        obstacle: Payload,
+    ) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// Tells what keeps a `Pending` execution without an owner, which is due `now`, from starting: a limit of its queue
+    /// or its gate. Nothing of any other execution, and nothing of limits that are a worker's own.
+    fn barrier(
+        &self,
+        key: ExecutionKey,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<Barrier>, StoreError>>;
 
     /// Puts a message into an execution's inbox. A message with a `dedup` key that this execution
     /// has seen under the same name, consumed or not, is dropped and counts as posted.
@@ -334,6 +353,8 @@ pub struct ExecutionRecord {
     pub ready_at: Option<Timestamp>,
     /// Why it is kept from going on until somebody resumes it.
     pub hold: Option<Arc<str>>,
+    /// What last kept it from continuing, as JSON; the engine writes and reads it.
+    pub obstacle: Option<Payload>,
     /// What it was bound to when it was created.
     pub placement: Placement,
 }
@@ -426,6 +447,8 @@ pub struct Change {
     pub rewound: Option<EventSeq>,
     /// Why it is kept from going on.
     pub hold: Option<Arc<str>>,
+    /// What last kept it from continuing. One that finishes has no obstacle any more.
+    pub obstacle: Option<Payload>,
     /// Set when the owner gives the execution up with this commit. One that finishes leaves its gate, loses its dedup
     /// key for good, is on hold no more, and is never ready again.
     pub release: Option<Release>,

@@ -128,6 +128,7 @@ struct Before {
     wake_at: Option<i64>,
     ready_at: Option<i64>,
     is_held: bool,
+    has_obstacle: bool,
     has_dedup: bool,
     gate: Option<String>,
     gate_state: Option<i64>,
@@ -136,7 +137,7 @@ struct Before {
 impl Before {
     fn read(connection: &Connection, key: ExecutionKey) -> rusqlite::Result<Self> {
         const READ: &str = "SELECT status, wake_at, ready_at, hold IS NOT NULL, dedup IS NOT NULL, gate, \
-             gate_state FROM flux_executions WHERE eid = ?1";
+             gate_state, obstacle IS NOT NULL FROM flux_executions WHERE eid = ?1";
         let mut before = connection.prepare_cached(READ)?;
         before.query_row([key.0], |row| {
             Ok(Self {
@@ -147,6 +148,7 @@ impl Before {
                 has_dedup: row.get(4)?,
                 gate: row.get(5)?,
                 gate_state: row.get(6)?,
+                has_obstacle: row.get(7)?,
             })
         })
     }
@@ -164,7 +166,7 @@ pub(super) fn change(
         "UPDATE flux_executions SET attempt = :attempt, finished_at = :finished_at, waiting = :waiting, \
          base = :base, rewound = :rewound",
     );
-    let mut values: Vec<(&str, &dyn ToSql)> = Vec::with_capacity(12);
+    let mut values: Vec<(&str, &dyn ToSql)> = Vec::with_capacity(13);
     let finished_at = change.finished_at.map(Timestamp::as_micros);
     let waiting = change.waiting.as_ref().map(Payload::as_str);
     let (base, rewound) = (change.base.get(), change.rewound.map(EventSeq::get));
@@ -191,6 +193,12 @@ pub(super) fn change(
     if hold.is_some() || before.is_held {
         update.push_str(", hold = :hold");
         values.push((":hold", &hold));
+    }
+    let obstacle = change.obstacle.as_ref().filter(|_| !is_finished);
+    let obstacle = obstacle.map(Payload::as_str);
+    if obstacle.is_some() || before.has_obstacle {
+        update.push_str(", obstacle = :obstacle");
+        values.push((":obstacle", &obstacle));
     }
     if is_finished && before.has_dedup {
         update.push_str(", dedup = NULL");
@@ -289,6 +297,19 @@ pub(super) fn owned_by(connection: &Connection, worker: WorkerId) -> rusqlite::R
         .prepare_cached(OWNED)?
         .query_map([worker.0], owned)?
         .collect()
+}
+
+/// Keeps what kept an execution from continuing, if `epoch` is the present one.
+pub(super) fn note_obstacle(
+    connection: &Connection,
+    key: ExecutionKey,
+    epoch: Epoch,
+    obstacle: &Payload,
+) -> rusqlite::Result<()> {
+    const NOTE: &str =
+        "UPDATE flux_executions SET obstacle = ?3 WHERE eid = ?1 AND epoch = ?2 AND status < 4";
+    let mut note = connection.prepare_cached(NOTE)?;
+    note.execute((key.0, epoch.0, obstacle.as_str())).map(drop)
 }
 
 /// Takes the owner away, if `epoch` is the present one.

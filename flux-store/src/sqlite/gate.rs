@@ -57,8 +57,6 @@ pub(super) fn reopening_refused(
 ) -> rusqlite::Result<Option<CommitError>> {
     const FINISHED: &str = "SELECT gate, gate_limit FROM flux_executions \
          WHERE eid = ?1 AND gate IS NOT NULL AND status >= 4";
-    const HOLDER: &str = "SELECT id FROM flux_executions INDEXED BY flux_executions_by_gate \
-         WHERE gate = ?1 AND gate_state = 3 ORDER BY eid LIMIT 1";
     let mut finished = connection.prepare_cached(FINISHED)?;
     let gate = finished.query_row([key.0], |row| {
         Ok(Gate {
@@ -73,9 +71,20 @@ pub(super) fn reopening_refused(
     if room(connection, &gate)? > 0 {
         return Ok(None);
     }
-    let mut inside = connection.prepare_cached(HOLDER)?;
-    let inside = inside.query_row([&gate.key], holder).optional()?;
-    Ok(inside.map(CommitError::Full))
+    let inside = oldest_inside(connection, &gate.key)?;
+    Ok(inside.map(|holder| CommitError::Full(InTheWay { holder })))
+}
+
+/// The oldest of those that are inside.
+pub(super) fn oldest_inside(
+    connection: &Connection,
+    gate: &str,
+) -> rusqlite::Result<Option<ExecutionId>> {
+    const INSIDE: &str = "SELECT id FROM flux_executions INDEXED BY flux_executions_by_gate \
+         WHERE gate = ?1 AND gate_state = 3 ORDER BY eid LIMIT 1";
+    let mut inside = connection.prepare_cached(INSIDE)?;
+    let inside = inside.query_row([gate], |row| row.get::<_, String>(0));
+    Ok(inside.optional()?.map(ExecutionId::from))
 }
 
 /// Nobody overtakes those who wait.
@@ -84,8 +93,6 @@ fn in_the_way(
     gate: &Gate,
     is_to_run: bool,
 ) -> rusqlite::Result<Option<InTheWay>> {
-    const INSIDE: &str = "SELECT id FROM flux_executions INDEXED BY flux_executions_by_gate \
-         WHERE gate = ?1 AND gate_state = 3 ORDER BY eid LIMIT 1";
     const BEFORE: &str = "SELECT id FROM flux_executions INDEXED BY flux_executions_by_gate \
          WHERE gate = ?1 AND gate_state = ?2 LIMIT 1";
     let room = room(connection, gate)?;
@@ -93,9 +100,8 @@ fn in_the_way(
     if room > 0 && waiting(connection, gate, enough)? < enough {
         return Ok(None);
     }
-    let mut inside = connection.prepare_cached(INSIDE)?;
-    if let Some(inside) = inside.query_row([&gate.key], holder).optional()? {
-        return Ok(Some(inside));
+    if let Some(holder) = oldest_inside(connection, &gate.key)? {
+        return Ok(Some(InTheWay { holder }));
     }
     let mut before = connection.prepare_cached(BEFORE)?;
     for state in [IN_LINE, WAITS, OWNED] {

@@ -12,6 +12,7 @@
 //! ```
 
 mod backend;
+mod barrier;
 mod beat;
 mod call;
 mod catalog;

@@ -20,7 +20,7 @@ const SEQ_BITS: u32 = 24;
 /// The columns that [`execution`] reads, in its order.
 pub(super) const EXECUTION: &str = "eid, id, workflow, version, format, status, attempt, created_at, \
      finished_at, wake_at, waiting, parent, base, rewound, owner, epoch, started_at, ready_at, hold, \
-     queue, partition, priority, due, gate, gate_limit, gate_refuses, dedup, schedule, scheduled_at, tags";
+     queue, partition, priority, due, gate, gate_limit, gate_refuses, dedup, schedule, scheduled_at, tags, obstacle";
 
 /// The key of an event in `flux_events`.
 pub(super) fn event_key(execution: ExecutionKey, seq: u32) -> i64 {
@@ -64,6 +64,7 @@ pub(super) fn execution(row: &Row<'_>) -> rusqlite::Result<ExecutionRecord> {
         started_at: moment(row, 16)?,
         ready_at,
         hold: shared(row, 18)?,
+        obstacle: maybe_text(row, 30)?.map(Payload::from_json),
         placement,
     })
 }

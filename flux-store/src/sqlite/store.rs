@@ -9,8 +9,8 @@ use flux_core::event::Event;
 use flux_core::id::{Epoch, EventSeq, ExecutionId, ExecutionKey, WorkerId};
 use flux_core::payload::Payload;
 use flux_core::store::{
-    ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Fire, Fired, Message,
-    MessageId, NewMessage, Owned, PostError, QueueChange, QueueRecord, QueueSettings,
+    Barrier, ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Fire, Fired,
+    Message, MessageId, NewMessage, Owned, PostError, QueueChange, QueueRecord, QueueSettings,
     ScheduleChange, ScheduleRecord, Serves, Store, StoreError, Work, WorkRequest, WorkerGuard,
     WorkerRecord, WorkflowCount, WorkflowDescription,
 };
@@ -24,7 +24,9 @@ use super::inner::Inner;
 use super::open::{Settings, SqliteOptions};
 use super::path::Location;
 use super::presence::Presence;
-use super::{catalog, execution, history, inbox, list, orphan, published, queue, schedule};
+use super::{
+    barrier, catalog, execution, history, inbox, list, orphan, published, queue, schedule,
+};
 
 /// Keeps executions in one SQLite file.
 ///
@@ -207,6 +209,32 @@ impl Store for SqliteStore {
                 usize::MAX,
                 |connection| execution::owned_by(connection, worker),
             )
+        }
+        .boxed()
+    }
+
+    fn note_obstacle(
+        &self,
+        key: ExecutionKey,
+        epoch: Epoch,
+        obstacle: Payload,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        let note = move |connection: &Connection| {
+            execution::note_obstacle(connection, key, epoch, &obstacle)
+        };
+        self.inner.write("note an obstacle", note).boxed()
+    }
+
+    fn barrier(
+        &self,
+        key: ExecutionKey,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<Barrier>, StoreError>> {
+        async move {
+            self.inner.read("read limits", 1, |connection| {
+                let view = connection.unchecked_transaction()?;
+                barrier::read(&view, key, now)
+            })
         }
         .boxed()
     }

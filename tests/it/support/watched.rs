@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex};
 
 use flux::clock::Timestamp;
 use flux::store::{
-    ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Fire, Fired, Message,
-    MessageId, NewMessage, Owned, PostError, QueueChange, QueueRecord, QueueSettings,
+    Barrier, ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Fire, Fired,
+    Message, MessageId, NewMessage, Owned, PostError, QueueChange, QueueRecord, QueueSettings,
     ScheduleChange, ScheduleRecord, Serves, Store, StoreError, Work, WorkRequest, WorkerGuard,
     WorkerRecord, WorkflowCount, WorkflowDescription,
 };
@@ -315,6 +315,23 @@ impl Store for Watched {
             return async { Err(self.full("release an execution")) }.boxed();
         }
         self.inner.release(key, epoch, ready_at)
+    }
+
+    fn note_obstacle(
+        &self,
+        key: ExecutionKey,
+        epoch: Epoch,
+        obstacle: Payload,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.inner.note_obstacle(key, epoch, obstacle)
+    }
+
+    fn barrier(
+        &self,
+        key: ExecutionKey,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<Barrier>, StoreError>> {
+        self.inner.barrier(key, now)
     }
 
     fn post<'a>(

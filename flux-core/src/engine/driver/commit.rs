@@ -119,6 +119,7 @@ impl Driver {
             output,
             failure: failure.map(|failure| *failure),
             termination,
+            limit: None,
         }))
     }
 
@@ -146,6 +147,8 @@ impl Driver {
                 seen: self.last_message,
             }),
             hold,
+            // It went on.
+            obstacle: None,
         }
     }
 
@@ -185,6 +188,7 @@ impl Driver {
                     && record.base == standing.base
                     && record.rewound == standing.rewound
                     && record.hold == standing.hold
+                    && record.obstacle == standing.obstacle
             },
         );
         !same
@@ -288,6 +292,7 @@ impl Driver {
             record.base = change.base;
             record.rewound = change.rewound;
             record.hold = change.hold;
+            record.obstacle = change.obstacle;
             if let Some(release) = change.release {
                 record.owner = None;
                 record.ready_at = release.ready_at;
@@ -319,6 +324,7 @@ impl Driver {
             started_at: Some(self.created_at),
             ready_at: None,
             hold: None,
+            obstacle: None,
             placement: self.placement.clone(),
         }
     }

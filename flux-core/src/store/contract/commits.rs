@@ -88,6 +88,7 @@ pub async fn a_change_is_what_the_row_says_after(store: Arc<dyn Store>) {
         base: EventSeq::new(5),
         rewound: Some(EventSeq::new(6)),
         hold: None,
+        obstacle: None,
         release: None,
     };
     for wanted in [all.clone(), change(Status::Running), all] {
@@ -100,6 +101,7 @@ pub async fn a_change_is_what_the_row_says_after(store: Arc<dyn Store>) {
         assert_eq!(row.waiting, wanted.waiting);
         assert_eq!(row.base, wanted.base);
         assert_eq!(row.rewound, wanted.rewound);
+        assert_eq!(row.obstacle, wanted.obstacle);
         assert_eq!(row.owner, Some(guard.id()));
     }
 }

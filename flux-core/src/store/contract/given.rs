@@ -152,6 +152,7 @@ pub fn change(status: Status) -> Change {
         base: EventSeq::FIRST,
         rewound: None,
         hold: None,
+        obstacle: None,
         release: None,
     }
 }

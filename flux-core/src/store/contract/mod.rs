@@ -42,6 +42,7 @@ pub mod histories;
 pub mod inboxes;
 pub mod listings;
 pub mod model;
+pub mod obstacles;
 pub mod outboxes;
 pub mod published;
 pub mod queues;
@@ -232,6 +233,13 @@ macro_rules! store_contract {
                 what_kills_again_and_again_is_put_on_hold,
                 a_pending_one_is_back_in_line,
                 workers_are_listed;
+            obstacles:
+                an_obstacle_is_kept,
+                an_obstacle_is_taken_away_by_a_change,
+                a_late_obstacle_is_not_kept,
+                a_queue_is_a_barrier,
+                a_rate_is_a_barrier,
+                a_gate_is_a_barrier;
             schedules:
                 a_schedule_is_kept,
                 a_schedule_can_be_changed_and_deleted,

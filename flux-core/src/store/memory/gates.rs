@@ -2,6 +2,7 @@
 
 use super::{Entry, State};
 use crate::execution::Status;
+use crate::id::ExecutionId;
 use crate::store::{Change, CommitError, ExecutionRecord, Gate, InTheWay, NewExecution};
 
 impl State {
@@ -58,6 +59,13 @@ impl State {
     /// Whether one more may go in.
     pub(super) fn has_room(&self, gate: &Gate) -> bool {
         self.inside(gate).len() < limit(gate)
+    }
+
+    /// The oldest of those inside a gate that is full.
+    pub(super) fn holder(&self, gate: &Gate) -> Option<ExecutionId> {
+        let inside = self.inside(gate);
+        let oldest = inside.first().filter(|_| inside.len() >= limit(gate))?;
+        Some(oldest.record.id.clone())
     }
 
     fn inside(&self, gate: &Gate) -> Vec<&Entry> {

@@ -9,8 +9,8 @@ use futures::future::BoxFuture;
 use tokio::sync::Notify;
 
 use super::{
-    Change, ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Fire, Fired,
-    Message, MessageId, NewChild, NewExecution, NewMessage, Owned, PostError, QueueChange,
+    Barrier, Change, ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Fire,
+    Fired, Message, MessageId, NewChild, NewExecution, NewMessage, Owned, PostError, QueueChange,
     QueueRecord, QueueSettings, ScheduleChange, ScheduleRecord, Serves, Store, StoreError, Target,
     Work, WorkRequest, WorkerGuard, WorkerRecord, WorkflowCount, WorkflowDescription,
 };
@@ -20,6 +20,7 @@ use crate::execution::Status;
 use crate::id::{Epoch, EventSeq, ExecutionId, ExecutionKey, WorkerId};
 use crate::payload::Payload;
 
+mod barriers;
 mod catalog;
 mod find;
 mod gates;
@@ -272,6 +273,33 @@ impl Store for MemoryStore {
             Ok(owned.collect())
         }
         .boxed()
+    }
+
+    fn note_obstacle(
+        &self,
+        key: ExecutionKey,
+        epoch: Epoch,
+        obstacle: Payload,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        async move {
+            let mut state = self.state();
+            let entry = state.entry_mut(key).map(|entry| &mut entry.record);
+            if let Some(record) =
+                entry.filter(|record| record.epoch == epoch && !record.status.is_finished())
+            {
+                record.obstacle = Some(obstacle);
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn barrier(
+        &self,
+        key: ExecutionKey,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<Barrier>, StoreError>> {
+        async move { Ok(self.state().barrier(key, now)) }.boxed()
     }
 
     fn post<'a>(
@@ -673,6 +701,7 @@ impl NewExecution {
             started_at: is_driven.then_some(self.created_at),
             ready_at: (!is_driven).then(|| self.placement.due.unwrap_or(self.created_at)),
             hold: None,
+            obstacle: None,
             placement: self.placement,
         }
     }
@@ -690,12 +719,14 @@ impl Entry {
         record.base = change.base;
         record.rewound = change.rewound;
         record.hold = change.hold;
+        record.obstacle = change.obstacle;
         record.ready_at = ready_at;
         if change.release.is_some() {
             record.owner = None;
         }
         if change.status.is_finished() {
             record.hold = None;
+            record.obstacle = None;
             record.placement.dedup = None;
         }
     }

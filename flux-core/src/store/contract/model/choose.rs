@@ -38,7 +38,8 @@ impl Pair {
                 epoch,
                 ready_at: self.maybe_moment(),
             },
-            21..=24 => Op::Post {
+            21 => Op::Note { id, epoch },
+            22..=24 => Op::Post {
                 id,
                 kind: self.kind(),
                 name: self.random.usize(..2),
@@ -268,6 +269,7 @@ impl Pair {
             wake_at,
             waiting: random.bool().then(|| json("{}")),
             rewound: random.bool().then(|| EventSeq::new(random.u32(1..5))),
+            obstacle: (random.u8(..8) == 0).then(|| json("{}")),
             hold: (random.u8(..8) == 0).then(|| "it hurts".into()),
             release: random.bool().then_some(release),
             ..change(status)

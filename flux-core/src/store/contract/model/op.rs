@@ -46,6 +46,10 @@ pub(super) enum Op {
         epoch: i64,
         ready_at: Option<Timestamp>,
     },
+    Note {
+        id: usize,
+        epoch: i64,
+    },
     Post {
         id: usize,
         kind: MessageKind,
@@ -86,6 +90,7 @@ impl Op {
             | Self::Commit { id, .. }
             | Self::Claim { id, .. }
             | Self::Release { id, .. }
+            | Self::Note { id, .. }
             | Self::Post { id, .. } => Some(*id),
             _ => None,
         }

@@ -117,6 +117,12 @@ impl Side {
                     .unwrap();
                 "released".to_owned()
             }
+            Op::Note { id, epoch } => {
+                let note = json(&format!("\"met under {epoch}\""));
+                let noted = self.store.note_obstacle(self.key(*id), Epoch(*epoch), note);
+                noted.await.unwrap();
+                "noted".to_owned()
+            }
             Op::Post {
                 id,
                 kind,
@@ -246,7 +252,17 @@ impl Side {
         let owns: Vec<u64> = alive.map(|worker| worker.owns).collect();
         let due = self.store.schedules(Some(now)).await.unwrap().len();
         let next = self.store.next_fire().await.unwrap();
-        format!("{orphans:?} {queues:?} {owns:?} {due} {next:?}")
+        let mut barriers = Vec::new();
+        for (id, key) in self.keys.iter().rev().take(IDS) {
+            barriers.extend(
+                self.store
+                    .barrier(*key, now)
+                    .await
+                    .unwrap()
+                    .map(|b| (id, b)),
+            );
+        }
+        format!("{orphans:?} {queues:?} {owns:?} {due} {next:?} {barriers:?}")
     }
 
     pub(super) fn key(&self, id: usize) -> ExecutionKey {
