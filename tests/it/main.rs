@@ -40,6 +40,7 @@ mod greeting;
 mod identity;
 mod limits;
 mod logging;
+mod obstacles;
 mod on_exit;
 mod onlookers;
 mod open_arrivals;

@@ -75,7 +75,14 @@ impl Engine {
         if self.close_if_wanted(&record).await? {
             return Ok(None);
         }
-        let code = self.inner.registry.for_execution(&record, None)?;
+        let code = match self.inner.registry.for_execution(&record, None) {
+            Ok(code) => code,
+            Err(error) => {
+                let (key, epoch) = (record.key, record.epoch);
+                self.inner.note_obstacle(key, epoch, &error).await;
+                return Err(error);
+            }
+        };
         let Some(claiming) = self.inner.begin_claim(&record.id) else {
             return Ok(None);
         };

@@ -73,6 +73,19 @@ impl Obstacle {
         })
     }
 
+    /// No worker that lives has code for a workflow.
+    pub(crate) fn missing_code(workflow: &str, worker: Option<WorkerId>, at: Timestamp) -> Self {
+        Self {
+            kind: ObstacleKind::MissingCode,
+            message: format!(
+                "no worker that runs has code for workflow `{workflow}`: start one in the program that has it"
+            ),
+            event: None,
+            at,
+            worker: worker.map(|worker| worker.0),
+        }
+    }
+
     /// A limit that keeps a pending execution from starting since it was due.
     pub(crate) fn limit(barrier: &Barrier, since: Timestamp) -> Self {
         Self {

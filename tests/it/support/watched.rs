@@ -323,6 +323,7 @@ impl Store for Watched {
         epoch: Epoch,
         obstacle: Payload,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.count_write();
         self.inner.note_obstacle(key, epoch, obstacle)
     }
 

@@ -81,14 +81,15 @@ impl Driver {
         record: ExecutionRecord,
         intent: Intent,
     ) -> Result<(), Halt> {
-        check_format(&record)?;
         self.parent.clone_from(&record.parent);
         self.base = record.base;
         self.rewound = record.rewound;
         self.attempt = record.attempt;
         self.created_at = record.started_at.unwrap_or(record.created_at);
         self.placement = record.placement.clone();
+        let readable = check_format(&record);
         self.record = Some(record);
+        readable?;
         let is_retry = matches!(intent, Intent::Retry | Intent::Reopen);
         match intent {
             Intent::Retry => self.plan_retry().await?,

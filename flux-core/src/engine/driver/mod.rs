@@ -549,13 +549,29 @@ impl Driver {
     /// The execution cannot go on here. What bodies have returned and a store did not take is kept for a later
     /// resume in this process; after a crash it would be lost.
     async fn give_up(&mut self, error: Halt) -> Halt {
-        if matches!(error, Halt::Error(Error::Store(_))) {
+        let is_store_fault = matches!(error, Halt::Error(Error::Store(_)));
+        if is_store_fault {
             self.salvage();
+        } else {
+            self.note_obstacle(&error).await;
         }
         // At once: a worker that has other code, or a store that works, may go on with it.
         let now = self.engine.clock.now();
         self.release(Some(now)).await;
+        if is_store_fault {
+            // The release comes first: each call may take long to fail.
+            self.note_obstacle(&error).await;
+        }
         error
+    }
+
+    /// Keeps why it cannot go on beside the row, for whoever asks.
+    async fn note_obstacle(&mut self, error: &Halt) {
+        if let Halt::Error(error) = error
+            && let Some((key, epoch)) = self.epoch()
+        {
+            self.engine.note_obstacle(key, epoch, error).await;
+        }
     }
 
     /// Gives the execution up as it is, so that somebody else may try.

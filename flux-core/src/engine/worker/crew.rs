@@ -148,6 +148,8 @@ impl Crew {
         let key = claimed.record.key;
         tracing::error!(execution_id = %claimed.record.id, %error, "a claimed execution cannot be driven");
         self.quarantine.put(key, error, self.engine.clock.now());
+        let epoch = claimed.record.epoch;
+        self.engine.note_obstacle(key, epoch, error).await;
         claimed.give_back().await;
     }
 

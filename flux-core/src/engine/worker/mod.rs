@@ -21,6 +21,7 @@ use crate::store::WorkerRecord;
 
 mod crew;
 mod local;
+mod lookout;
 mod quarantine;
 mod rounds;
 

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use super::Settings;
 use super::crew::Crew;
 use super::local::Present;
+use super::lookout::Lookout;
 use crate::clock::Timestamp;
 use crate::engine::ownership::ClaimedWork;
 use crate::engine::ownership::audit::{AUDIT_EVERY, Audit};
@@ -35,6 +36,7 @@ pub(super) async fn work(
     let mut closing = engine.workers.closing();
     let mut audit = Audit::default();
     let mut next_audit = tokio::time::Instant::now() + AUDIT_EVERY;
+    let mut lookout = Lookout::new();
     let mut crew = Crew::new(&engine);
     while !*stopping.borrow_and_update() && closing.borrow_and_update().is_none() {
         crew.reap();
@@ -44,6 +46,7 @@ pub(super) async fn work(
                 tracing::warn!(%error, "a worker could not compare what it owns with what it drives");
             }
         }
+        lookout.look_if_due(&engine).await;
         calls.borrow_and_update();
         let changed = engine.store.changed();
         let next = match round(&engine, &settings, &code, &mut crew).await {
@@ -63,7 +66,7 @@ pub(super) async fn work(
             _ = calls.changed() => {}
             () = changed => {}
             () = due => {}
-            () = tokio::time::sleep_until(next_audit) => {}
+            () = tokio::time::sleep_until(next_audit.min(lookout.next())) => {}
         }
     }
     drop(present);
