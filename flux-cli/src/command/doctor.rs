@@ -11,7 +11,7 @@ use crate::exit::{Exit, Failure, Outcome};
 use crate::ids::short;
 use crate::output::{Cell, Column, Output, Row};
 use crate::session::Session;
-use crate::story::{Owners, has_news, is_served};
+use crate::story::{Owners, has_news, is_obstructed, is_served, obstacle_note};
 
 /// How many executions of each status are looked at.
 const LOOKED_AT: usize = 500;
@@ -191,7 +191,10 @@ async fn of_executions(
     let stuck: Vec<&Execution> = live
         .iter()
         .filter(|execution| is_overdue(execution, now) && is_served(execution, workers))
+        .filter(|execution| execution.obstacle().is_none())
         .collect();
+    let all = live.iter().chain(&paused);
+    let obstructed: Vec<&Execution> = all.filter(|execution| is_obstructed(execution)).collect();
     let held: Vec<&Execution> = paused
         .iter()
         .filter(|execution| execution.held().is_some())
@@ -223,6 +226,7 @@ async fn of_executions(
             },
             "their log says why: changed code, a limit of a queue, a full gate",
         ),
+        of_obstacles(&obstructed),
         about(
             "held",
             State::Note,
@@ -235,6 +239,22 @@ async fn of_executions(
             "`flux show` says why, `flux resume` lets them go on",
         ),
     ])
+}
+
+/// Executions that a process met something with that it cannot get past.
+fn of_obstacles(obstructed: &[&Execution]) -> Finding {
+    let words = Words {
+        none: "nothing is known to keep an execution from continuing",
+        one: "cannot continue",
+        many: "cannot continue",
+    };
+    let hint = "`flux show` says more, and `replay` where code and history part";
+    let mut finding = about("obstacles", State::Wrong, obstructed, &words, hint);
+    if let Some(note) = obstructed.first().and_then(|first| obstacle_note(first)) {
+        let why = note.trim_start_matches("cannot continue: ");
+        finding.message = format!("{}: {why}", finding.message);
+    }
+    finding
 }
 
 fn is_overdue(execution: &Execution, now: SystemTime) -> bool {

@@ -14,7 +14,7 @@ use crate::output::{
     self, Cell, Column, Output, Row, paint, pretty, printable, span, status_style,
 };
 use crate::session::Session;
-use crate::story::{Owners, Step, Whereabouts, bars, next_steps, whereabouts};
+use crate::story::{Owners, Step, Whereabouts, bars, next_steps, obstacle_text, whereabouts};
 use crate::view::{CallView, EventView, ExecutionView, Names, UnreadView, failure_text};
 use crate::{follow, ids};
 
@@ -215,6 +215,9 @@ fn head(text: &mut String, session: &Session, facts: &Facts) {
     let _ = writeln!(text, "{name}  {}", execution.execution_id());
     let word = paint(status_style(status).bold(), status);
     let _ = writeln!(text, "{word}  {}", place.line);
+    if let Some(obstacle) = obstacle_text(execution, output) {
+        let _ = writeln!(text, "{obstacle}");
+    }
     if let Some(driver) = driver(execution, place, facts.is_here) {
         let _ = writeln!(text, "{driver}");
     }

@@ -14,7 +14,7 @@ use crate::ids;
 use crate::nearest::nearest;
 use crate::output::{Cell, Column, Output, Row, paint, span, status_style};
 use crate::session::Session;
-use crate::story::{Owners, note};
+use crate::story::{Owners, is_obstructed, note, obstacle_text};
 use crate::view::{EventView, ExecutionView, UnreadView, failure_text};
 
 /// A status, with events where they were asked for.
@@ -132,10 +132,10 @@ fn text(session: &Session, facts: &Facts<'_>) -> String {
     }
     let name = paint(Style::new().bold(), execution.workflow());
     let has_crashed = owners.has_crashed(execution);
-    let predicate = if has_crashed {
-        "has crashed"
-    } else {
-        predicate(status)
+    let predicate = match (has_crashed, is_obstructed(execution)) {
+        (true, _) => "has crashed",
+        (false, true) => "cannot continue",
+        (false, false) => predicate(status),
     };
     let _ = writeln!(text, "Workflow '{name}' {predicate}");
     let _ = writeln!(text, "  Execution ID:    {}", execution.execution_id());
@@ -155,6 +155,9 @@ fn text(session: &Session, facts: &Facts<'_>) -> String {
     let note = note(execution, owners, output);
     if execution.failure().is_none() && !note.is_empty() {
         let _ = writeln!(text, "  Note:            {note}");
+    }
+    if let Some(obstacle) = obstacle_text(execution, output) {
+        let _ = writeln!(text, "  Obstacle:        {obstacle}");
     }
     if let Some(unread) = unread::line(execution, facts.unread) {
         let _ = writeln!(text, "  Unread:          {unread}");

@@ -1,6 +1,7 @@
 //! The three questions people have of an execution: where is it, what happened, what can I do next.
 
 mod next;
+mod obstacle;
 mod owners;
 mod timeline;
 mod waits;
@@ -13,17 +14,20 @@ use crate::output::{Output, printable};
 use crate::view::failure_text;
 
 pub(crate) use next::{Step, next_steps};
+pub(crate) use obstacle::{is_obstructed, obstacle_note, obstacle_text};
 pub(crate) use owners::Owners;
 pub(crate) use timeline::bars;
 pub(crate) use waits::{Driver, Whereabouts, has_news, is_served, whereabouts};
 
 /// What matters about an execution, as far as its row and its owner tell: for lists.
 pub(crate) fn note(execution: &Execution, owners: &Owners, output: &Output) -> String {
-    let note = note_of_row(execution, output);
-    if !owners.has_crashed(execution) {
-        return note;
-    }
-    [CRASHED, &note].join(if note.is_empty() { "" } else { "; " })
+    let crashed = owners.has_crashed(execution).then(|| CRASHED.to_owned());
+    let parts = crashed.into_iter();
+    // With an obstacle in its way, what it waits for may have come.
+    let what = obstacle_note(execution).unwrap_or_else(|| note_of_row(execution, output));
+    let parts = parts.chain(Some(what));
+    let parts: Vec<String> = parts.filter(|part| !part.is_empty()).collect();
+    parts.join("; ")
 }
 
 const CRASHED: &str = "crashed: its process is gone";

@@ -1,7 +1,10 @@
 //! What can be done next: commands that are ready to be pasted.
 
-use flux_core::{CallInfo, CallKind, CallStatus, Execution, Failure, FailureKind, Status};
+use flux_core::{
+    CallInfo, CallKind, CallStatus, Execution, Failure, FailureKind, ObstacleKind, Status,
+};
 
+use super::is_obstructed;
 use super::waits::{Driver, Whereabouts};
 
 /// One thing that can be done.
@@ -61,12 +64,27 @@ pub(crate) fn next_steps(
             Step::new(&["queue", "resume", queue], "let its queue start again"),
         );
     }
+    if is_obstructed(execution) {
+        steps.splice(0..0, unblocked(execution, id, is_here));
+    }
     let mut first = match &place.driver {
         Driver::Dead | Driver::Awaited { is_served: false } => undriven(execution, id, is_here),
         _ => Vec::new(),
     };
     first.append(&mut steps);
     first
+}
+
+/// What helps one that cannot continue.
+fn unblocked(execution: &Execution, id: &str, is_here: bool) -> Option<Step> {
+    let step = if is_here { Step::new } else { Step::elsewhere };
+    match execution.obstacle()?.kind() {
+        ObstacleKind::Divergence | ObstacleKind::Decode => Some(step(
+            &["replay", id],
+            "where its code and its history part".to_owned(),
+        )),
+        _ => None,
+    }
 }
 
 /// What brings on an execution that nobody drives.

@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime};
 use flux_core::store::{QueueRecord, WorkerRecord};
 use flux_core::{CallInfo, CallKind, CallStatus, Execution, Status};
 
-use super::{due_text, not_before};
+use super::{due_text, is_obstructed, not_before, obstacle_note};
 use crate::ids::short;
 use crate::output::{Output, printable, span};
 
@@ -58,6 +58,7 @@ pub(crate) fn whereabouts(
 ) -> Whereabouts {
     let driver = driver(execution, workers, queue, output.now);
     let line = match execution.status() {
+        _ if is_obstructed(execution) => obstacle_note(execution).unwrap_or_default(),
         _ if execution.held().is_some() => {
             format!("on hold: {}", execution.held().unwrap_or_default())
         }
@@ -103,6 +104,8 @@ fn driver(
     let ready = execution.ready_at().filter(|_| is_served);
     match ready.map(|ready| now.duration_since(ready)) {
         Some(Err(_)) => Driver::Nobody,
+        // What keeps them from it is told.
+        Some(Ok(_)) if execution.obstacle().is_some() => Driver::Nobody,
         // In a queue it may wait for its turn.
         Some(Ok(_)) if queue.is_some() => Driver::Nobody,
         Some(Ok(late)) if late > PATIENCE => Driver::LeftAlone(late),
@@ -137,7 +140,12 @@ fn pending(execution: &Execution, queue: Option<&QueueRecord>, output: &Output) 
     };
     match not_before(execution, output) {
         Some(due) => format!("{place}, not before {}", due_text(due, output)),
-        None => place,
+        // The queue's own reason is told with it.
+        None if queue.is_some() => place,
+        None => match obstacle_note(execution) {
+            Some(why) => format!("{place}: {why}"),
+            None => place,
+        },
     }
 }
 

@@ -3,7 +3,7 @@
 use std::slice;
 use std::time::{Duration, SystemTime};
 
-use flux_core::{Engine, Error, Execution, Failure, FailureKind, Status};
+use flux_core::{Engine, Error, EventSeq, Execution, Failure, FailureKind, Obstacle, Status};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -44,6 +44,7 @@ pub(crate) struct ExecutionView {
     wakes_at: Option<SystemTime>,
     waits_for: Waits,
     held: Option<String>,
+    obstacle: Option<ObstacleView>,
     worker: Option<i64>,
     worker_is_alive: Option<bool>,
     output: Option<Value>,
@@ -71,6 +72,29 @@ struct PauseView {
     event: u32,
     execution: String,
     wants: Option<String>,
+}
+
+/// What last kept it from continuing.
+#[derive(Clone, Debug, Serialize)]
+struct ObstacleView {
+    kind: &'static str,
+    message: String,
+    event: Option<u32>,
+    #[serde(serialize_with = "iso")]
+    at: SystemTime,
+    worker: Option<i64>,
+}
+
+impl ObstacleView {
+    fn of(obstacle: &Obstacle) -> Self {
+        Self {
+            kind: obstacle.kind().as_str(),
+            message: obstacle.message().to_owned(),
+            event: obstacle.event().map(EventSeq::get),
+            at: obstacle.at(),
+            worker: obstacle.worker().map(|worker| worker.0),
+        }
+    }
 }
 
 /// Why it failed.
@@ -139,6 +163,7 @@ impl ExecutionView {
                 signals: execution.awaited_signals(),
             },
             held: execution.held().map(str::to_owned),
+            obstacle: execution.obstacle().map(ObstacleView::of),
             worker: execution.worker().map(|worker| worker.0),
             worker_is_alive: owners.is_alive(execution),
             output: execution.output().cloned(),

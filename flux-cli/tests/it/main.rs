@@ -14,6 +14,7 @@ mod help;
 mod ids;
 mod init;
 mod list;
+mod obstacles;
 mod queue;
 mod replay;
 mod result;

@@ -338,6 +338,9 @@ impl<O> Execution<O> {
         {
             write!(f, ", not before {moment}")?;
         }
+        if let Some(obstacle) = self.obstacle() {
+            return write!(f, ", {obstacle}");
+        }
         self.write_code(f)
     }
 
@@ -379,6 +382,9 @@ impl<O> fmt::Display for Execution<O> {
         ));
         if let Some(reason) = self.held() {
             return write!(f, ", on hold: {reason}");
+        }
+        if let Some(obstacle) = self.obstacle().filter(|_| self.started_at().is_some()) {
+            return write!(f, ", cannot continue: {obstacle}");
         }
         if self.status() == Status::Pending {
             return self.write_pending(f);
