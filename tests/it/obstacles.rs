@@ -319,6 +319,7 @@ async fn record(shelf: &Shelf, id: &str, workflow: &str, version: u32) {
         change: None,
         consumed: Vec::new(),
         published: Vec::new(),
+        children: Vec::new(),
         outbox: Vec::new(),
         transaction: None,
     };
