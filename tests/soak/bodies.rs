@@ -17,7 +17,7 @@ pub async fn work(
 ) -> Result<String, String> {
     let run = book.begin("work");
     tokio::time::sleep(ms(length)).await;
-    book.end(&run);
+    let run = run.end();
     let attempt = flux::task_context().map_or(1, |body| body.attempt());
     if attempt <= fails {
         return Err(format!("{place}: attempt {attempt} fails"));
@@ -29,24 +29,21 @@ pub async fn work(
 pub fn block(_place: String, length: u64, book: State<Arc<Ledger>>) -> String {
     let run = book.begin("block");
     std::thread::sleep(ms(length));
-    book.end(&run);
-    run
+    run.end()
 }
 
 #[task(at_most_once)]
 pub async fn fire(_place: String, length: u64, book: State<Arc<Ledger>>) -> String {
     let run = book.begin("fire");
     tokio::time::sleep(ms(length)).await;
-    book.end(&run);
-    run
+    run.end()
 }
 
 #[task(rollback = give_back)]
 pub async fn reserve(_place: String, length: u64, book: State<Arc<Ledger>>) -> String {
     let run = book.begin("reserve");
     tokio::time::sleep(ms(length)).await;
-    book.end(&run);
-    run
+    run.end()
 }
 
 #[task(max_attempts = 5, backoff = "fixed(20ms)")]
@@ -57,8 +54,7 @@ pub async fn give_back(
     book: State<Arc<Ledger>>,
 ) -> String {
     let run = book.begin("give_back");
-    book.end(&run);
-    run
+    run.end()
 }
 
 /// What is done at the end, and where a cancelled workflow tidies up.
@@ -66,16 +62,14 @@ pub async fn give_back(
 pub async fn tidy(_place: String, book: State<Arc<Ledger>>) -> String {
     let run = book.begin("tidy");
     tokio::time::sleep(Duration::from_millis(5)).await;
-    book.end(&run);
-    run
+    run.end()
 }
 
 /// What only the second version asks for.
 #[task]
 pub async fn weigh(_place: String, book: State<Arc<Ledger>>) -> String {
     let run = book.begin("weigh");
-    book.end(&run);
-    run
+    run.end()
 }
 
 #[workflow]

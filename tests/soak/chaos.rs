@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use fastrand::Rng;
@@ -118,6 +119,7 @@ enum Ends {
     Continue(Instant, u32),
     Unlock(Instant, Connection),
     Empty(Instant),
+    Hurry(JoinHandle<()>),
 }
 
 /// Lets things happen, one after another and some at the same time.
@@ -143,7 +145,7 @@ pub fn rage(site: Site, is_small: bool, plan: Plan) -> Result<(Crowd, Count), St
     while began.elapsed() < plan.storm {
         chaos.happen(&mut crowd);
         crowd.tend()?;
-        std::thread::sleep(ms(chaos.dice.u64(50..500)));
+        thread::sleep(ms(chaos.dice.u64(50..500)));
     }
     chaos.end(&mut crowd, true);
     crowd.calm();
@@ -189,7 +191,13 @@ impl Chaos {
                 let ends = crowd.stop(&self.ledger, length, &mut self.dice);
                 self.lasting.push(ends);
             }
-            7 | 8 if Feature::Lock.is_on() => self.lock(until),
+            7 if Feature::Lock.is_on() => self.lock(until),
+            8 if Feature::Slow.is_on() => {
+                self.counts("slow");
+                let site = self.site.clone();
+                self.lasting
+                    .push(Ends::Hurry(thread::spawn(move || hog(&site, until))));
+            }
             9 if self.is_small => {
                 self.counts("full");
                 fill(&self.site);
@@ -197,7 +205,9 @@ impl Chaos {
             }
             10 if Feature::Clock.is_on() => {
                 self.counts("clock set");
-                let ahead = self.dice.i64(-5_000..5_000);
+                // Seconds, or as far as a machine that slept for hours.
+                let most = if self.dice.bool() { 5_000 } else { 10_000_000 };
+                let ahead = self.dice.i64(-most..most);
                 WallClock::set(&self.site.clock(), ahead);
             }
             _ => {}
@@ -205,12 +215,7 @@ impl Chaos {
     }
 
     fn lock(&mut self, until: Instant) {
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
-        let Ok(connection) = Connection::open_with_flags(self.site.store(), flags) else {
-            return;
-        };
-        let _ = connection.busy_timeout(ms(500));
-        if connection.execute_batch("BEGIN IMMEDIATE").is_ok() {
+        if let Some(connection) = lock(&self.site) {
             self.counts("locked");
             self.lasting.push(Ends::Unlock(until, connection));
         }
@@ -226,6 +231,7 @@ impl Chaos {
                 Ends::Empty(until) if all || until <= now => {
                     let _ = std::fs::remove_file(self.site.ballast());
                 }
+                Ends::Hurry(hog) if all || hog.is_finished() => hog.join().unwrap(),
                 Ends::Now => {}
                 lasts => self.lasting.push(lasts),
             }
@@ -245,5 +251,24 @@ fn fill(site: &Site) {
     for size in [1 << 20, 1 << 12] {
         let block = vec![0; size];
         while ballast.write_all(&block).is_ok() {}
+    }
+}
+
+/// Takes the lock on writing, for as long as the connection lives.
+fn lock(site: &Site) -> Option<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE;
+    let connection = Connection::open_with_flags(site.store(), flags).ok()?;
+    connection.busy_timeout(ms(500)).ok()?;
+    connection.execute_batch("BEGIN IMMEDIATE").ok()?;
+    Some(connection)
+}
+
+/// Holds the lock on writing again and again, with little time in between.
+fn hog(site: &Site, until: Instant) {
+    while Instant::now() < until {
+        let held = lock(site);
+        thread::sleep(ms(100));
+        drop(held);
+        thread::sleep(ms(3));
     }
 }

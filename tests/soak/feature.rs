@@ -11,6 +11,8 @@ pub enum Feature {
     Stop,
     /// Another program holds the write lock for seconds.
     Lock,
+    /// Another program writes much, so that every write has to wait.
+    Slow,
     /// The disk is full for seconds.
     Full,
     /// The clocks are set ahead and back.
@@ -50,11 +52,12 @@ pub enum Feature {
 use Feature::*;
 
 /// All that there is.
-pub const ALL: [Feature; 21] = [
+pub const ALL: [Feature; 22] = [
     Kill,
     Term,
     Stop,
     Lock,
+    Slow,
     Full,
     Clock,
     Versions,
@@ -75,7 +78,7 @@ pub const ALL: [Feature; 21] = [
 ];
 
 /// What is known not to work yet, and is left out unless it is asked for.
-const LEFT_OUT: &[Feature] = &[Clock];
+const LEFT_OUT: &[Feature] = &[Clock, Once];
 
 impl Feature {
     fn name(self) -> String {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Writes lines. What one process appends in one write is not mixed with what others append.
@@ -20,20 +21,43 @@ impl Ledger {
         (&self.0).write_all(format!("{line}\n").as_bytes()).unwrap();
     }
 
-    /// A body has begun; a name for this run of it, which no other run has.
-    pub fn begin(&self, task: &str) -> String {
+    /// A body begins.
+    pub fn begin(self: &Arc<Self>, task: &str) -> Running {
         static RUNS: AtomicU64 = AtomicU64::new(0);
         let pid = std::process::id();
-        let run = format!("{pid}.{}", RUNS.fetch_add(1, Ordering::Relaxed));
+        let name = format!("{pid}.{}", RUNS.fetch_add(1, Ordering::Relaxed));
         let attempt = flux::task_context().map_or(0, |body| body.attempt());
         let key = flux::idempotency_key();
-        self.write(&format!("begin {task} {key} {attempt} {run}"));
-        run
+        self.write(&format!("begin {task} {key} {attempt} {name}"));
+        Running {
+            ledger: Arc::clone(self),
+            name,
+            has_ended: false,
+        }
     }
+}
 
-    /// A body has done its work.
-    pub fn end(&self, run: &str) {
-        self.write(&format!("end {run}"));
+/// A body that runs.
+pub struct Running {
+    ledger: Arc<Ledger>,
+    name: String,
+    has_ended: bool,
+}
+
+impl Running {
+    /// It has done its work; the name of this run, which no other has.
+    pub fn end(mut self) -> String {
+        self.ledger.write(&format!("end {}", self.name));
+        self.has_ended = true;
+        self.name.clone()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.has_ended {
+            self.ledger.write(&format!("drop {}", self.name));
+        }
     }
 }
 
@@ -48,13 +72,27 @@ pub struct Run {
 
 impl Run {
     pub fn pid(&self) -> u32 {
-        self.name.split('.').next().unwrap().parse().unwrap()
+        pid_of(&self.name)
     }
+}
+
+/// The process of a run.
+pub fn pid_of(name: &str) -> u32 {
+    name.split('.').next().unwrap().parse().unwrap()
+}
+
+/// A body begins, or is over, in whatever way.
+#[derive(Clone, Debug)]
+pub enum Step {
+    Begins { key: String, name: String },
+    IsOver { name: String },
 }
 
 /// What a ledger says.
 #[derive(Debug, Default)]
 pub struct Entries {
+    /// What happened to bodies, in order.
+    pub steps: Vec<Step>,
     /// The runs of bodies, by the idempotency key of their call, in order.
     pub runs: BTreeMap<String, Vec<Run>>,
     /// The orders whose start was confirmed.
@@ -72,13 +110,22 @@ impl Entries {
             match words[..] {
                 ["begin", task, key, _attempt, run] => {
                     key_of.insert(run.to_owned(), key.to_owned());
+                    entries.steps.push(Step::Begins {
+                        key: key.to_owned(),
+                        name: run.to_owned(),
+                    });
                     entries.runs.entry(key.to_owned()).or_default().push(Run {
                         task: task.to_owned(),
                         name: run.to_owned(),
                         has_ended: false,
                     });
                 }
-                ["end", run] => {
+                [how @ ("end" | "drop"), run] => {
+                    let name = run.to_owned();
+                    entries.steps.push(Step::IsOver { name });
+                    if how == "drop" {
+                        continue;
+                    }
                     let runs = entries.runs.get_mut(&key_of[run]).unwrap();
                     runs.iter_mut().find(|it| it.name == run).unwrap().has_ended = true;
                 }

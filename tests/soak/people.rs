@@ -1,9 +1,10 @@
 //! People, who say words, answer what they are asked, and change their minds.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use fastrand::Rng;
-use flux::{Engine, Execution, Status};
+use flux::{Engine, Execution, PausePoint, Status};
 
 use crate::code::answer;
 use crate::feature::Feature;
@@ -74,7 +75,7 @@ impl<'a> People<'a> {
         }
     }
 
-    /// Does something that was not asked for.
+    /// Does something that was not asked for, and may not wait for the answer.
     pub async fn meddle(&mut self) {
         let Some(open) = self.open().await else {
             return;
@@ -82,16 +83,38 @@ impl<'a> People<'a> {
         let Some(run) = self.dice.choice(&open) else {
             return;
         };
-        let id = run.execution_id();
-        match self.dice.u32(..20) {
+        let does_leave = Feature::Leave.is_on() && self.dice.u32(..3) == 0;
+        let patience = match does_leave {
+            true => Duration::from_micros(self.dice.u64(..4000)),
+            false => Duration::MAX,
+        };
+        let _ = tokio::time::timeout(patience, self.ask(run)).await;
+    }
+
+    async fn ask(&mut self, run: &Execution) {
+        let (engine, id) = (self.engine, run.execution_id());
+        match self.dice.u32(..24) {
             0..=5 => self.say_word(run).await,
-            6 if Feature::Cancel.is_on() => drop(self.engine.cancel(id).await),
-            7 if Feature::Terminate.is_on() => drop(self.engine.terminate(id, "enough").await),
-            8..=10 if Feature::Hold.is_on() => drop(self.engine.pause(id).await),
+            6 if Feature::Cancel.is_on() => drop(engine.cancel(id).await),
+            7 if Feature::Terminate.is_on() => drop(engine.terminate(id, "enough").await),
+            8..=10 if Feature::Hold.is_on() => drop(engine.pause(id).await),
             11..=13 if Feature::Hold.is_on() => self.release().await,
             14..=16 if Feature::Retry.is_on() => self.retry().await,
+            17..=20 if Feature::Leave.is_on() => self.drive(run).await,
             _ => {}
         }
+    }
+
+    /// Answers and goes on with it here, for a moment.
+    async fn drive(&mut self, run: &Execution) {
+        let mut resume = self.engine.resume(run.execution_id());
+        if let Some(point) = own_points(run).next() {
+            resume = resume.at(point.full_name()).with(&answer(point.name()));
+        } else if run.is_paused() && run.held().is_none() {
+            return;
+        }
+        let moment = Duration::from_millis(self.dice.u64(..200));
+        let _ = tokio::time::timeout(moment, resume).await;
     }
 
     async fn retry(&mut self) {
@@ -100,4 +123,10 @@ impl<'a> People<'a> {
             let _ = self.engine.retry(run.execution_id()).request().await;
         }
     }
+}
+
+/// A child's pause shows in its parent, too. It is answered where it is.
+fn own_points(run: &Execution) -> impl Iterator<Item = &PausePoint> {
+    let points = run.pause_points().iter();
+    points.filter(|point| point.full_name() == point.name())
 }

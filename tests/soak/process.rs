@@ -1,6 +1,6 @@
 //! The other processes: this program once more, in a role.
 
-use std::fs::OpenOptions;
+use std::fs::File;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
@@ -38,11 +38,7 @@ pub struct Process {
 
 impl Process {
     pub fn start(site: &Site, plan: &Plan, role: &str, version: u32) -> Self {
-        let log = OpenOptions::new()
-            .append(true)
-            .create(true)
-            .open(site.log(role))
-            .unwrap();
+        let log = File::create(site.new_log(role, version)).unwrap();
         let mut program = Command::new(std::env::current_exe().unwrap());
         program
             .env(ROLE, role)

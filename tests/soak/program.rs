@@ -1,13 +1,9 @@
 //! What the other processes are: workers, and the desk.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use flux::{Engine, EngineBuilder};
-use tracing::field::{Field, Visit};
-use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Level, Metadata, Subscriber};
 
 use crate::clock::WallClock;
 use crate::desk;
@@ -44,14 +40,17 @@ pub fn runtime() -> tokio::runtime::Runtime {
 
 /// Plays a role.
 pub fn play(role: &str) {
-    tracing::subscriber::set_global_default(Log).unwrap();
+    let log = tracing_subscriber::fmt().with_writer(std::io::stderr);
+    log.with_ansi(false)
+        .with_max_level(tracing::Level::WARN)
+        .init();
     let site = process::site();
     runtime().block_on(async {
         // The store may be locked or full.
         let engine = loop {
             match builder(&site).build().await {
                 Ok(engine) => break engine,
-                Err(error) => eprintln!("{}: {error}", std::process::id()),
+                Err(error) => eprintln!("{error}"),
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
         };
@@ -64,46 +63,4 @@ pub fn play(role: &str) {
             other => panic!("there is no role {other}"),
         }
     });
-}
-
-/// Writes warnings and errors where the process's output goes.
-struct Log;
-
-struct Line(String);
-
-impl Visit for Line {
-    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        use fmt::Write;
-        let _ = write!(self.0, " {}={value:?}", field.name());
-    }
-}
-
-impl Subscriber for Log {
-    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= Level::WARN
-    }
-
-    fn new_span(&self, _: &Attributes<'_>) -> Id {
-        Id::from_u64(1)
-    }
-
-    fn record(&self, _: &Id, _: &Record<'_>) {}
-
-    fn record_follows_from(&self, _: &Id, _: &Id) {}
-
-    fn event(&self, event: &Event<'_>) {
-        let mut line = Line(String::new());
-        event.record(&mut line);
-        let now = flux::clock::Timestamp::from(std::time::SystemTime::now());
-        eprintln!(
-            "{now} {} {}{}",
-            std::process::id(),
-            event.metadata().level(),
-            line.0
-        );
-    }
-
-    fn enter(&self, _: &Id) {}
-
-    fn exit(&self, _: &Id) {}
 }

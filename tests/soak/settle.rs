@@ -56,14 +56,19 @@ pub async fn tell(site: &Site, run: &Execution) -> String {
             told += &String::from_utf8_lossy(&output.stdout);
         }
     }
-    for role in ["worker", "desk"] {
-        let log = std::fs::read_to_string(site.log(role)).unwrap_or_default();
-        let about = log
-            .lines()
-            .filter(|line| line.contains(run.execution_id().as_str()));
-        for line in about {
-            told += &format!("{role}: {line}\n");
+    for log in site.logs() {
+        let said = std::fs::read_to_string(&log).unwrap_or_default();
+        for line in said.lines().filter(|line| is_about(line, run)) {
+            told += &format!("{}: {line}\n", log.file_stem().unwrap().display());
         }
     }
     told
+}
+
+fn is_about(line: &str, run: &Execution) -> bool {
+    let id = run.execution_id().as_str();
+    line.contains("panicked")
+        || line
+            .split(|c: char| !c.is_alphanumeric())
+            .any(|word| word == id)
 }

@@ -44,8 +44,19 @@ impl Site {
         self.desk.join("clock")
     }
 
-    pub fn log(&self, name: &str) -> PathBuf {
-        self.desk.join(format!("{name}.log"))
+    /// The file for what one more process says.
+    pub fn new_log(&self, role: &str, version: u32) -> PathBuf {
+        let nth = self.logs().len();
+        self.desk.join(format!("{nth:03}-{role}-{version}.log"))
+    }
+
+    /// The files with what the processes said, in the order in which they were started.
+    pub fn logs(&self) -> Vec<PathBuf> {
+        let files = std::fs::read_dir(&self.desk).unwrap();
+        let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+        files.retain(|file| file.extension().is_some_and(|extension| extension == "log"));
+        files.sort();
+        files
     }
 }
 

@@ -35,10 +35,10 @@ fn check_call(call: &Event, events: &[Event], runs: &[Run], stopped: &[u32]) -> 
     if runs.iter().any(|run| run.task != name) {
         return Err("its key was given to another task".to_owned());
     }
-    // A person may have it tried again, knowing what that means.
+    // A person may have it tried again, knowing what that means. An attempt of the workflow may not.
     let asked = events
         .iter()
-        .filter(|event| event.kind == EventKind::Rewound)
+        .filter(|event| super::was_asked(event))
         .count();
     if name == "fire" && runs.len() > 1 + asked {
         return Err(format!("it runs at most once and ran {} times", runs.len()));

@@ -1,14 +1,15 @@
 //! Limits of queues and locks, by the histories.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use flux::EventKind;
 use flux::clock::Timestamp;
+use flux::{Event, EventKind, Execution};
 
 use super::{Evidence, spans};
 use crate::code::IN_TURN;
 use crate::desk::queue;
 use crate::feature::Feature;
+use crate::ledger::{Step, pid_of};
 use crate::script::ms;
 
 pub fn check(evidence: &Evidence) -> Vec<String> {
@@ -24,6 +25,8 @@ pub fn check(evidence: &Evidence) -> Vec<String> {
     }
     wrong.extend(check_rate(evidence));
     wrong.extend(check_gates(evidence));
+    wrong.extend(check_workers(evidence));
+    wrong.extend(check_delays(evidence));
     wrong
 }
 
@@ -77,4 +80,59 @@ fn check_gates(evidence: &Evidence) -> Vec<String> {
         (most > limit).then(|| format!("{most} inside {gate} at once"))
     });
     too_many.collect()
+}
+
+/// One process works at so many of the shared queue at once, by the ledger. What a person had resumed is beyond it.
+fn check_workers(evidence: &Evidence) -> Vec<String> {
+    let is_shared = |(run, events): &&(Execution, Vec<Event>)| {
+        run.queue() == Some(queue::SHARED) && !events.iter().any(super::was_asked)
+    };
+    let shared: BTreeSet<&str> = evidence
+        .runs
+        .iter()
+        .filter(is_shared)
+        .map(|(run, _)| run.execution_id().as_str())
+        .collect();
+    let mut at_work: BTreeMap<u32, BTreeMap<&str, &str>> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for step in &evidence.entries.steps {
+        match step {
+            Step::Begins { key, name } => {
+                let id = key.split('/').next().unwrap();
+                // A thread goes on when what it worked for has ended.
+                if !shared.contains(id) || evidence.entries.runs[key][0].task == "block" {
+                    continue;
+                }
+                let pid = pid_of(name);
+                let of_process = at_work.entry(pid).or_default();
+                of_process.insert(name, id);
+                let different: BTreeSet<_> = of_process.values().collect();
+                if different.len() > queue::PER_WORKER as usize {
+                    wrong.push(format!("process {pid} works at {different:?} at once"));
+                }
+            }
+            Step::IsOver { name } => {
+                at_work.entry(pid_of(name)).or_default().remove(&**name);
+            }
+        }
+    }
+    wrong
+}
+
+/// What was delayed started when it was due.
+fn check_delays(evidence: &Evidence) -> Vec<String> {
+    let early = evidence.runs.iter().filter(|(_, events)| {
+        let meta = events[0]
+            .meta
+            .as_ref()
+            .map(|meta| meta.decode::<serde_json::Value>().unwrap());
+        let due = meta.and_then(|meta| meta["due"].as_i64());
+        let started = events
+            .iter()
+            .find(|event| event.kind == EventKind::WorkflowStarted);
+        due.is_some_and(|due| started.is_some_and(|event| event.at.as_micros() < due))
+    });
+    early
+        .map(|(run, _)| format!("{} started too early", run.execution_id()))
+        .collect()
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use flux::{Engine, Event, Execution};
+use flux::{Engine, Event, EventKind, Execution};
 
 use crate::command;
 use crate::history;
@@ -10,6 +10,7 @@ use crate::ledger::Entries;
 use crate::site::Site;
 
 mod bodies;
+mod children;
 mod limits;
 mod outcomes;
 mod spans;
@@ -37,6 +38,7 @@ pub async fn everything(site: &Site, engine: &Engine) -> Result<String, String> 
     wrong.extend(bodies::check(&evidence));
     wrong.extend(outcomes::check_booked(site, &evidence));
     wrong.extend(limits::check(&evidence));
+    wrong.extend(children::check(&evidence));
     wrong.extend(check_store(site));
     for id in &evidence.entries.started {
         if !evidence
@@ -93,4 +95,13 @@ fn summary(evidence: &Evidence) -> String {
     let events: usize = evidence.runs.iter().map(|(_, events)| events.len()).sum();
     let bodies: usize = evidence.entries.runs.values().map(Vec::len).sum();
     format!("{statuses:?}, {events} events, {bodies} bodies")
+}
+
+/// A person asked for this rewind; the attempts of a workflow follow by themselves.
+fn was_asked(event: &Event) -> bool {
+    if event.kind != EventKind::Rewound {
+        return false;
+    }
+    let meta: serde_json::Value = event.meta.as_ref().unwrap().decode().unwrap();
+    meta["attempt"] == meta["budget_from"]
 }
