@@ -6,6 +6,9 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::SystemTime;
+
+use flux::clock::Timestamp;
 
 /// Writes lines. What one process appends in one write is not mixed with what others append.
 #[derive(Debug)]
@@ -26,9 +29,9 @@ impl Ledger {
         static RUNS: AtomicU64 = AtomicU64::new(0);
         let pid = std::process::id();
         let name = format!("{pid}.{}", RUNS.fetch_add(1, Ordering::Relaxed));
-        let attempt = flux::task_context().map_or(0, |body| body.attempt());
+        let now = Timestamp::from(SystemTime::now()).as_micros();
         let key = flux::idempotency_key();
-        self.write(&format!("begin {task} {key} {attempt} {name}"));
+        self.write(&format!("begin {task} {key} {now} {name}"));
         Running {
             ledger: Arc::clone(self),
             name,
@@ -65,6 +68,7 @@ impl Drop for Running {
 #[derive(Clone, Debug)]
 pub struct Run {
     pub task: String,
+    pub began: Timestamp,
     /// Its process and number.
     pub name: String,
     pub has_ended: bool,
@@ -108,7 +112,7 @@ impl Entries {
         for line in std::fs::read_to_string(file).unwrap_or_default().lines() {
             let words: Vec<&str> = line.split(' ').collect();
             match words[..] {
-                ["begin", task, key, _attempt, run] => {
+                ["begin", task, key, at, run] => {
                     key_of.insert(run.to_owned(), key.to_owned());
                     entries.steps.push(Step::Begins {
                         key: key.to_owned(),
@@ -116,6 +120,7 @@ impl Entries {
                     });
                     entries.runs.entry(key.to_owned()).or_default().push(Run {
                         task: task.to_owned(),
+                        began: Timestamp::from_micros(at.parse().unwrap()),
                         name: run.to_owned(),
                         has_ended: false,
                     });
