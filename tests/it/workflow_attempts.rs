@@ -199,7 +199,7 @@ async fn sink_400_times(_ctx: ExecutionContext) -> Result<(), TaskError> {
 }
 
 #[workflow(max_attempts = 200, timeout = "1s")]
-async fn stand_still(_ctx: ExecutionContext) -> Result<(), TaskError> {
+async fn hang_in_body(_ctx: ExecutionContext) -> Result<(), TaskError> {
     warm_up().await?;
     flux::step("never", || async {
         std::future::pending::<Result<(), String>>().await
@@ -271,7 +271,7 @@ async fn an_attempt_costs_the_same_however_many_there_were() {
 async fn attempts_that_run_out_of_time_cost_the_same_however_many_there_were() {
     let shelf = Shelf::memory();
     let engine = shelf.engine().await;
-    let run = stand_still.on(&engine).run(()).await.unwrap();
+    let run = hang_in_body.on(&engine).run(()).await.unwrap();
     assert_eq!((run.has_failed(), run.attempt()), (true, 200), "{run}");
     let live = shelf.reads();
     assert!(live < 200 * 20, "{live}");
