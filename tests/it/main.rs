@@ -22,6 +22,7 @@ mod cancel;
 mod catalog;
 mod child_policy;
 mod children;
+mod clocks;
 mod commits;
 mod concurrency;
 mod decisions;

@@ -441,6 +441,10 @@ impl Store for Brittle {
         pass!(self, self.inner.serve(worker, serves))
     }
 
+    fn clock_set_back(&self, step: flux::store::SetBack) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.write(self.inner.clock_set_back(step)).boxed()
+    }
+
     fn changed(&self) -> BoxFuture<'_, ()> {
         self.inner.changed()
     }

@@ -24,8 +24,8 @@ pub(crate) enum Request {
     Task(TaskRequest),
     /// Run statements inside a commit.
     Transaction(TransactionRequest),
-    /// Wait until a moment.
-    Timer { due: Timestamp },
+    /// Wait until a moment; `is_moment` says that the code named it, and not the time until then.
+    Timer { due: Timestamp, is_moment: bool },
     /// Wait for a signal of the call's name; `check` says whether a value is of the wanted type.
     Signal { check: Check },
     /// Wait until the execution is to be cancelled.

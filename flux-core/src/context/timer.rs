@@ -177,6 +177,7 @@ impl Future for Sleep {
                         site,
                         request: Request::Timer {
                             due: until.moment(at),
+                            is_moment: !matches!(until, Until::After(_)),
                         },
                     };
                     self.0 = Stage::Waiting(Pending::new(Arc::clone(shared), call));

@@ -174,6 +174,7 @@ async fn prepare(description: Description, what: &str) -> Result<(Engine, Reques
             Due::After(delay) => Some(now.after(delay)),
             Due::At(moment) => Some(moment),
         },
+        is_delay: matches!(due, Due::After(_)),
         dedup: dedup.map(Into::into),
     };
     let placement = place(engine.inner(), def, &input, wishes).await?;

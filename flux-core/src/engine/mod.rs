@@ -10,7 +10,7 @@ use futures::FutureExt;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::clock::{Clock, SystemClock, Timestamp};
+use crate::clock::{Clock, SystemClock, Timekeeper, Timestamp};
 use crate::context::current::{self, Current};
 use crate::context::request::Policy;
 use crate::context::shared::Environment;
@@ -108,6 +108,8 @@ pub(crate) struct Inner {
     pub(crate) registry: Registry,
     pub(crate) env: Arc<Environment>,
     pub(crate) clock: Arc<dyn Clock>,
+    /// Waits by the clock.
+    pub(crate) time: Arc<Timekeeper>,
     pub(crate) max_recoveries: u32,
     pub(crate) idle_after: std::time::Duration,
     pub(crate) workflow_max_attempts: u32,
@@ -168,6 +170,7 @@ impl Engine {
             store,
             registry,
             env: Arc::new(environment(Weak::clone(this))),
+            time: Arc::new(Timekeeper::new(Arc::clone(&clock))),
             clock,
             max_recoveries: settings.max_recoveries,
             idle_after: settings.idle_after,

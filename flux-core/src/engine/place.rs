@@ -17,6 +17,8 @@ pub(crate) struct Wishes {
     pub(super) queue: Option<Arc<str>>,
     pub(super) priority: i32,
     pub(super) due: Option<Timestamp>,
+    /// See [`Placement::is_delay`].
+    pub(super) is_delay: bool,
     pub(super) dedup: Option<Arc<str>>,
 }
 
@@ -54,6 +56,7 @@ pub(crate) async fn place(
         partition,
         priority: wishes.priority,
         due: wishes.due,
+        is_delay: wishes.is_delay,
         gate: gate(def, input)?,
         dedup,
         schedule: None,

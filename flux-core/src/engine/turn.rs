@@ -49,6 +49,7 @@ impl Inner {
         loop {
             calls.borrow_and_update();
             let changed = self.store.changed();
+            let jumped = self.time.jumped();
             let record = self.record(id).await?;
             if record.status != Status::Pending {
                 return Ok(None);
@@ -70,7 +71,7 @@ impl Inner {
             }
             let due = async {
                 match next {
-                    Some(moment) => self.clock.sleep_until(moment).await,
+                    Some(moment) => self.time.until(moment).await,
                     None => std::future::pending().await,
                 }
             };
@@ -78,6 +79,7 @@ impl Inner {
                 _ = calls.changed() => {}
                 () = changed => {}
                 () = due => {}
+                () = jumped => {}
             }
         }
     }

@@ -62,7 +62,7 @@ impl Machine {
             ..CallMeta::default()
         };
         match &call.request {
-            Some(Request::Timer { due }) => meta.due = Some(*due),
+            Some(Request::Timer { due, .. }) => meta.due = Some(*due),
             Some(Request::Child { id, policy, .. }) => {
                 meta.when_parent_ends = *policy;
                 let id = id

@@ -25,6 +25,7 @@ mod memory;
 mod placement;
 mod queue;
 mod schedule;
+mod set_back;
 mod transaction;
 mod work;
 
@@ -39,6 +40,7 @@ pub use memory::MemoryStore;
 pub use placement::{Gate, InTheWay, Placement};
 pub use queue::{QueueChange, QueueRecord, QueueSettings, Rate};
 pub use schedule::{Fire, Fired, ScheduleChange, ScheduleRecord, Unfinished};
+pub use set_back::{SetBack, is_to_come};
 pub use transaction::in_transaction;
 pub use work::{Owned, Runnable, Work, WorkRequest, WorkerRecord, hold_reason};
 
@@ -263,6 +265,12 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
         worker: WorkerId,
         serves: Option<Serves>,
     ) -> BoxFuture<'_, Result<(), StoreError>>;
+
+    /// The clock was set back: what sleeps without an owner, and what was delayed by a length of time, becomes ready as much
+    /// earlier, so that its wait keeps its length. What was to start at a moment starts at that moment.
+    ///
+    /// Every process on the machine notices the same; of several calls that tell of it the first counts.
+    fn clock_set_back(&self, step: SetBack) -> BoxFuture<'_, Result<(), StoreError>>;
 
     /// Resolves once something may have been written since the call by anyone but the commits of
     /// this store value: another process, [`post`](Store::post), [`release`](Store::release),

@@ -16,6 +16,8 @@ pub struct Placement {
     pub priority: i32,
     /// It does not start before this moment.
     pub due: Option<Timestamp>,
+    /// `due` was asked for as a length of time, not as a moment.
+    pub is_delay: bool,
     /// What limits how many like it run at once.
     pub gate: Option<Gate>,
     /// No two unfinished executions have the same.

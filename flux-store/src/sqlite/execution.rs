@@ -71,16 +71,17 @@ pub(super) fn create(
 fn create_placed(connection: &Connection, new: &NewExecution) -> rusqlite::Result<ExecutionKey> {
     const CREATE: &str = "INSERT INTO flux_executions \
          (id, workflow, version, format, status, attempt, created_at, parent, base, owner, epoch, started_at, \
-         queue, partition, priority, due, gate, gate_limit, gate_refuses, dedup, schedule, scheduled_at, tags, \
-         delayed_to, rank, gate_state) \
+         queue, partition, priority, due, is_delay, gate, gate_limit, gate_refuses, dedup, schedule, \
+         scheduled_at, tags, delayed_to, rank, gate_state) \
          VALUES (:id, :workflow, :version, :format, :status, 1, :created_at, :parent, 1, :owner, 1, :started_at, \
-         :queue, :partition, :priority, :due, :gate, :gate_limit, :gate_refuses, :dedup, :schedule, \
+         :queue, :partition, :priority, :due, :is_delay, :gate, :gate_limit, :gate_refuses, :dedup, :schedule, \
          :scheduled_at, :tags, :delayed_to, :rank, :gate_state)";
     let Placement {
         queue,
         partition,
         priority,
         due,
+        is_delay,
         gate,
         dedup,
         schedule,
@@ -104,7 +105,7 @@ fn create_placed(connection: &Connection, new: &NewExecution) -> rusqlite::Resul
         ":owner": new.owner.map(|owner| owner.0),
         ":started_at": new.owner.map(|_| created_at),
         ":queue": queue, ":partition": partition, ":priority": priority,
-        ":due": due.map(Timestamp::as_micros),
+        ":due": due.map(Timestamp::as_micros), ":is_delay": is_delay.then_some(true),
         ":gate": gate.as_ref().map(|gate| &gate.key),
         ":gate_limit": gate.as_ref().map(|gate| gate.limit),
         ":gate_refuses": gate.as_ref().map(|gate| gate.refuses),

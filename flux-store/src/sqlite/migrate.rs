@@ -5,7 +5,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::inspect::schema_version;
 
 /// The version this program knows.
-pub(super) const KNOWN: u32 = 4;
+pub(super) const KNOWN: u32 = 5;
 
 /// The same, as it is stored.
 pub(super) const VERSION: i64 = KNOWN as i64;
@@ -14,11 +14,12 @@ const META: &str =
     "CREATE TABLE flux_meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID";
 
 /// What leads from each version to the next.
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     include_str!("../../migrations/sqlite/0001_init.sql"),
     include_str!("../../migrations/sqlite/0002_living.sql"),
     include_str!("../../migrations/sqlite/0003_catalog.sql"),
     include_str!("../../migrations/sqlite/0004_obstacle.sql"),
+    include_str!("../../migrations/sqlite/0005_clocks.sql"),
 ];
 
 /// Applies what is missing. Of several processes that open a new file, the first creates the

@@ -46,6 +46,7 @@ mod reader;
 mod ready;
 mod row;
 mod schedule;
+mod set_back;
 mod store;
 mod takeover;
 mod thread;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use flux_core::clock::Timestamp;
-use flux_core::store::{QueueChange, QueueRecord, QueueSettings, Rate};
+use flux_core::store::{QueueChange, QueueRecord, QueueSettings, Rate, is_to_come};
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::lane::after;
@@ -155,8 +155,9 @@ pub(super) fn allowance(
             next: None,
         });
     };
-    let mut newest = connection.prepare_cached(NEWEST)?;
-    let Some(newest) = newest.query_row([name], |row| row.get::<_, Option<i64>>(0))? else {
+    let mut select = connection.prepare_cached(NEWEST)?;
+    let newest = select.query_row([name], |row| row.get::<_, Option<i64>>(0))?;
+    let Some(newest) = last_that_was(connection, name, newest, now)? else {
         return Ok(Allowance {
             left: usize::try_from(count).unwrap_or(usize::MAX),
             next: None,
@@ -175,11 +176,35 @@ pub(super) fn allowance(
         });
     }
     let counted = newest + 1 - first_that_counts(connection, name, per, now)?.unwrap_or(newest + 1);
-    let left = i64::from(count) - counted;
+    let left = i64::from(count) - counted.max(0);
     Ok(Allowance {
         left: usize::try_from(left).unwrap_or(0),
         next: None,
     })
+}
+
+/// The number of the last start that does not lie in the future, where a clock that was set back has left the later
+/// ones. They are numbered in the order of their moments, and deleted by the next start.
+fn last_that_was(
+    connection: &Connection,
+    name: &str,
+    newest: Option<i64>,
+    now: Timestamp,
+) -> rusqlite::Result<Option<i64>> {
+    const AT: &str = "SELECT at FROM flux_starts WHERE queue = ?1 AND n = ?2";
+    let mut at = connection.prepare_cached(AT)?;
+    let mut last = newest;
+    while let Some(n) = last {
+        let at = at
+            .query_row((name, n), |row| row::moment(row, 0))
+            .optional()?;
+        match at.flatten() {
+            Some(at) if is_to_come(at, now) => last = Some(n - 1),
+            Some(_) => return Ok(Some(n)),
+            None => return Ok(None),
+        }
+    }
+    Ok(None)
 }
 
 /// The number of the earliest start that is still within the span.
@@ -204,8 +229,17 @@ pub(super) fn note_starts(
     count: usize,
 ) -> rusqlite::Result<()> {
     const FORGET: &str = "DELETE FROM flux_starts WHERE queue = ?1 AND n < ?2";
+    const FORGET_LATER: &str = "DELETE FROM flux_starts WHERE queue = ?1 AND n > ?2";
+    const NEWEST: &str = "SELECT max(n) FROM flux_starts WHERE queue = ?1";
     const NOTE: &str = "INSERT INTO flux_starts (queue, n, at) \
          VALUES (?1, (SELECT ifnull(max(n), 0) + 1 FROM flux_starts WHERE queue = ?1), ?2)";
+    let mut newest = connection.prepare_cached(NEWEST)?;
+    let newest: Option<i64> = newest.query_row([name], |row| row.get(0))?;
+    let last = last_that_was(connection, name, newest, now)?;
+    if last != newest {
+        let mut forget = connection.prepare_cached(FORGET_LATER)?;
+        forget.execute((name, last.unwrap_or(i64::MIN)))?;
+    }
     let mut note = connection.prepare_cached(NOTE)?;
     for _ in 0..count {
         note.execute((name, now.as_micros()))?;

@@ -20,7 +20,8 @@ const SEQ_BITS: u32 = 24;
 /// The columns that [`execution`] reads, in its order.
 pub(super) const EXECUTION: &str = "eid, id, workflow, version, format, status, attempt, created_at, \
      finished_at, wake_at, waiting, parent, base, rewound, owner, epoch, started_at, ready_at, hold, \
-     queue, partition, priority, due, gate, gate_limit, gate_refuses, dedup, schedule, scheduled_at, tags, obstacle";
+     queue, partition, priority, due, gate, gate_limit, gate_refuses, dedup, schedule, scheduled_at, tags, obstacle, \
+     is_delay";
 
 /// The key of an event in `flux_events`.
 pub(super) fn event_key(execution: ExecutionKey, seq: u32) -> i64 {
@@ -118,6 +119,7 @@ fn placement(row: &Row<'_>, key: i64) -> rusqlite::Result<Placement> {
         partition: shared(row, 20)?,
         priority: row.get::<_, Option<i32>>(21)?.unwrap_or(0),
         due: moment(row, 22)?,
+        is_delay: row.get::<_, Option<bool>>(31)?.unwrap_or(false),
         gate: match shared(row, 23)? {
             Some(key) => Some(Gate {
                 key,

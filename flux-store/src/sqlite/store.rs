@@ -11,8 +11,8 @@ use flux_core::payload::Payload;
 use flux_core::store::{
     Barrier, ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Fire, Fired,
     Message, MessageId, NewMessage, Owned, PostError, QueueChange, QueueRecord, QueueSettings,
-    ScheduleChange, ScheduleRecord, Serves, Store, StoreError, Work, WorkRequest, WorkerGuard,
-    WorkerRecord, WorkflowCount, WorkflowDescription,
+    ScheduleChange, ScheduleRecord, Serves, SetBack, Store, StoreError, Work, WorkRequest,
+    WorkerGuard, WorkerRecord, WorkflowCount, WorkflowDescription,
 };
 use futures::future::{BoxFuture, FutureExt as _};
 use rusqlite::Connection;
@@ -25,7 +25,7 @@ use super::open::{Settings, SqliteOptions};
 use super::path::Location;
 use super::presence::Presence;
 use super::{
-    barrier, catalog, execution, history, inbox, list, orphan, published, queue, schedule,
+    barrier, catalog, execution, history, inbox, list, orphan, published, queue, schedule, set_back,
 };
 
 /// Keeps executions in one SQLite file.
@@ -393,6 +393,13 @@ impl Store for SqliteStore {
         let serve =
             move |connection: &Connection| catalog::serve(connection, worker, serves.as_ref());
         self.inner.write("say what a worker takes", serve).boxed()
+    }
+
+    fn clock_set_back(&self, step: SetBack) -> BoxFuture<'_, Result<(), StoreError>> {
+        let shift = move |connection: &Connection| set_back::apply(connection, &step);
+        self.inner
+            .write_news("note that the clock was set back", shift)
+            .boxed()
     }
 
     fn changed(&self) -> BoxFuture<'_, ()> {

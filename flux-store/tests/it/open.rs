@@ -95,14 +95,15 @@ fn opening_works_on_every_runtime_and_without_one() {
 fn older_tables_are_brought_up_to_date() {
     let folder = folder();
     let file = folder.path().join("flux.db");
-    drop(open(&file));
     let connection = Connection::open(&file).unwrap();
-    connection
-        .execute_batch(
-            "DROP TABLE flux_workflows; ALTER TABLE flux_workers DROP COLUMN serves; \
-             UPDATE flux_meta SET value = '2' WHERE key = 'schema'",
-        )
-        .unwrap();
+    for step in [
+        include_str!("../../migrations/sqlite/0001_init.sql"),
+        include_str!("../../migrations/sqlite/0002_living.sql"),
+        "CREATE TABLE flux_meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
+         INSERT INTO flux_meta VALUES ('schema', '2');",
+    ] {
+        connection.execute_batch(step).unwrap();
+    }
     drop(connection);
     let store = open(&file);
     runtime().block_on(async {

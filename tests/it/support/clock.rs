@@ -53,6 +53,8 @@ struct Hands {
     now: watch::Sender<Timestamp>,
     awaited: watch::Sender<BTreeMap<u64, Timestamp>>,
     next: AtomicU64,
+    /// How far it was moved forward in all, in microseconds.
+    ran: AtomicU64,
 }
 
 impl HandClock {
@@ -62,15 +64,28 @@ impl HandClock {
             now: watch::Sender::new(moment.into()),
             awaited: watch::Sender::default(),
             next: AtomicU64::new(0),
+            ran: AtomicU64::new(0),
         }))
     }
 
     /// Moves it there, forward only.
     pub(crate) fn set(&self, moment: SystemTime) {
-        let moment = moment.into();
+        let moment = Timestamp::from(moment);
+        let span = moment.since(self.now());
+        self.run(span);
         self.0
             .now
             .send_modify(|now| assert!(std::mem::replace(now, moment) <= moment));
+    }
+
+    /// Sets it back: no time passes by that.
+    pub(crate) fn set_back(&self, span: Duration) {
+        self.0.now.send_modify(|now| *now = now.before(span));
+    }
+
+    fn run(&self, span: Duration) {
+        let micros = u64::try_from(span.as_micros()).unwrap();
+        self.0.ran.fetch_add(micros, Ordering::Relaxed);
     }
 
     pub(crate) fn pass(&self, span: Duration) {
@@ -104,6 +119,10 @@ impl Clock for HandClock {
             let _ = now.wait_for(|now| *now >= moment).await;
         }
         .boxed()
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_micros(self.0.ran.load(Ordering::Relaxed))
     }
 }
 

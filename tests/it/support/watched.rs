@@ -390,6 +390,11 @@ impl Store for Watched {
         self.inner.serve(worker, serves)
     }
 
+    fn clock_set_back(&self, step: flux::store::SetBack) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.count_write();
+        self.inner.clock_set_back(step)
+    }
+
     fn changed(&self) -> BoxFuture<'_, ()> {
         self.inner.changed()
     }

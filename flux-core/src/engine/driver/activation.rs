@@ -351,7 +351,14 @@ impl Driver {
         };
         let name = Arc::clone(&call.name);
         match &call.request {
-            Some(Request::Timer { due }) => {
+            Some(Request::Timer {
+                due,
+                is_moment: true,
+            }) => {
+                self.due.arm_moment(seq, *due);
+                false
+            }
+            Some(Request::Timer { due, .. }) => {
                 self.due.arm(seq, *due);
                 false
             }

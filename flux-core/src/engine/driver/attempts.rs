@@ -154,7 +154,7 @@ impl Driver {
             return;
         };
         if let Some(thread) = ended.thread.take() {
-            let now = self.engine.clock.now();
+            let now = self.engine.time.steady();
             let until = now.after(self.engine.blocking_patience);
             self.threads.leave(&task.name, &task.input, thread, until);
         }

@@ -15,7 +15,7 @@ use tracing::Instrument;
 use super::statements::Noted;
 use super::threads::{Left, Presence, Thread, warn_if_it_hangs};
 use super::{Driver, Input};
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Timekeeper, Timestamp};
 use crate::context::current::{self, Current};
 use crate::context::request::Body;
 use crate::context::{BodyContext, InBody, StopToken};
@@ -83,6 +83,7 @@ impl Driver {
         };
         let is_blocking = matches!(started, Started::Blocking(_));
         let statements = self.statements_of(call, self.next_run);
+        let (now, steady) = (self.now(), self.engine.time.steady());
         let (presence, thread) = is_blocking.then(Thread::new).unzip();
         let Some(task) = self.tasks.get_mut(&call) else {
             return Ok(());
@@ -101,7 +102,7 @@ impl Driver {
         });
         let limits = Limits {
             timeout: task.request.policy.timeout,
-            deadline: task.deadline(),
+            deadline: task.deadline().map(|at| steady.after(at.since(now))),
         };
         // A fallback does other work.
         let is_fallback = task.progress.fallback_after.is_some();
@@ -131,7 +132,7 @@ impl Driver {
         let attempt = Attempt {
             context,
             limits,
-            clock: Arc::clone(&self.engine.clock),
+            time: Arc::clone(&self.engine.time),
             patience: self.engine.blocking_patience,
             before,
             thread: presence.zip(thread),
@@ -297,7 +298,7 @@ impl Limit {
 struct Attempt {
     context: Arc<BodyContext>,
     limits: Limits,
-    clock: Arc<dyn Clock>,
+    time: Arc<Timekeeper>,
     /// How long another attempt waits for a thread whose time is up.
     patience: Duration,
     /// The thread of an earlier attempt.
@@ -310,12 +311,12 @@ impl Attempt {
     async fn run(mut self, started: Started) -> BodyResult {
         if let Some(before) = self.before.take() {
             let deadline = self.limits.deadline;
-            before.wait(&*self.clock, deadline).await;
-            if let Some(until) = deadline.filter(|deadline| self.clock.now() >= *deadline) {
+            before.wait(&self.time, deadline).await;
+            if let Some(until) = deadline.filter(|deadline| self.time.steady() >= *deadline) {
                 return Err(Limit { until, span: None }.error());
             }
         }
-        let limit = self.limits.of_attempt(self.clock.now());
+        let limit = self.limits.of_attempt(self.time.steady());
         match started {
             Started::Async(body) => self.run_async(body, limit).await,
             Started::Blocking(body) => self.run_blocking(body, limit).await,
@@ -355,16 +356,16 @@ impl Attempt {
         let Some(limit) = limit else {
             return flatten(thread.await);
         };
-        match futures::future::select(&mut thread, self.clock.sleep_until(limit.until)).await {
+        match futures::future::select(&mut thread, self.time.until_steady(limit.until)).await {
             Either::Left((joined, _)) => flatten(joined),
             Either::Right(((), _)) => {
                 self.context.stop.set();
                 // Where it still waits for a thread, it never runs.
                 thread.abort();
                 if let Some(seen) = seen {
-                    let (clock, context) = (Arc::clone(&self.clock), Arc::clone(&self.context));
-                    let until = clock.now().after(self.patience);
-                    warn_if_it_hangs(clock, context, seen, until);
+                    let (time, context) = (Arc::clone(&self.time), Arc::clone(&self.context));
+                    let until = time.steady().after(self.patience);
+                    warn_if_it_hangs(time, context, seen, until);
                 }
                 Err(limit.error())
             }
@@ -379,7 +380,7 @@ impl Attempt {
         let Some(limit) = limit else {
             return body.await;
         };
-        match futures::future::select(body, self.clock.sleep_until(limit.until)).await {
+        match futures::future::select(body, self.time.until_steady(limit.until)).await {
             Either::Left((result, _)) => result,
             Either::Right(((), body)) => {
                 // A destructor is user code too: one that panics must not take the attempt's answer with it.

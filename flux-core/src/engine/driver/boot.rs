@@ -300,7 +300,8 @@ impl Driver {
         }
         self.first_delivery = replay.first_delivery;
         self.fill_pool(&record).await?;
-        let now = self.engine.clock.now();
+        self.reckon_time();
+        let now = self.now();
         self.active.skip_downtime(self.machine.last_at(), now);
         Ok(replay.progress)
     }

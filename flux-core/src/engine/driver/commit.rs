@@ -131,7 +131,7 @@ impl Driver {
             Some(Ended::Again | Ended::Unchanged) | None => (Status::Running, None),
         };
         let waits = ended.is_none();
-        let wake_at = self.due.first().filter(|_| waits);
+        let wake_at = self.next_due().filter(|_| waits);
         let ready_at = self.next_moment().filter(|_| waits);
         let hold = self.hold.clone().filter(|_| status == Status::Paused);
         Change {

@@ -107,8 +107,9 @@ impl Driver {
     pub(super) fn next_moment(&self) -> Option<Timestamp> {
         let limit = self.next_limit().map(|(at, _)| at);
         let limit = limit.filter(|_| self.def.options.deadline.is_some());
-        let due = self.due.first().into_iter();
-        due.chain(limit).chain(self.window_ends()).min()
+        let stops = limit.into_iter().chain(self.window_ends());
+        let stops = stops.map(|at| self.by_the_clock(at));
+        stops.chain(self.next_due()).min()
     }
 
     /// The end of an execution whose wall-clock time is up, whatever has arrived since.

@@ -49,6 +49,7 @@ mod due;
 mod end;
 mod fault;
 mod limits;
+mod own_time;
 pub(crate) mod requests;
 mod rest;
 mod signals;
@@ -65,6 +66,7 @@ use cancel::Cancelling;
 use children::{Cancellation, Child};
 use due::Due;
 use limits::ActiveTime;
+use own_time::Ahead;
 use signals::Signals;
 use statements::FromBody;
 use stop::Termination;
@@ -266,6 +268,8 @@ pub(crate) struct Driver {
     tentative: Option<Box<Snapshot>>,
     /// A moment that a timer has waited for: it counts as come, whatever the wall clock says.
     woken_for: Timestamp,
+    /// How far its time is ahead of the clock.
+    ahead: Ahead,
     has_warned_of_foreign: bool,
     is_watched: bool,
     has_stale_inbox: bool,
@@ -370,6 +374,7 @@ impl Driver {
             lost_answer: None,
             tentative: None,
             woken_for: Timestamp::from_micros(i64::MIN),
+            ahead: Ahead::of(&engine.time, Timestamp::from_micros(i64::MIN)),
             has_warned_of_foreign: false,
             is_watched: false,
             has_stale_inbox: false,
@@ -579,14 +584,6 @@ impl Driver {
         if let Some(ownership) = self.ownership.take() {
             ownership.release(ready_at).await;
         }
-    }
-
-    fn now(&self) -> Timestamp {
-        self.engine
-            .clock
-            .now()
-            .max(self.machine.last_at())
-            .max(self.woken_for)
     }
 
     fn event_at(&mut self, kind: crate::event::EventKind, refers: Option<EventSeq>) -> Event {

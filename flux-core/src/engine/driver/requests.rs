@@ -67,7 +67,7 @@ impl Driver {
     /// Answers the pause point that is meant, if it still waits. What came in or was due before the answer is
     /// delivered before it.
     fn receive_answer(&mut self, message: Message, call: EventSeq, value: Option<Payload>) {
-        self.fire_due_by(self.now().min(message.at));
+        self.fire_due_by_then(message.at);
         self.match_signals();
         let Some(point) = self.pauses.get(&call).cloned() else {
             tracing::debug!(execution_id = %self.id, pause_point = %message.name, event = %call, "an answer came too late");

@@ -183,7 +183,7 @@ impl Driver {
         found.sort_by_key(|next| next.kept);
         for next in found {
             if let Some(sent_at) = next.sent_at {
-                self.fire_due_by(self.now().min(sent_at));
+                self.fire_due_by_then(sent_at);
             }
             self.outcome(next.outcome);
         }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use futures::future::select;
 use tokio::sync::watch;
 
-use crate::clock::{Clock, Timestamp};
+use crate::clock::{Timekeeper, Timestamp};
 use crate::context::BodyContext;
 use crate::payload::Payload;
 use crate::replay::digest;
@@ -44,16 +44,16 @@ impl Thread {
 #[derive(Debug, Clone)]
 pub(super) struct Left {
     thread: Thread,
-    /// Nothing waits for it any longer than this.
+    /// Nothing waits for it any longer than this, by a clock that is never set back.
     until: Timestamp,
 }
 
 impl Left {
     /// Waits until the thread has returned, or until nothing waits for it any longer, and no longer than `limit`.
-    pub(super) async fn wait(self, clock: &dyn Clock, limit: Option<Timestamp>) {
+    pub(super) async fn wait(self, time: &Timekeeper, limit: Option<Timestamp>) {
         let until = limit.map_or(self.until, |limit| limit.min(self.until));
         let returned = std::pin::pin!(self.thread.returned());
-        select(returned, clock.sleep_until(until)).await;
+        select(returned, time.until_steady(until)).await;
     }
 }
 
@@ -94,7 +94,7 @@ impl Threads {
 
 /// Warns, once, of a thread that does not return although it was asked to.
 pub(super) fn warn_if_it_hangs(
-    clock: Arc<dyn Clock>,
+    time: Arc<Timekeeper>,
     context: Arc<BodyContext>,
     thread: Thread,
     until: Timestamp,
@@ -104,7 +104,7 @@ pub(super) fn warn_if_it_hangs(
             thread: thread.clone(),
             until,
         };
-        left.wait(&*clock, None).await;
+        left.wait(&time, None).await;
         if !thread.has_returned() {
             tracing::warn!(
                 execution_id = %context.execution,

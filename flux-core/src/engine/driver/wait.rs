@@ -1,5 +1,6 @@
 //! Waiting: until a body ends, a timer is due, or somebody wants something.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::{ChildReport, Driver, Input};
@@ -11,9 +12,6 @@ use super::activation::{Arrival, NewOutcome};
 /// A driver that waits longer than this is told of what other processes send; before that it is not worth a
 /// look at the file.
 const BRIEF: Duration = Duration::from_millis(20);
-
-/// The longest single wait: a computer that was asleep for hours has timers that stood still.
-const LONGEST: Duration = Duration::from_mins(1);
 
 impl Driver {
     /// Takes what has come in since.
@@ -55,22 +53,20 @@ impl Driver {
 
     /// Waits until there may be something to do.
     pub(super) async fn wait(&mut self) {
-        let due = self.due.first();
-        let limit = self.next_stop();
-        let start = self.now();
-        let next = due
-            .into_iter()
-            .chain(limit)
-            .min()
-            .map(|next| next.min(start.after(LONGEST)));
-        let clock = std::sync::Arc::clone(&self.engine.clock);
-        let timer = async {
-            match next {
-                // In the clock's own time: the last event may lie ahead of a clock that was set back.
-                Some(moment) => {
-                    let moment = clock.now().after(moment.since(start));
-                    clock.sleep_until(moment).await;
-                }
+        let now = self.now();
+        let length = self.due.first_length().into_iter();
+        let length = length.chain(self.next_stop()).min();
+        let moment = self.due.first_moment();
+        let time = Arc::clone(&self.engine.time);
+        let passed = async {
+            match length {
+                Some(at) => time.pass(at.since(now)).await,
+                None => std::future::pending().await,
+            }
+        };
+        let come = async {
+            match moment {
+                Some(at) => time.until(at).await,
                 None => std::future::pending().await,
             }
         };
@@ -91,7 +87,8 @@ impl Driver {
         tokio::select! {
             biased;
             input = self.inputs.recv() => if let Some(input) = input { self.take(input) },
-            () = timer => self.woken_for = next.unwrap_or(self.woken_for),
+            () = passed => self.woken_for = self.woken_for.max(length.unwrap_or(self.woken_for)),
+            () = come => self.woken_for = self.woken_for.max(moment.unwrap_or(self.woken_for)),
             () = drowsy => self.is_to_rest = true,
             () = brief => {
                 self.is_watched = true;

@@ -17,12 +17,19 @@ impl Driver {
         if self.due.is_empty() {
             return;
         }
-        self.fire_due_by(self.now());
+        self.fire_due_by(self.now(), self.clock_now());
     }
 
-    /// As [`fire_due`](Self::fire_due), as of an earlier moment.
-    pub(super) fn fire_due_by(&mut self, moment: Timestamp) {
-        while let Some((due, call)) = self.due.pop_until(moment) {
+    /// As [`fire_due`](Self::fire_due), as of an earlier moment by the clock: something was sent then.
+    pub(super) fn fire_due_by_then(&mut self, moment: Timestamp) {
+        let (now, clock) = (self.now(), self.clock_now());
+        let ahead = now.since(clock);
+        self.fire_due_by(now.min(moment.after(ahead)), clock.min(moment));
+    }
+
+    /// As [`fire_due`](Self::fire_due), as of an earlier moment, in its own time and by the clock.
+    fn fire_due_by(&mut self, now: Timestamp, clock: Timestamp) {
+        while let Some((due, call)) = self.due.pop_until(now, clock) {
             if self.tasks.contains_key(&call) {
                 self.retry_is_due(call);
             } else {

@@ -19,11 +19,13 @@ use crate::workflow::WorkflowDef;
 
 mod declare;
 mod fire;
+mod forward;
 mod release;
 mod start;
 
 pub(super) use declare::declare;
 pub(super) use fire::fire_due;
+pub(super) use forward::bring_forward;
 pub use release::{Release, ReleaseKind};
 
 /// A schedule that is being described; await it to write it down. What [`Engine::schedule`] gives.

@@ -43,18 +43,22 @@ impl Quarantine {
 
     /// Whom to leave alone now.
     pub(super) fn inmates(&self, now: Timestamp) -> BTreeSet<ExecutionKey> {
-        let inside = self
-            .inmates
-            .iter()
-            .filter(|(_, inmate)| inmate.until.is_none_or(|until| until > now));
+        let inside = self.inmates.iter();
+        let inside =
+            inside.filter(|(_, inmate)| inmate.until.is_none_or(|until| is_to_come(until, now)));
         inside.map(|(key, _)| *key).collect()
     }
 
     /// When the next one may be tried again.
     pub(super) fn next(&self, now: Timestamp) -> Option<Timestamp> {
         let ends = self.inmates.values().filter_map(|inmate| inmate.until);
-        ends.filter(|until| *until > now).min()
+        ends.filter(|until| is_to_come(*until, now)).min()
     }
+}
+
+/// Whether a wait has not ended. None is longer than the longest, unless the clock was set back.
+fn is_to_come(until: Timestamp, now: Timestamp) -> bool {
+    until > now && until.since(now) <= LONGEST
 }
 
 /// Whether the same program may succeed another time.

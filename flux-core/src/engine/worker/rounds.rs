@@ -12,11 +12,11 @@ use super::lookout::Lookout;
 use crate::clock::Timestamp;
 use crate::engine::ownership::ClaimedWork;
 use crate::engine::ownership::audit::{AUDIT_EVERY, Audit};
-use crate::engine::schedule::{declare, fire_due};
+use crate::engine::schedule::{bring_forward, declare, fire_due};
 use crate::engine::shutdown::Stopping;
 use crate::engine::{Engine, Inner};
 use crate::error::Error;
-use crate::store::{Runnable, Work, WorkRequest};
+use crate::store::{Runnable, StoreError, Work, WorkRequest};
 
 /// At most this many are claimed in one transaction, so that none is long.
 const BATCH: usize = 256;
@@ -49,6 +49,7 @@ pub(super) async fn work(
         lookout.look_if_due(&engine).await;
         calls.borrow_and_update();
         let changed = engine.store.changed();
+        let jumped = engine.time.jumped();
         let next = match round(&engine, &settings, &code, &mut crew).await {
             Ok(Next::AtOnce) => continue,
             Ok(Next::At(moment)) => moment,
@@ -67,6 +68,7 @@ pub(super) async fn work(
             () = changed => {}
             () = due => {}
             () = tokio::time::sleep_until(next_audit.min(lookout.next())) => {}
+            () = jumped => {}
         }
     }
     drop(present);
@@ -90,6 +92,7 @@ async fn introduce(engine: &Arc<Inner>, stopping: &mut watch::Receiver<bool>) {
 /// The schedules that the code declares, what it is, and what workers here take.
 async fn write_down(engine: &Arc<Inner>) -> Result<(), Error> {
     declare(&Engine::of(engine)).await?;
+    bring_forward(engine).await?;
     engine.describe_workflows().await?;
     Ok(engine.say_what_is_served().await?)
 }
@@ -97,7 +100,7 @@ async fn write_down(engine: &Arc<Inner>) -> Result<(), Error> {
 /// Resolves when the next moment has come.
 async fn due(engine: &Inner, next: Option<Timestamp>) {
     match next {
-        Some(moment) => engine.clock.sleep_until(moment).await,
+        Some(moment) => engine.time.until(moment).await,
         None => std::future::pending().await,
     }
 }
@@ -115,7 +118,8 @@ async fn round(
     settings: &Settings,
     code: &[Runnable],
     crew: &mut Crew,
-) -> Result<Next, crate::store::StoreError> {
+) -> Result<Next, StoreError> {
+    tell_of_set_back(engine).await?;
     let next_fire = fire_due(engine).await?;
     let room = settings.concurrency.saturating_sub(crew.len());
     if room == 0 {
@@ -163,6 +167,22 @@ async fn round(
         .chain(crew.quarantine.next(now))
         .min();
     Ok(Next::At(next))
+}
+
+/// Tells the store that the clock was set back, so that those who sleep keep the length of their waits, and lets schedules
+/// fire from the present moment on.
+async fn tell_of_set_back(engine: &Arc<Inner>) -> Result<(), StoreError> {
+    while let Some(step) = engine.time.take_untold() {
+        let told = match engine.store.clock_set_back(step).await {
+            Ok(()) => bring_forward(engine).await,
+            Err(error) => Err(error),
+        };
+        if let Err(error) = told {
+            engine.time.put_untold(step);
+            return Err(error);
+        }
+    }
+    Ok(())
 }
 
 /// Stops gracefully. What `start` began in this engine stops with its last worker.

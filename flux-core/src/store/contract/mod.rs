@@ -47,6 +47,7 @@ pub mod outboxes;
 pub mod published;
 pub mod queues;
 pub mod schedules;
+pub mod set_back;
 pub mod takeovers;
 pub mod transactions;
 pub mod turns;
@@ -250,6 +251,11 @@ macro_rules! store_contract {
                 an_unfinished_one_may_stop_the_next,
                 an_unfinished_one_may_be_cancelled,
                 what_cannot_be_started_is_skipped;
+            set_back:
+                what_sleeps_keeps_the_length_of_its_wait,
+                a_delay_keeps_its_length_and_a_moment_its_place,
+                what_several_notice_counts_once,
+                starts_that_lie_in_the_future_count_in_no_window;
             catalog:
                 the_latest_description_is_kept,
                 a_description_is_renewed_by_the_hour,

@@ -39,6 +39,7 @@ pub async fn a_placement_comes_back(store: Arc<dyn Store>) {
         partition: Some("tenant 'ü'".into()),
         priority: -7,
         due: Some(hour(9)),
+        is_delay: true,
         gate: Some(gate),
         dedup: Some("k".into()),
         schedule: Some("daily".into()),

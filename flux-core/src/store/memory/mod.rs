@@ -11,8 +11,8 @@ use tokio::sync::Notify;
 use super::{
     Barrier, Change, ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Fire,
     Fired, Message, MessageId, NewChild, NewExecution, NewMessage, Owned, PostError, QueueChange,
-    QueueRecord, QueueSettings, ScheduleChange, ScheduleRecord, Serves, Store, StoreError, Target,
-    Work, WorkRequest, WorkerGuard, WorkerRecord, WorkflowCount, WorkflowDescription,
+    QueueRecord, QueueSettings, ScheduleChange, ScheduleRecord, Serves, SetBack, Store, StoreError,
+    Target, Work, WorkRequest, WorkerGuard, WorkerRecord, WorkflowCount, WorkflowDescription,
 };
 use crate::clock::Timestamp;
 use crate::event::{Event, FORMAT};
@@ -26,6 +26,7 @@ mod find;
 mod gates;
 mod queues;
 mod schedules;
+mod set_back;
 mod work;
 
 /// Keeps everything in memory; for tests and for work that need not survive the process.
@@ -57,6 +58,8 @@ struct State {
     last_queue: Option<Arc<str>>,
     schedules: BTreeMap<Arc<str>, ScheduleRecord>,
     workflows: BTreeMap<(Arc<str>, u32), WorkflowDescription>,
+    /// The last time the clock was set back.
+    set_back: Option<SetBack>,
 }
 
 struct Entry {
@@ -448,6 +451,15 @@ impl Store for MemoryStore {
     ) -> BoxFuture<'_, Result<(), StoreError>> {
         async move {
             self.state().serve(worker, serves);
+            Ok(())
+        }
+        .boxed()
+    }
+
+    fn clock_set_back(&self, step: SetBack) -> BoxFuture<'_, Result<(), StoreError>> {
+        async move {
+            self.state().clock_set_back(step);
+            self.shared.changed.notify_waiters();
             Ok(())
         }
         .boxed()

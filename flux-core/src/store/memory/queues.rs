@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::State;
 use crate::clock::Timestamp;
 use crate::execution::Status;
-use crate::store::{QueueChange, QueueRecord, QueueSettings, Rate};
+use crate::store::{QueueChange, QueueRecord, QueueSettings, Rate, is_to_come};
 
 /// A queue that somebody has set limits for, or that something was started from.
 #[derive(Default)]
@@ -32,17 +32,20 @@ impl Queue {
             self.starts.pop_front();
         }
         let count = usize::try_from(count).unwrap_or(usize::MAX);
-        let left = count.saturating_sub(self.starts.len());
-        let oldest_that_counts = self
+        // Before what was started before the clock was set back.
+        let counted = self
             .starts
-            .len()
-            .checked_sub(count)
-            .and_then(|i| self.starts.get(i));
+            .iter()
+            .take_while(|start| !is_to_come(**start, now));
+        let counted = counted.count();
+        let left = count.saturating_sub(counted);
+        let oldest_that_counts = counted.checked_sub(count).and_then(|i| self.starts.get(i));
         (left, oldest_that_counts.map(|start| start.after(per)))
     }
 
     pub(super) fn note_start(&mut self, at: Timestamp) {
         if self.settings.rate.is_some() {
+            self.starts.retain(|start| !is_to_come(*start, at));
             self.starts.push_back(at);
         }
     }

@@ -161,7 +161,7 @@ impl Pair {
         }
         let only = self.id();
         let is_alone = self.random.u8(..6) == 0;
-        let now = self.now();
+        let now = self.now().after(self.began.elapsed());
         let random = &mut self.random;
         let served = random.usize(..=QUEUES);
         let mut driving = BTreeMap::new();

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use super::given::{at, signal, signal_once};
 use crate::clock::Timestamp;
 use crate::store::{MemoryStore, NewMessage, Store};
@@ -27,6 +29,7 @@ pub async fn random_operations_leave_what_they_leave_in_memory(store: Arc<dyn St
         sides: [Side::new(store), Side::new(Arc::new(MemoryStore::new()))],
         // Later than all that is said to have happened at a fixed moment.
         hours: 1,
+        began: Instant::now(),
         created: 0,
     };
     for _ in 0..3_000 {
@@ -41,6 +44,8 @@ struct Pair {
     sides: [Side; 2],
     /// The time. What the operations take is less than an hour all together.
     hours: i64,
+    /// What time has passed since counts, too: stores note when something starts, and no clock goes back.
+    began: Instant,
     /// How many executions were to be created.
     created: usize,
 }

@@ -1,11 +1,16 @@
 //! Time: the only place where the real clock enters.
 
 use std::fmt;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::LazyLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
 
 use crate::time::micros;
+
+mod keeper;
+
+pub(crate) use keeper::{Steady, Timekeeper};
 
 /// A moment, in microseconds since 1970 (UTC), as it is recorded.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -146,6 +151,8 @@ impl From<Timestamp> for Reading {
 }
 
 /// Where an engine takes the time from. The default is [`SystemClock`].
+///
+/// The engine reads it on threads of its own, too.
 pub trait Clock: Send + Sync + fmt::Debug + 'static {
     /// The present moment.
     fn now(&self) -> Timestamp;
@@ -155,8 +162,26 @@ pub trait Clock: Send + Sync + fmt::Debug + 'static {
         Reading::take(|| (self.now(), false))
     }
 
-    /// Resolves when `moment` has come.
+    /// Resolves when `moment` has come. The engine asks again whenever [`now`](Self::now) has moved otherwise than time has
+    /// passed, so this need not notice that.
     fn sleep_until(&self, moment: Timestamp) -> futures::future::BoxFuture<'static, ()>;
+
+    /// The time since some fixed moment, by a clock that runs evenly and is never set: by it the engine notices that
+    /// [`now`](Self::now) was set back. The default is the system's; a clock that a test moves by hand moves this along.
+    fn elapsed(&self) -> Duration {
+        running()
+    }
+}
+
+/// How long this process runs, without the time in which the machine slept.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one place where the real clock enters"
+)]
+fn running() -> Duration {
+    static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
+    let began = *BEGAN;
+    Instant::now().saturating_duration_since(began)
 }
 
 /// The system's clock, moved along with tokio's: in a test that pauses tokio's clock, durable timers jump as

@@ -1,0 +1,91 @@
+//! The time of an execution: as the clock, but it never goes back.
+//!
+//! Events are stamped with it, and lengths of time are reckoned by it, so a sleep of three seconds takes three seconds also
+//! when the clock is set back by an hour meanwhile. As long as the execution is driven, its time stays ahead of the clock by
+//! what the clock was set back. When it is taken up again and its history lies in the future, its time is ahead by what the
+//! engine saw the clock set back since, or else by as much as the last event is.
+
+use std::time::Duration;
+
+use super::Driver;
+use crate::clock::{Steady, Timekeeper, Timestamp};
+
+/// How far the time of an execution is ahead of the clock.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Ahead {
+    /// When it was taken up.
+    at_first: Duration,
+    /// Whether that is what the clock was set back, as far as this engine knows.
+    is_known: bool,
+    /// What the engine had seen the clock set back by then.
+    seen: Duration,
+}
+
+/// A history may lie ahead of the clock by this much without the clock having been set back.
+const USUAL: Duration = Duration::from_secs(2);
+
+impl Ahead {
+    /// Of an execution that is taken up now, whose last event is of `last`.
+    pub(super) fn of(time: &Timekeeper, last: Timestamp) -> Self {
+        let Steady { now, set_back } = time.read();
+        let (ahead, seen) = (last.since(now), set_back);
+        if ahead < USUAL {
+            return Self {
+                seen,
+                ..Self::default()
+            };
+        }
+        let known = time.set_back_by_at_least(ahead);
+        Self {
+            at_first: known.unwrap_or(ahead),
+            is_known: known.is_some(),
+            seen,
+        }
+    }
+
+    /// How far it is ahead of the clock as that was read.
+    fn by(self, set_back: Duration) -> Duration {
+        let since = set_back.saturating_sub(self.seen);
+        if self.is_known {
+            self.at_first + since
+        } else {
+            // What the engine sees now may be what put it ahead at first.
+            self.at_first.max(since)
+        }
+    }
+}
+
+impl Driver {
+    /// Reckons how far its time is ahead, once its history is read.
+    pub(super) fn reckon_time(&mut self) {
+        self.ahead = Ahead::of(&self.engine.time, self.machine.last_at());
+    }
+
+    /// The present moment in its own time.
+    pub(super) fn now(&self) -> Timestamp {
+        let Steady { now, set_back } = self.engine.time.read();
+        self.past(now.after(self.ahead.by(set_back)))
+    }
+
+    /// The present moment for what was asked for as a moment.
+    pub(super) fn clock_now(&self) -> Timestamp {
+        self.past(self.engine.time.now())
+    }
+
+    /// What has been is not to come.
+    fn past(&self, now: Timestamp) -> Timestamp {
+        now.max(self.machine.last_at()).max(self.woken_for)
+    }
+
+    /// When the next timer or retry is due, by the clock.
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        let length = self.due.first_length();
+        let length = length.map(|at| self.by_the_clock(at));
+        length.into_iter().chain(self.due.first_moment()).min()
+    }
+
+    /// When a moment of its own time comes, by the clock.
+    pub(super) fn by_the_clock(&self, at: Timestamp) -> Timestamp {
+        at.before(self.ahead.by(self.engine.time.read().set_back))
+    }
+}
