@@ -154,6 +154,7 @@ impl Inner {
                     let alive = Alive {
                         worker,
                         lock,
+                        workers: self.life.workers.clone(),
                         writer: self.writer.downgrade(),
                         gone: self.watch.bell(),
                     };

@@ -4,7 +4,7 @@
 //! The locks belong to the open file, not to the process: two stores in one process are two owners,
 //! and a process id that is used again means nothing.
 //!
-//! A file that is missing says nothing: a worker that leaves unlocks it, and deletes it only once its row is deleted. So
+//! A file that is missing says nothing: a worker that leaves unlocks it, and its row is deleted before the file is. So
 //! a folder that somebody removes makes no worker dead, and a worker that finds its file gone makes another.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -39,12 +39,15 @@ pub(super) enum Sign {
 #[derive(Clone)]
 pub(super) struct Workers {
     folder: Arc<Path>,
+    /// Those of this store that have left, and whose rows are deleted.
+    left: Arc<Mutex<Vec<WorkerId>>>,
 }
 
 impl Workers {
     pub(super) fn new(folder: PathBuf) -> Self {
         Self {
             folder: folder.into(),
+            left: Arc::default(),
         }
     }
 
@@ -148,8 +151,12 @@ impl Workers {
         })
     }
 
-    /// Removes the folder if nobody is left in it.
+    /// Deletes the files of those that have left, and the folder if nobody is left in it.
     pub(super) fn leave(&self) {
+        let left = std::mem::take(&mut *self.left.lock().unwrap_or_else(PoisonError::into_inner));
+        for worker in left {
+            let _ = fs::remove_file(self.file(worker));
+        }
         let _ = fs::remove_dir(&self.folder);
     }
 
@@ -227,6 +234,7 @@ impl WorkerLock {
 pub(super) struct Alive {
     pub(super) worker: WorkerId,
     pub(super) lock: Arc<WorkerLock>,
+    pub(super) workers: Workers,
     pub(super) writer: WeakWriter,
     pub(super) gone: Arc<Notify>,
 }
@@ -236,17 +244,17 @@ impl Drop for Alive {
         self.lock.give_up();
         self.writer.enqueue(Box::new(Farewell {
             worker: self.worker,
-            lock: Arc::clone(&self.lock),
+            workers: self.workers.clone(),
         }));
         self.gone.notify_waiters();
     }
 }
 
-/// Deletes the row of a worker that has left, and then its file. Where that fails, the file is left behind unlocked, and
-/// the next that registers clears both away.
+/// Deletes the row of a worker that has left. Its file is deleted when the store is closed, and not before: one who still
+/// reads of the row has to find that nothing is locked. Where it fails, the next that registers clears both away.
 struct Farewell {
     worker: WorkerId,
-    lock: Arc<WorkerLock>,
+    workers: Workers,
 }
 
 impl Member for Farewell {
@@ -260,7 +268,9 @@ impl Member for Farewell {
 
     fn answer(self: Box<Self>, outcome: Outcome) {
         if matches!(outcome, Outcome::Done) {
-            let _ = fs::remove_file(&self.lock.path);
+            let left = self.workers.left.lock();
+            left.unwrap_or_else(PoisonError::into_inner)
+                .push(self.worker);
         }
     }
 }
