@@ -23,7 +23,8 @@ fn command(program: &str, args: &[&str], folder: &Path) -> Command {
     command
 }
 
-/// Cargo in a project: what it compiles is kept from one test to the next, and nothing is downloaded.
+/// Cargo in a project: what it compiles is kept from one test to the next, and nothing is downloaded. Programs that tests run
+/// have different names, because they are kept in one folder.
 fn cargo(args: &[&str], project: &Path) -> Command {
     let target = Path::new(FLUX).ancestors().nth(2).unwrap().join("newcomer");
     let mut cargo = command(env!("CARGO"), args, project);
@@ -159,7 +160,7 @@ fn a_project_is_as_the_tools_of_rust_want_it() {
 #[test]
 fn a_project_is_given_a_schedule_as_its_comment_says() {
     let folder = tempfile::tempdir().unwrap();
-    let project = &init("shop", "reserve,charge", folder.path());
+    let project = &init("nightly", "reserve,charge", folder.path());
     let program = project.join("src/main.rs");
     let text = fs::read_to_string(&program).unwrap();
     let schedule = text
@@ -185,11 +186,11 @@ fn replace(file: &Path, from: &str, to: &str) {
 #[test]
 fn a_project_calls_flux_by_another_name() {
     let folder = tempfile::tempdir().unwrap();
-    let project = &init("shop", "reserve,charge", folder.path());
+    let project = &init("renamed", "reserve,charge", folder.path());
     let (manifest, program) = (project.join("Cargo.toml"), project.join("src/main.rs"));
     replace(&manifest, "flux = {", "durable = { package = \"flux\",");
     replace(&program, "flux::", "durable::");
-    let (out, _) = said(cargo(&["run", "--quiet", "--", "run", "shop"], project));
+    let (out, _) = said(cargo(&["run", "--quiet", "--", "run", "renamed"], project));
     assert!(out.contains("no name, reserve, charge"), "{out}");
 }
 
