@@ -274,7 +274,7 @@ async fn serve() -> Result<(), Box<dyn Error>> {
         tokio::time::sleep(secs(5)).await;
     };
     tokio::select! {
-        served = server => served?,
+        ended = server => ended?,
         () = patience => {} // a client that takes longer asks the next process
     }
     engine.shutdown(secs(10)).await?; // bodies that run may finish, and nothing new is begun

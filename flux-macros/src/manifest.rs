@@ -139,9 +139,9 @@ fn is_quoted(value: &str, wanted: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn check(manifest: &str, workspace: &str, expected: Called) {
+    fn check(manifest: &str, workspace: &str, expected: &Called) {
         let called = called_in(manifest, || workspace.to_owned());
-        assert_eq!(called, expected, "{manifest}");
+        assert_eq!(called, *expected, "{manifest}");
     }
 
     #[test]
@@ -155,7 +155,7 @@ mod tests {
             "[target.'cfg(unix)'.dependencies]\nmy-flux = { package = \"flux\" }",
             "[ dependencies ]\nmy-flux = { package = \"flux\" }",
         ] {
-            check(manifest, "", Called::Otherwise("my_flux".to_owned()));
+            check(manifest, "", &Called::Otherwise("my_flux".to_owned()));
         }
         let workspace = "[workspace.dependencies]\nother = \"1\"\nmy-flux = { package = \"flux\", path = \"flux\" }";
         for manifest in [
@@ -163,7 +163,11 @@ mod tests {
             "[dependencies]\nmy-flux.workspace = true",
             "[dependencies.my-flux]\nworkspace = true",
         ] {
-            check(manifest, workspace, Called::Otherwise("my_flux".to_owned()));
+            check(
+                manifest,
+                workspace,
+                &Called::Otherwise("my_flux".to_owned()),
+            );
         }
     }
 
@@ -176,7 +180,7 @@ mod tests {
             "[package]\nname = \"flux\"",
             "[dependencies]\nflux-rs = \"1\"", // a fork may call its library as it likes
         ] {
-            check(manifest, "", Called::ByItsName);
+            check(manifest, "", &Called::ByItsName);
         }
     }
 
@@ -187,7 +191,7 @@ mod tests {
         check(
             manifest,
             "[workspace.dependencies]\nserde = \"1\"\nmine = { package = \"flux\" }",
-            Called::Missing,
+            &Called::Missing,
         );
     }
 }

@@ -151,7 +151,7 @@ async fn prepare(description: Description, what: &str) -> Result<(Engine, Reques
     } = description;
     let name = workflow.name();
     let engine = engine
-        .to_change(&format!("{name}.{what}"), &cure(&workflow))
+        .for_change(&format!("{name}.{what}"), &cure(&workflow))
         .await?;
     let what = || format!("input of workflow `{name}`");
     let input = input.map_err(|error| invalid(what(), error))?;

@@ -40,7 +40,7 @@ impl Chosen {
     }
 
     /// The engine, to change something on it: an error where that would happen again at every replay.
-    pub(crate) async fn to_change(self, what: &str, cure: &str) -> Result<Engine, Error> {
+    pub(crate) async fn for_change(self, what: &str, cure: &str) -> Result<Engine, Error> {
         refuse_inside_workflow(what, cure)?;
         if matches!(self, Self::Workflow(_)) && current::body().is_none() {
             return Err(Error::InsideWorkflow {
@@ -48,11 +48,11 @@ impl Chosen {
                 cure: cure.to_owned(),
             });
         }
-        self.to_read().await
+        self.for_reading().await
     }
 
     /// The engine, to read what it has.
-    pub(crate) async fn to_read(self) -> Result<Engine, Error> {
+    pub(crate) async fn for_reading(self) -> Result<Engine, Error> {
         match (self, current::code()) {
             (Self::Told(engine), _) => Ok(engine),
             (_, Some(Current::Body(body))) => Running::of(&body.env).engine(),

@@ -161,7 +161,7 @@ async fn describe(description: Description) -> Result<Described, Error> {
         value,
     } = description;
     let engine = engine
-        .to_change("resume(..)", "resume it from outside")
+        .for_change("resume(..)", "resume it from outside")
         .await?;
     let what = || format!("value for a pause point of execution `{id}`");
     let value = value.transpose().map_err(|error| invalid(what(), error))?;

@@ -114,7 +114,7 @@ impl<I, O: DeserializeOwned + 'static> Workflow<I, O> {
     ///
     /// [`Error::ExecutionNotFound`], [`Error::WorkflowMismatch`].
     pub async fn get(&self, id: impl Into<ExecutionId>) -> Result<Execution<O>, Error> {
-        let engine = Chosen::here(None).to_read().await?;
+        let engine = Chosen::here(None).for_reading().await?;
         self.get_on(&engine, id.into()).await
     }
 

@@ -45,7 +45,7 @@ impl Noted {
         let meta = event.meta::<BodyTransactionMeta>();
         let name = event.name.clone().unwrap_or_default();
         self.0
-            .insert((name, meta.nth, meta.fallback), came(event, &meta));
+            .insert((name, meta.nth, meta.fallback), came(event, meta));
     }
 
     fn forget_failures(&mut self) {
@@ -53,7 +53,7 @@ impl Noted {
     }
 }
 
-fn came(event: &Event, meta: &BodyTransactionMeta) -> Came {
+fn came(event: &Event, meta: BodyTransactionMeta) -> Came {
     let payload = event.payload.clone().unwrap_or_else(Payload::null);
     if meta.failed {
         Err(payload)
@@ -137,7 +137,7 @@ impl Driver {
         };
         let written = self.commit_alone(transaction).await?;
         let noted = written.filter(|event| event.kind == EventKind::BodyTransaction);
-        Ok(noted.map(|event| came(&event, &event.meta())))
+        Ok(noted.map(|event| came(&event, event.meta())))
     }
 }
 
