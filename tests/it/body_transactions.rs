@@ -98,6 +98,26 @@ async fn a_rollback_that_is_an_async_fn_undoes_with_a_transaction() {
     assert_eq!(pile_of(&engine).await, ["kept"]);
 }
 
+#[workflow]
+async fn put_at_the_end(ctx: ExecutionContext) -> Result<(), TaskError> {
+    ctx.on_exit(|| put("workflow code"));
+    ctx.on_exit(|| put_in("a task".to_owned()));
+    ctx.on_exit(|| flux::step("step", async { put("a step").await }));
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_done_at_the_end_can_be_a_transaction() {
+    let shelf = Shelf::sqlite().await;
+    let engine = shelf.engine().await;
+    let run = put_at_the_end.on(&engine).run(()).await.unwrap();
+    assert!(run.has_succeeded(), "{run}");
+    assert_eq!(
+        pile_of(&engine).await,
+        ["a step", "a task", "workflow code"]
+    );
+}
+
 #[task(blocking)]
 fn put_in_a_thread(row: String) -> Result<usize, TaskError> {
     futures::executor::block_on(put(row))
