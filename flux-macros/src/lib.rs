@@ -43,7 +43,7 @@ mod workflow;
 /// | `deadline = "5m"` | the limit of all tries with their waits |
 /// | `fallback = path` | a task or a function that is given the same arguments when all tries are spent; its result is the call's |
 /// | `rollback = path` | a task or an `async fn` that undoes it, from the same arguments and `Option<output>`, when the execution fails or is cancelled later on; `None` where the outcome is not known |
-/// | `at_most_once` | never run again after a crash inside it: the call ends as `OutcomeUnknown` |
+/// | `at_most_once` | never run again by itself once its body was cut off (a crash, its timeout, a panic, a dropped call): the call ends as `OutcomeUnknown`, and the workflow's own attempts end there, too |
 /// | `blocking` | for a plain `fn`: run on the blocking pool; a thread that hangs holds up neither timeout, deadline nor fallback |
 /// | `crate = path` | where `flux` is, if the crate reaches it through another; a dependency with `package = "flux"` is found by itself |
 ///

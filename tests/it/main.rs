@@ -13,6 +13,7 @@ mod at_17;
 mod at_5;
 mod at_6;
 mod at_7;
+mod at_most_once;
 mod attempts;
 mod blocking;
 mod bodies;

@@ -20,6 +20,7 @@ use super::on_exit;
 use super::rollback;
 use super::shared::{ExitRule, Shared, State};
 use crate::error::ErrorRecord;
+use crate::id::EventSeq;
 use crate::payload::Payload;
 use crate::replay::{End, FailedEnd, Stopped, panic_message};
 use crate::task::BodyError;
@@ -145,7 +146,6 @@ impl Lifecycle {
 
     /// Whether anything is to be done now that the code has ended.
     fn begin_exit(&self, end: &End) -> bool {
-        let limit = self.shared.env.payload_limit;
         let mut state = self.shared.state();
         if state.continue_with.is_some() {
             return false;
@@ -153,11 +153,33 @@ impl Lifecycle {
         let (how, is_over, is_good) = match end {
             End::ContinuedAsNew(_) => return false,
             End::Completed(_) => ("completed", true, true),
-            End::Failed(failed) => ("failed", state.exit_rule.ends_with(failed, limit), false),
+            End::Failed(failed) => ("failed", self.is_last_failure(&state, failed), false),
             End::Stopped(stopped) => (stopped.why.as_str(), true, false),
         };
         let wanted = is_over && state.has_work_at_exit(is_good);
         state.begin_exit(how, wanted)
+    }
+
+    /// Whether the execution has ended with this failure, and not only an attempt of it.
+    fn is_last_failure(&self, state: &State, failed: &FailedEnd) -> bool {
+        match &state.exit_rule {
+            ExitRule::Begin => true,
+            ExitRule::Wait => self.would_repeat_unknown(state, failed),
+            ExitRule::BeginUnless(before) => {
+                let limit = self.shared.env.payload_limit;
+                !failed.escaped.is_empty() || failed.error.clone().within(limit) != **before
+            }
+        }
+    }
+
+    fn would_repeat_unknown(&self, state: &State, failed: &FailedEnd) -> bool {
+        let begins_again = self.shared.workflow.options.restart || state.rollbacks.have_begun();
+        let to = if begins_again {
+            EventSeq::FIRST
+        } else {
+            failed.taken_back()
+        };
+        state.would_repeat_unknown(to)
     }
 
     fn run_exit(&mut self, cx: &mut Context<'_>) -> Poll<End> {
@@ -190,17 +212,4 @@ fn with_failure(end: End, failed: Option<FailedEnd>) -> End {
 
 impl Ran {
     const CANCELLED: Self = Self::Stopped(StopReason::Cancelled);
-}
-
-impl ExitRule {
-    /// Whether the execution, and not only an attempt of it, has ended with this failure.
-    fn ends_with(&self, failed: &FailedEnd, limit: usize) -> bool {
-        match self {
-            Self::Begin => true,
-            Self::Wait => false,
-            Self::BeginUnless(before) => {
-                !failed.escaped.is_empty() || failed.error.clone().within(limit) != **before
-            }
-        }
-    }
 }

@@ -41,6 +41,13 @@ pub(crate) enum Request {
     },
 }
 
+impl Request {
+    /// Whether a body never runs again after it was cut off.
+    pub(super) fn is_once(&self) -> bool {
+        matches!(self, Self::Task(task) if task.policy.at_most_once)
+    }
+}
+
 /// Tells whether a value is of the wanted type.
 pub(crate) type Check = fn(&Payload) -> Result<(), PayloadError>;
 

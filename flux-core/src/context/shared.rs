@@ -14,6 +14,7 @@ use std::task::{Context, Poll, Waker};
 use super::on_exit::ExitHandler;
 use super::request::Request;
 use super::rollback::Rollbacks;
+use super::unknown::UnknownOutcomes;
 use super::unseen::{Unseen, UnseenValues};
 use crate::clock::Timestamp;
 use crate::error::escape::DropMark;
@@ -58,6 +59,8 @@ pub(crate) struct Call {
     pub(crate) site: &'static Location<'static>,
     /// What the driver needs to carry it out; taken when it does.
     pub(crate) request: Option<Request>,
+    /// Its body never runs again after it was cut off.
+    is_once: bool,
     /// Its event, once recorded.
     pub(crate) seq: Option<EventSeq>,
     waker: Option<Waker>,
@@ -141,6 +144,7 @@ pub(crate) struct State {
     pub(crate) unseen: UnseenValues,
     /// What undoes the calls made so far.
     pub(crate) rollbacks: Rollbacks,
+    unknown: UnknownOutcomes,
     /// What is to be done at the end, the last first.
     pub(crate) exit_handlers: Vec<ExitHandler>,
     /// How the code is not let run on: told to it as an arrival.
@@ -231,6 +235,7 @@ impl Shared {
                 return Handed::Nobody;
             };
             state.rollbacks.settle(seq, &outcome);
+            state.unknown.settle(state.delivery, &outcome);
             call.outcome = Some(outcome);
             call.received = received;
             state.unseen.forget(received);
@@ -253,6 +258,7 @@ impl Shared {
             name: call.name,
             input: call.input,
             site: call.site,
+            is_once: call.request.is_once(),
             request: Some(call.request),
             seq: None,
             waker: Some(waker.clone()),
@@ -389,6 +395,7 @@ impl State {
             errors: Vec::new(),
             unseen: UnseenValues::default(),
             rollbacks: Rollbacks::default(),
+            unknown: UnknownOutcomes::default(),
             exit_handlers: Vec::new(),
             stop: None,
             exit_rule: ExitRule::Begin,
@@ -444,6 +451,9 @@ impl State {
             None => {
                 self.cancelled.push(seq);
                 self.rollbacks.let_go(seq);
+                if call.is_once {
+                    self.unknown.let_go(self.delivery);
+                }
             }
             Some(Outcome::Value(payload, _)) if call.kind.takes_from_a_queue() => {
                 let value = Unseen {
@@ -456,6 +466,13 @@ impl State {
             Some(_) => {}
         }
         Some(call)
+    }
+
+    /// Whether an attempt that takes back what happened from `to` on would run a body again that may have done its work and
+    /// is not to do it twice.
+    pub(crate) fn would_repeat_unknown(&self, to: EventSeq) -> bool {
+        let is_cut_off = |call: &Call| call.is_once && call.seq.is_some() && !call.is_answered();
+        self.unknown.has_one_since(to) || self.calls.values().any(is_cut_off)
     }
 
     /// Whether there is something to do when the code is gone. A good end undoes nothing.

@@ -32,6 +32,9 @@ pub(crate) struct FailureData {
     /// Whether what the execution had done was undone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rolled_back: bool,
+    /// Whether another try runs a body again that may have done its work and is not to do it twice.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unknown: bool,
 }
 
 /// One failed call whose error escaped to the end of its workflow.
@@ -114,6 +117,19 @@ impl Failure {
     /// The attempt of the workflow that failed.
     pub fn attempt(&self) -> u32 {
         self.data.attempt
+    }
+
+    /// Whether the rollbacks of the execution were begun. A `resume` then begins its code again: what was undone is done
+    /// again under new idempotency keys, and pause points and signals are waited for again.
+    pub fn is_rolled_back(&self) -> bool {
+        self.data.rolled_back
+    }
+
+    /// Whether it is not known what a body did that is not to do it twice: an `at_most_once` task that was cut off, or a
+    /// body that crashed its process again and again. The workflow's own attempts end there, and a `resume` runs that
+    /// body again: look first what it did.
+    pub fn has_unknown_outcome(&self) -> bool {
+        self.data.unknown
     }
 
     /// The message of the returned error.

@@ -54,8 +54,9 @@ pub enum TaskErrorKind {
     Panicked,
     /// The call was cancelled by somebody else.
     Cancelled,
-    /// The process died inside the body and it is not known what the body did: an `at_most_once` task, or
-    /// one that took its process with it too often.
+    /// It is not known what the body did: an `at_most_once` task whose process died, whose time was up or that panicked;
+    /// a body that crashed its process too often; a child that failed by one of these. The workflow's own attempts do
+    /// not run it again; only a `resume` that a person asks for does.
     OutcomeUnknown,
 }
 

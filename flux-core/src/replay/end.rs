@@ -46,6 +46,12 @@ pub(crate) struct FailedEnd {
 }
 
 impl FailedEnd {
+    /// The first event that another attempt takes back: the earliest failure that escaped; without one, the last delivery.
+    pub(crate) fn taken_back(&self) -> EventSeq {
+        let failures = self.escaped.iter().map(|call| call.failed);
+        failures.min().unwrap_or(self.delivery)
+    }
+
     /// The code returned an error.
     pub(crate) fn returned(error: BodyError, state: &State) -> Self {
         let escaped = escaped(state, &error.tasks);

@@ -22,6 +22,17 @@ pub(super) struct Task {
     pub(super) running: Option<Running>,
 }
 
+/// Which bodies of an execution that is taken up may have been cut off when it was last driven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum CutOff {
+    /// All: its process died.
+    All,
+    /// All, and another run is no harm to those that may run twice: its parent had ended it.
+    AtMostOnce,
+    /// None, or it was asked for that they run again.
+    None,
+}
+
 /// What has become of a task so far; read from the history after a crash.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Progress {
@@ -195,6 +206,10 @@ impl Driver {
             self.task_failed(call, &with_cause(failure, &first));
             return;
         }
+        if task.request.policy.at_most_once && error.kind != TaskErrorKind::Failed {
+            self.task_failed(call, &unknown_after(failure));
+            return;
+        }
         let mut meta = AttemptMeta {
             attempt: task.progress.attempt(),
             ..AttemptMeta::default()
@@ -244,7 +259,7 @@ impl Driver {
         &mut self,
         call: EventSeq,
         mut progress: Progress,
-        was_cut_off: bool,
+        cut_off: CutOff,
     ) -> Result<(), crate::error::Error> {
         if progress.is_deferred {
             // Recorded before the body is begun: whoever finds it cut off may not run it as if it never was.
@@ -253,11 +268,16 @@ impl Driver {
             self.park(call, progress);
             return Ok(());
         }
+        let (name, at_most_once, can_repeat) = self.policy_of(call);
+        let was_cut_off = match cut_off {
+            CutOff::All => true,
+            CutOff::AtMostOnce => at_most_once,
+            CutOff::None => false,
+        };
         if !was_cut_off {
             self.park(call, progress);
             return Ok(());
         }
-        let (name, at_most_once, can_repeat) = self.policy_of(call);
         let waits = progress.due.is_some_and(|due| due > self.now());
         let unknown = |reason: String, attempts: u32| TaskFailure {
             task: Arc::clone(&name),
@@ -266,8 +286,14 @@ impl Driver {
             error: ErrorRecord::message(reason),
         };
         if at_most_once && !waits {
-            let reason = "the process died after the call was recorded, and an `at_most_once` task is not run again";
-            self.task_failed(call, &unknown(reason.to_owned(), progress.attempt()));
+            let what = match cut_off {
+                CutOff::All => "the process died",
+                CutOff::AtMostOnce | CutOff::None => "the execution was ended by its parent",
+            };
+            let reason = format!(
+                "{what} after the call was recorded, and an `at_most_once` task is not run again"
+            );
+            self.task_failed(call, &unknown(reason, progress.attempt()));
             return Ok(());
         }
         if waits || !can_repeat {
@@ -339,6 +365,16 @@ impl Driver {
             None => ("".into(), false, false),
         }
     }
+}
+
+/// The failure of an `at_most_once` task whose body was cut off: that is no attempt that failed, since the body may have
+/// done its work.
+fn unknown_after(mut failure: TaskFailure) -> TaskFailure {
+    let why = std::mem::take(&mut failure.error.message);
+    failure.error.message =
+        format!("{why}; an `at_most_once` task is not run again, since it may have done its work");
+    failure.kind = TaskErrorKind::OutcomeUnknown;
+    failure
 }
 
 /// A fallback's failure, with that of the task itself as its last cause.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::activation::{Activation, Arrival, NewOutcome};
-use super::attempts::Progress;
+use super::attempts::{CutOff, Progress};
 use super::cancel::Cancelling;
 use super::due::Due;
 use super::limits::ActiveTime;
@@ -90,7 +90,6 @@ impl Driver {
         let readable = check_format(&record);
         self.record = Some(record);
         readable?;
-        let is_retry = matches!(intent, Intent::Retry | Intent::Reopen);
         match intent {
             Intent::Retry => self.plan_retry().await?,
             Intent::Reopen => self.plan_reopen().await?,
@@ -98,8 +97,13 @@ impl Driver {
         }
         let progress = self.load().await?;
         self.begin_queued();
-        let was_cut_off = !is_retry && !self.is_untouched().await?;
-        self.take_up_calls(progress, was_cut_off).await?;
+        let cut_off = match intent {
+            Intent::Retry => CutOff::None,
+            Intent::Reopen => CutOff::AtMostOnce,
+            Intent::Recover | Intent::Answer(_) if self.is_untouched().await? => CutOff::None,
+            Intent::Recover | Intent::Answer(_) => CutOff::All,
+        };
+        self.take_up_calls(progress, cut_off).await?;
         // What comes first may be an order to let go of them, which has to find them.
         self.await_starts().await;
         self.has_stale_inbox = true;
@@ -152,7 +156,7 @@ impl Driver {
         let progress = self.load().await?;
         // What waited in a queue has its start after the event that put it there, and an attempt may take that back.
         self.begin_queued();
-        self.take_up_calls(progress, false).await
+        self.take_up_calls(progress, CutOff::None).await
     }
 
     /// What came by message and was not delivered is read again.
@@ -374,7 +378,7 @@ impl Driver {
     async fn take_up_calls(
         &mut self,
         mut progress: BTreeMap<EventSeq, Progress>,
-        was_cut_off: bool,
+        cut_off: CutOff,
     ) -> Result<(), Halt> {
         enum Kind {
             Task,
@@ -413,7 +417,7 @@ impl Driver {
             match kind {
                 Kind::Task => {
                     let progress = progress.remove(&call).unwrap_or_default();
-                    self.recover_task(call, progress, was_cut_off)?;
+                    self.recover_task(call, progress, cut_off)?;
                 }
                 // A child may be done, and say so to its parent, before the rewind that lets it try again is
                 // written; a parent that counts as failed is told nothing.

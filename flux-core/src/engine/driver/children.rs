@@ -557,6 +557,7 @@ impl Driver {
             }
             ChildOutcome::Failed(failure) => {
                 let kind = match failure.kind {
+                    _ if failure.unknown => TaskErrorKind::OutcomeUnknown,
                     FailureKind::Error => TaskErrorKind::Failed,
                     FailureKind::Panicked => TaskErrorKind::Panicked,
                     FailureKind::Timeout { .. } | FailureKind::Deadline { .. } => {

@@ -58,7 +58,7 @@ impl Driver {
 
     /// Records a failure, and with attempts left, the next attempt.
     fn end_failed(&mut self, activation: &mut Activation, kind: FailureKind, failed: FailedEnd) {
-        let failure = FailureData {
+        let mut failure = FailureData {
             kind,
             attempt: self.attempt,
             error: failed.error.within(self.engine.env.payload_limit),
@@ -66,6 +66,7 @@ impl Driver {
             escaped: failed.escaped,
             stopped: failed.stopped,
             rolled_back: self.machine.shared.state().rollbacks.have_begun(),
+            unknown: false,
         };
         if self.fails_as_before(&failure) {
             activation.ended = Some(Ended::Unchanged);
@@ -73,14 +74,16 @@ impl Driver {
         }
         self.let_go_of_children(activation);
         let mut event = self.event_at(EventKind::WorkflowFailed, None);
+        let plan = RewindPlan::of(&failure, event.seq, self.attempt + 1, self.budget_from);
+        let plan = RewindPlan {
+            restart: self.def.options.restart,
+            ..plan
+        };
+        let is_tried_again = self.is_tried_again(kind, plan.to);
+        failure.unknown = !is_tried_again && self.would_repeat_unknown(plan.to, plan.anew);
         event.payload = Payload::encode(&failure).ok();
-        let failed_at = event.seq;
         activation.events.push(event);
-        if self.has_attempts_left(kind) {
-            let plan = RewindPlan {
-                restart: self.def.options.restart,
-                ..RewindPlan::of(&failure, failed_at, self.attempt + 1, self.budget_from)
-            };
+        if is_tried_again {
             let rewound = self.rewind(plan);
             activation.events.push(rewound);
             activation.ended = Some(Ended::Again);
@@ -104,6 +107,19 @@ impl Driver {
             .unwrap_or(self.engine.workflow_max_attempts);
         let made = self.attempt - self.budget_from + 1;
         made < max && !matches!(kind, FailureKind::Deadline { .. }) && !self.is_exiting()
+    }
+
+    /// Whether another attempt follows a failure that takes back what happened from `to` on. None does where that would run
+    /// a body again that may have done its work and is not to do it twice.
+    pub(super) fn is_tried_again(&self, kind: FailureKind, to: EventSeq) -> bool {
+        self.has_attempts_left(kind) && !self.would_repeat_unknown(to, self.def.options.restart)
+    }
+
+    /// Whether another try has such a body run again; `begins`: it takes back everything.
+    fn would_repeat_unknown(&self, to: EventSeq, begins: bool) -> bool {
+        let state = self.machine.shared.state();
+        let begins = begins || state.rollbacks.have_begun();
+        state.would_repeat_unknown(if begins { EventSeq::FIRST } else { to })
     }
 
     /// Whether a resumed workflow that had decided to fail decided so again.

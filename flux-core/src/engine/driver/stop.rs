@@ -69,7 +69,8 @@ impl Driver {
     fn is_last(&self, why: StopReason) -> bool {
         match why {
             StopReason::Cancelled => true,
-            StopReason::OutOfTime(kind) => !self.has_attempts_left(kind),
+            // Nothing that was delivered is taken back.
+            StopReason::OutOfTime(kind) => !self.is_tried_again(kind, EventSeq::MAX),
         }
     }
 
