@@ -81,7 +81,7 @@ async fn what_fell_due_while_the_machine_slept_comes_when_it_wakes_up() {
         let engine = engine.build().await.unwrap();
         let worker = engine.worker().spawn();
         let sleeper = take_a_nap.on(&engine).start(3_600).await.unwrap();
-        asleep(&engine, sleeper.execution_id()).await;
+        let _ = asleep(&engine, sleeper.execution_id()).await;
         let delayed = count_sheep.on(&engine).start(0).delay(hours(1));
         let delayed = delayed.await.unwrap();
         let hourly = engine.schedule("hourly", count_sheep, 0).every("1h");
@@ -164,7 +164,7 @@ async fn what_sleeps_in_the_store_keeps_its_length_when_the_clock_is_set_back() 
         let workers = engines.each_ref().map(|engine| engine.worker().spawn());
         let on = |n: usize| &engines[n];
         let sleeper = take_a_nap.on(on(0)).start(10).await.unwrap();
-        asleep(on(0), sleeper.execution_id()).await;
+        let _ = asleep(on(0), sleeper.execution_id()).await;
         let delayed = count_sheep.on(on(1)).start(0).delay(secs(20));
         let delayed = delayed.await.unwrap();
         let moment = now(&clock) + secs(15);
@@ -247,7 +247,7 @@ async fn a_rate_counts_nothing_that_lies_in_the_future() {
         engine.queue("clocks").rate("2/1s").await.unwrap();
         for n in 0..2 {
             let sent = send_letter.on(&engine).start(n).await.unwrap();
-            soon(sent.wait()).await.unwrap();
+            let _ = soon(sent.wait()).await.unwrap();
         }
         clock.set_back(hours(1));
         for n in 2..4 {

@@ -77,7 +77,7 @@ async fn a_divergence_is_seen_until_the_right_code_continues() {
         set_code(&id, 0);
         let engine = build().await.unwrap();
         let worker = engine.worker().spawn();
-        until_obstacle(&engine, &id, false).await;
+        let _ = until_obstacle(&engine, &id, false).await;
         let run = asleep(&engine, &id).await;
         assert_eq!(run.awaited_signals(), ["picked_up"]);
         engine.signal(&id, "picked_up", &()).await.unwrap();
@@ -97,7 +97,7 @@ async fn an_obstacle_outlives_a_hold_and_not_the_end() {
         let worker = engine.worker().spawn();
         let start = send_when_paid.on(&engine).start(()).execution_id(&id);
         start.await.unwrap();
-        asleep(&engine, &id).await;
+        let _ = asleep(&engine, &id).await;
         worker.stop().await;
 
         set_code(&id, CHANGED);
@@ -123,7 +123,7 @@ async fn what_meets_no_obstacle_writes_nothing_about_one() {
     let id = handle.execution_id();
     engine.signal(id, "paid", &7).await.unwrap();
     engine.signal(id, "picked_up", &()).await.unwrap();
-    handle.wait().await.unwrap();
+    let _ = handle.wait().await.unwrap();
     // The start, the task, two waits and the end; a claim and a release there are none.
     let signals = 2;
     assert!(shelf.writes() - signals <= 5, "{}", shelf.writes());
@@ -173,7 +173,7 @@ async fn a_value_that_no_longer_decodes_is_seen() {
         let id = unique("decode");
         let engine = shelf.engine().await;
         let on = pause_after_step.on(&engine);
-        on.run(()).execution_id(&id).await.unwrap();
+        let _ = on.run(()).execution_id(&id).await.unwrap();
         set_code(&id, OTHER_TYPE);
         let error = on.resume(&id).await.unwrap_err();
         assert!(matches!(error, Error::ReplayDecode { .. }), "{error}");
@@ -212,7 +212,7 @@ async fn a_store_that_failed_is_seen_until_it_works() {
     assert_eq!(kind(&run), Some(ObstacleKind::Store));
     let message = run.obstacle().unwrap().message();
     assert!(message.contains("the disk is full"), "{message}");
-    until_obstacle(&engine, &id, false).await;
+    let _ = until_obstacle(&engine, &id, false).await;
     worker.stop().await;
 }
 
@@ -243,7 +243,7 @@ async fn a_limit_that_is_reached_is_seen() {
             .signal(inside.execution_id(), "leave", &())
             .await
             .unwrap();
-        inside.wait().await.unwrap();
+        let _ = inside.wait().await.unwrap();
         let run = engine.get(waits.execution_id()).await.unwrap();
         assert_eq!(run.obstacle(), None);
 
