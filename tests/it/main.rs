@@ -15,6 +15,7 @@ mod at_6;
 mod at_7;
 mod at_most_once;
 mod attempts;
+mod births;
 mod blocking;
 mod bodies;
 mod body_transactions;

@@ -5,7 +5,6 @@ use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use futures::future::BoxFuture;
 use tokio::sync::{Notify, mpsc, watch};
 use tracing::Instrument;
 
@@ -229,11 +228,6 @@ impl Driving {
     /// Lets the driver run on by itself, whether or not this is kept.
     pub(crate) fn detach(&mut self) {
         self.guard.release();
-    }
-
-    /// Resolves when the start is durable, or is not to be.
-    pub(crate) fn begun(&self) -> BoxFuture<'static, ()> {
-        Box::pin(begun(self.progress.clone()))
     }
 
     /// Waits until the start, or the replay, has succeeded.

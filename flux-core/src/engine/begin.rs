@@ -306,7 +306,6 @@ async fn begin(engine: &Engine, request: &Request) -> Result<Outcome, Error> {
     }
     let begin = Begin::New {
         input: request.input.clone(),
-        parent: None,
         placement: request.placement.clone(),
     };
     match engine

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Inner;
-use super::driver::children::{BY_PARENT, ChildOutcome};
+use super::driver::children::{BY_PARENT, ChildOutcome, LastWord};
 use crate::context::ChildPolicy;
 use crate::error::Error;
 use crate::event::{EndedMeta, Event, EventKind, StartedMeta};
@@ -12,7 +12,7 @@ use crate::id::{EventSeq, ExecutionId};
 use crate::payload::Payload;
 use crate::store::{
     Change, ClaimError, Commit, CommitError, ExecutionRecord, Filter, Message, MessageId,
-    MessageKind, NewMessage, Release, StoreError, Target,
+    NewMessage, Release, StoreError, Target,
 };
 
 /// How an execution is to end.
@@ -126,17 +126,9 @@ impl Inner {
         });
         let at = self.clock.now().max(after);
         let mut outbox = self.orders_to_children(record, at).await?;
-        if let Some(parent) = &record.parent
-            && let Ok(payload) = Payload::encode(&close.last_word())
-        {
-            let message = NewMessage {
-                kind: MessageKind::ChildEnded,
-                name: record.id.as_str().into(),
-                payload,
-                dedup: None,
-                at,
-            };
-            outbox.push((parent.clone(), message));
+        if let Some(parent) = &record.parent {
+            let word = LastWord::message(&record.id, record.epoch, close.last_word(), at);
+            outbox.extend(word.map(|word| (parent.clone(), word)));
         }
         Ok(Commit {
             target: Target::Existing {

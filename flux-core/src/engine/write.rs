@@ -7,10 +7,12 @@
 use std::sync::Arc;
 
 use super::Inner;
-use super::ownership::{Ownership, shield};
+use super::active::Claiming;
+use super::ownership::{Claimed, Ownership, shield};
 use crate::clock::Timestamp;
+use crate::event::FORMAT;
 use crate::id::{Epoch, ExecutionKey};
-use crate::store::{Commit, CommitError, Committed, StoreError, Target};
+use crate::store::{Commit, CommitError, Committed, NewExecution, StoreError, Target};
 
 impl Inner {
     /// Commits, and calls the workers where that makes something ready.
@@ -23,13 +25,17 @@ impl Inner {
         committed
     }
 
-    /// Commits the start of an execution that this engine drives from then on. The commit runs to its end even if this future is dropped;
-    /// the execution is then released.
-    pub(crate) async fn commit_start(
+    /// Commits what makes this engine the owner of executions: their start, or the start of children. The commit runs to
+    /// its end even if this future is dropped; what it created is then released.
+    pub(crate) async fn commit_owning(
         self: &Arc<Self>,
         commit: Commit,
-    ) -> Result<(Committed, Ownership), CommitError> {
+    ) -> Result<Begun, CommitError> {
         let makes_ready = makes_ready(&commit);
+        let is_start = matches!(&commit.target, Target::New(_));
+        let children: Vec<NewExecution> = commit.children.iter().map(|c| c.new.clone()).collect();
+        let claims = |child: &NewExecution| self.begin_claim(&child.id);
+        let claiming: Vec<Option<Claiming>> = children.iter().map(claims).collect();
         let (engine, store) = (Arc::downgrade(self), Arc::clone(&self.store));
         let start = async move {
             let committed = store.commit(commit).await;
@@ -40,8 +46,18 @@ impl Inner {
             }
             match committed {
                 Ok(committed) => {
-                    let ownership = Ownership::new(&engine, committed.key, Epoch(1));
-                    Ok((committed, ownership))
+                    let newborn = children.into_iter().zip(claiming);
+                    let born = committed.children.into_iter().zip(newborn);
+                    Ok(Begun {
+                        key: committed.key,
+                        ownership: is_start
+                            .then(|| Ownership::new(&engine, committed.key, Epoch(1))),
+                        children: born
+                            .map(|(key, (new, claiming))| {
+                                key.map(|key| own(&engine, key, new, claiming))
+                            })
+                            .collect(),
+                    })
                 }
                 Err(error) => {
                     if matches!(error, CommitError::Unknown(_)) {
@@ -67,9 +83,38 @@ impl Inner {
     }
 }
 
+/// What a commit began, and the ownership of it.
+pub(crate) struct Begun {
+    pub(crate) key: ExecutionKey,
+    /// Of the execution that was started.
+    pub(crate) ownership: Option<Ownership>,
+    /// Each child.
+    pub(crate) children: Vec<Born>,
+}
+
+/// A child that a commit created, to be driven by this engine at once, or nothing where it waits for its turn; or why it
+/// was not created.
+pub(crate) type Born = Result<Option<Claimed>, CommitError>;
+
+/// A child that was created for this engine to drive.
+fn own(
+    engine: &Arc<Inner>,
+    key: ExecutionKey,
+    new: NewExecution,
+    claiming: Option<Claiming>,
+) -> Option<Claimed> {
+    new.owner?;
+    let record = new.into_record(key, FORMAT);
+    Some(Claimed::new(engine, record, claiming))
+}
+
 /// Whether an execution without an owner may be ready by this commit, or have a time at which it is.
 fn makes_ready(commit: &Commit) -> bool {
-    let is_queued = matches!(&commit.target, Target::New(new) if new.owner.is_none());
+    let is_queued = matches!(&commit.target, Target::New(new) if new.owner.is_none())
+        || commit
+            .children
+            .iter()
+            .any(|child| child.new.owner.is_none());
     let release = commit.change.as_ref().and_then(|change| change.release);
     is_queued
         || release.is_some_and(|release| release.ready_at.is_some())

@@ -499,6 +499,50 @@ fn an_unfinished_one_with_an_end_is_found() {
     );
 }
 
+/// Makes event 5 of an execution that nobody owns the call of a child that does not exist, and event 7 what became of it.
+fn call_of_nobody(policy: &str, then: EventKind, payload: &str) -> String {
+    let meta = format!(r#"{{"site":"a.rs:1:2","child":"Nobody","when_parent_ends":"{policy}"}}"#);
+    format!(
+        "UPDATE flux_executions SET owner = NULL WHERE eid = {RUNNING};
+        UPDATE flux_events SET kind = {started}, meta = '{meta}' WHERE key = ({RUNNING} << 24) + 5;
+        UPDATE flux_events SET kind = {then}, ref = 5, payload = '{payload}' WHERE key = ({RUNNING} << 24) + 7",
+        started = EventKind::ChildStarted.code(),
+        then = then.code(),
+    )
+}
+
+#[test]
+fn a_recorded_child_that_does_not_exist_is_found() {
+    let lost = [
+        ("cancel", EventKind::ChildCompleted, "1"),
+        ("cancel", EventKind::ChildFailed, r#"{"attempts":1}"#),
+        ("abandon", EventKind::CallCancelled, "1"),
+    ];
+    for (policy, then, payload) in lost {
+        let break_it = call_of_nobody(policy, then, payload);
+        let says = "event 5 says that it called child `Nobody`";
+        finds(&break_it, "child_missing", Some("Running"), says);
+    }
+}
+
+/// It was dropped as soon as it was called, refused, or not needed.
+#[test]
+fn a_child_that_was_never_to_be_is_not_missed() {
+    let never = [
+        ("terminate", EventKind::CallCancelled, "1"),
+        ("cancel", EventKind::ChildFailed, r#"{"attempts":0}"#),
+        ("abandon", EventKind::CallReused, "1"),
+    ];
+    for (policy, then, payload) in never {
+        let (_folder, file) = filled();
+        let change_it = call_of_nobody(policy, then, payload);
+        let connection = Connection::open(&file).unwrap();
+        connection.execute_batch(&change_it).unwrap();
+        drop(connection);
+        assert_eq!(block_on(maintain(&file).check()).unwrap(), [], "{policy}");
+    }
+}
+
 #[test]
 fn statuses_and_kinds_that_are_not_known_are_found() {
     let break_it = "UPDATE flux_executions SET status = 42 WHERE id = 'Running'";

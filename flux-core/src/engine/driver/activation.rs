@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use super::births::Births;
 use super::{Cancellation, Driver};
 use crate::clock::Timestamp;
 use crate::context::request::Request;
@@ -111,6 +112,7 @@ impl NewOutcome {
 pub(super) struct Activation {
     pub(super) events: Vec<Event>,
     pub(super) started: Vec<EventSeq>,
+    pub(super) births: Births,
     pub(super) consumed: Vec<MessageId>,
     pub(super) published: Vec<(Arc<str>, Payload)>,
     pub(super) outbox: Vec<(ExecutionId, NewMessage)>,
@@ -318,7 +320,9 @@ impl Driver {
         if self.reuse(seq) {
             return;
         }
-        if self.arm(seq) {
+        if let Some(wanted) = self.wanted_child(seq) {
+            self.expect_child(seq, wanted, activation);
+        } else if self.arm(seq) {
             activation.started.push(seq);
         }
     }

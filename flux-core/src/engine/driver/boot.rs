@@ -9,7 +9,6 @@ use super::due::Due;
 use super::limits::ActiveTime;
 use super::{Answer, Driver, Halt, Intent};
 use crate::clock::Timestamp;
-use crate::context::ChildPolicy;
 use crate::context::request::Request;
 use crate::engine::history::{History, Item, is_delivery};
 use crate::engine::pool::Pool;
@@ -17,21 +16,17 @@ use crate::engine::replaying::{Replaying, check_format, fresh_machine, is_worth_
 use crate::engine::rewinding::{Failed, RewindPlan, recorded_input};
 use crate::error::FailureData;
 use crate::event::{AttemptMeta, EndedMeta, Event, EventKind};
-use crate::id::{EventSeq, ExecutionId};
+use crate::id::EventSeq;
 use crate::payload::Payload;
 use crate::store::ExecutionRecord;
 
 impl Driver {
     /// The start, as the first arrival.
-    pub(super) fn begin_new(&mut self, input: Payload, parent: Option<(ExecutionId, ChildPolicy)>) {
-        let (parent, policy) = parent.unzip();
+    pub(super) fn begin_new(&mut self, input: Payload) {
         let meta = crate::event::StartedMeta {
             version: self.def.version,
-            parent: parent.as_ref().map(|parent| parent.as_str().into()),
-            when_parent_ends: policy.unwrap_or_default(),
             ..crate::event::StartedMeta::default()
         };
-        self.parent = parent;
         self.input = Some(input.clone());
         self.created_at = self.now();
         let mut outcome = NewOutcome::new(EventKind::WorkflowStarted, EventSeq::FIRST);
@@ -41,6 +36,18 @@ impl Driver {
         outcome.meta = Payload::encode(&meta).ok();
         outcome.not_before = Some(self.created_at);
         self.outcome(outcome);
+    }
+
+    /// A child that its parent's commit created: its start is recorded, and no code has seen it.
+    pub(super) fn boot_born(&mut self, record: ExecutionRecord, start: Event) {
+        self.parent.clone_from(&record.parent);
+        self.created_at = record.created_at;
+        self.placement = record.placement.clone();
+        self.record = Some(record);
+        self.input.clone_from(&start.payload);
+        self.active.observe(&start);
+        self.machine.skip_to(start.seq);
+        self.arrivals.push_back(Arrival::Open(start));
     }
 
     /// An execution whose turn has come: there is nothing to replay and nothing in its inbox.
@@ -104,8 +111,6 @@ impl Driver {
             Intent::Recover | Intent::Answer(_) => CutOff::All,
         };
         self.take_up_calls(progress, cut_off).await?;
-        // What comes first may be an order to let go of them, which has to find them.
-        self.await_starts().await;
         self.has_stale_inbox = true;
         self.refresh_inbox().await?;
         self.match_signals();

@@ -1,48 +1,27 @@
 //! Children: executions that this one called.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::activation::{Activation, NewOutcome};
+use super::births::Wanted;
+use super::family::{Child, ChildState};
 use super::{Answer, Begin, ChildReport, Driver, Halt, Input, Intent};
 use crate::clock::Timestamp;
 use crate::context::ChildPolicy;
-use crate::context::request::Request;
-use crate::engine::active::{DriverGuard, OnSettled};
-use crate::engine::begin::{QueuedInput, queued_start};
-use crate::engine::place::{Wishes, place};
+use crate::engine::active::{Driving, OnSettled};
 use crate::error::{Error, ErrorRecord, FailureData, FailureKind, TaskErrorKind, TaskFailure};
 use crate::event::{EndedMeta, EventKind};
 use crate::execution::{PausePoint, Status, Waiting};
-use crate::id::{EventSeq, ExecutionId};
+use crate::id::{Epoch, EventSeq, ExecutionId};
 use crate::payload::Payload;
-use crate::store::{
-    ClaimError, Commit, CommitError, ExecutionRecord, Message, MessageId, MessageKind, NewMessage,
-    Placement, Target,
-};
+use crate::store::{ClaimError, ExecutionRecord, Message, MessageId, MessageKind, NewMessage};
 use crate::workflow::WorkflowDef;
 
-/// A child that has not ended, or whose end has not been delivered.
-#[derive(Debug)]
-pub(super) struct Child {
-    id: ExecutionId,
-    workflow: &'static str,
-    policy: ChildPolicy,
-    state: ChildState,
-}
-
-#[derive(Debug)]
-enum ChildState {
-    /// It is driven, by this process unless there is no guard.
-    Running(Option<DriverGuard>),
-    /// It waits for a `resume`.
-    Paused(Vec<PausePoint>),
-    /// It sleeps, and a worker wakes it: its last word will come into the inbox.
-    Asleep,
-    /// It has ended, and its outcome is about to be delivered.
-    Ended,
-}
+/// How long a child is left alone that somebody has for a moment, before it is looked at again.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// The name of an order that a parent sends. A child that is ended so may be needed again: a parent that failed may be
 /// resumed.
@@ -85,8 +64,8 @@ impl NewMessage {
     }
 }
 
-/// What a child tells its parent when it has finished.
-#[derive(Debug, Serialize, Deserialize)]
+/// How a child has ended, for its parent.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ChildOutcome {
     Completed(Payload),
@@ -107,71 +86,69 @@ impl ChildOutcome {
     }
 }
 
-impl Child {
-    /// Whether this process drives it for its parent, or its end is about to be delivered.
-    pub(super) fn is_driven_here(&self) -> bool {
-        matches!(self.state, ChildState::Running(Some(_)) | ChildState::Ended)
-    }
-
-    pub(super) fn is_paused(&self) -> bool {
-        matches!(self.state, ChildState::Paused(_))
-    }
-
-    pub(super) fn pause_points(&self) -> Vec<PausePoint> {
-        match &self.state {
-            ChildState::Paused(points) => points.clone(),
-            ChildState::Running(_) | ChildState::Asleep | ChildState::Ended => Vec::new(),
-        }
-    }
+/// What a child tells its parent when it has finished: which of its beginnings has ended, and how. A parent that fails
+/// and tries again begins its children again, and has heard of an end under an earlier epoch before.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct LastWord {
+    epoch: i64,
+    outcome: ChildOutcome,
 }
 
-/// What a recorded child call asks for.
-struct Wanted {
-    def: &'static WorkflowDef,
-    id: ExecutionId,
-    input: Payload,
-    policy: ChildPolicy,
+/// What a child tells its parent when it waits for a `resume`.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct PauseWord {
+    epoch: i64,
+    points: Vec<PausePoint>,
+}
+
+impl LastWord {
+    /// The message to a parent.
+    pub(crate) fn message(
+        child: &ExecutionId,
+        epoch: Epoch,
+        outcome: ChildOutcome,
+        at: Timestamp,
+    ) -> Option<NewMessage> {
+        let word = Self {
+            epoch: epoch.0,
+            outcome,
+        };
+        Some(NewMessage {
+            kind: MessageKind::ChildEnded,
+            name: child.as_str().into(),
+            payload: Payload::encode(&word).ok()?,
+            dedup: None,
+            at,
+        })
+    }
 }
 
 impl Wanted {
-    fn child(&self, state: ChildState) -> Child {
+    pub(super) fn child(&self, since: Epoch, state: ChildState) -> Child {
         Child {
             id: self.id.clone(),
             workflow: self.def.name,
             policy: self.policy,
+            since,
             state,
         }
     }
 }
 
 impl Driver {
-    fn wanted_child(&self, call: EventSeq) -> Option<Wanted> {
-        let mut state = self.machine.shared.state();
-        match &state.call_by_seq(call)?.request {
-            Some(Request::Child {
-                def,
-                id,
-                input,
-                policy,
-            }) => Some(Wanted {
-                def,
-                id: id.clone().unwrap_or_else(|| self.id.child(call)),
-                input: input.clone(),
-                policy: *policy,
-            }),
-            _ => None,
-        }
-    }
-
-    /// Starts a child, or goes on with one that an earlier process started.
+    /// Goes on with a child that is recorded; one that was refused before is created.
     pub(super) async fn start_child(&mut self, call: EventSeq) -> Result<(), Halt> {
         let Some(wanted) = self.wanted_child(call) else {
             return Ok(());
         };
-        // A driver that an earlier run of this execution has just let go of is on its way out.
+        // A driver that an earlier run of this execution has just dropped is on its way out.
         self.engine.see_off(&wanted.id).await;
         match self.engine.store.execution(&wanted.id).await? {
-            None => self.begin_child(call, wanted).await,
+            None => {
+                let mut activation = Activation::default();
+                self.expect_child(call, wanted, &mut activation);
+                self.write(activation, None).await
+            }
             Some(record) if record.parent.as_ref() == Some(&self.id) => {
                 self.take_up(call, wanted, record).await
             }
@@ -180,96 +157,26 @@ impl Driver {
                     "the id `{}` is taken by an execution that this one did not start",
                     wanted.id
                 );
-                self.child_failed(
-                    call,
-                    wanted.def.name,
-                    TaskErrorKind::Failed,
-                    0,
-                    ErrorRecord::message(message),
-                    None,
-                );
+                self.child_refused(call, wanted.def, message);
                 Ok(())
             }
         }
     }
 
-    async fn begin_child(&mut self, call: EventSeq, wanted: Wanted) -> Result<(), Halt> {
-        let engine = Arc::clone(&self.engine);
-        let placed = place(&engine, wanted.def, &wanted.input, Wishes::default()).await;
-        let placement = match placed {
-            Ok(placement) => placement,
-            Err(Error::Store(error)) => return Err(error.into()),
-            Err(error) => {
-                self.child_refused(call, &wanted, error.to_string());
-                return Ok(());
-            }
-        };
-        if placement.queue.is_some() || placement.gate.is_some() {
-            return self.queue_child(call, wanted, placement).await;
-        }
-        let begin = Begin::New {
-            input: wanted.input.clone(),
-            parent: Some((self.id.clone(), wanted.policy)),
-            placement,
-        };
-        self.drive_child(call, &wanted, begin, false).await
-    }
-
-    /// A child that has to wait for its turn, as any other execution of its workflow.
-    async fn queue_child(
-        &mut self,
-        call: EventSeq,
-        wanted: Wanted,
-        placement: Placement,
-    ) -> Result<(), Halt> {
-        let parent = Some((self.id.clone(), wanted.policy));
-        let has_worker = self.engine.has_worker_for(placement.queue.as_ref());
-        let (new, event) = queued_start(
-            wanted.def,
-            wanted.id.clone(),
-            QueuedInput {
-                value: wanted.input.clone(),
-                is_unchecked: false,
-            },
-            placement,
-            parent,
-            self.now(),
-        );
-        let commit = Commit {
-            target: Target::New(Box::new(new)),
-            events: vec![event],
-            change: None,
-            consumed: Vec::new(),
-            children: Vec::new(),
-            published: Vec::new(),
-            outbox: Vec::new(),
-            transaction: None,
-        };
-        match self.engine.commit(commit).await {
-            // Also where an earlier run of this execution has put it there.
-            Ok(_) | Err(CommitError::Exists) => {
-                if !has_worker {
-                    Arc::clone(&self.engine).begin_in_turn(wanted.id.clone());
-                }
-                self.watch_child(call, &wanted);
-                Ok(())
-            }
-            Err(CommitError::Full(other) | CommitError::Duplicate(other)) => {
-                let message = format!(
-                    "execution `{}` runs, and no more may run beside it",
-                    other.holder
-                );
-                self.child_refused(call, &wanted, message);
-                Ok(())
-            }
-            Err(CommitError::Failed(error) | CommitError::Unknown(error)) => Err(error.into()),
-            Err(CommitError::Fenced) => Err(Error::TakenOver { id: wanted.id }.into()),
-        }
-    }
-
-    fn child_refused(&mut self, call: EventSeq, wanted: &Wanted, message: String) {
+    /// The call of a child that could not be created fails.
+    pub(super) fn child_refused(&mut self, call: EventSeq, def: &WorkflowDef, message: String) {
+        self.children.set(call, ChildState::Ended);
         let error = ErrorRecord::message(message);
-        self.child_failed(call, wanted.def.name, TaskErrorKind::Failed, 0, error, None);
+        self.child_failed(call, def.name, TaskErrorKind::Failed, 0, error, None);
+    }
+
+    /// A child that is recorded is not set to work before this execution goes on.
+    pub(super) fn put_child_off(&mut self, call: EventSeq) {
+        if let Some(wanted) = self.wanted_child(call) {
+            let child = wanted.child(Epoch(1), ChildState::Deferred);
+            self.children.insert(call, child);
+            self.deferred.push(call);
+        }
     }
 
     /// Goes on with a child that exists.
@@ -293,37 +200,48 @@ impl Driver {
                     .iter()
                     .map(|point| point.seen_from_parent(wanted.def.name))
                     .collect();
-                let child = wanted.child(ChildState::Paused(points));
+                let child = wanted.child(record.epoch, ChildState::Paused(points));
                 self.children.insert(call, child);
                 return Ok(());
             }
             Status::Failed if is_retried || self.has_failed(call) => Intent::Retry,
             Status::Cancelled if self.rewind.is_some() => Intent::Reopen,
-            // It has its turn when it has it.
+            // Pending: a worker starts it when its queue and gate allow, so it is not claimed here.
             Status::Pending => {
                 if !self.engine.has_worker_of(&record) {
                     Arc::clone(&self.engine).begin_in_turn(wanted.id.clone());
                 }
-                self.watch_child(call, &wanted);
+                self.watch_child(call, &wanted, record.epoch);
                 return Ok(());
             }
-            // A worker wakes it.
-            Status::Running if record.owner.is_none() && self.engine.has_worker_of(&record) => {
-                let child = wanted.child(ChildState::Asleep);
+            Status::Running if self.is_woken_by_worker(&record) => {
+                let child = wanted.child(record.epoch, ChildState::Asleep);
                 self.children.insert(call, child);
                 self.has_stale_inbox = true;
                 return Ok(());
             }
             Status::Terminated if self.was_ended_by_parent(&record).await? => Intent::Reopen,
             status if status.is_finished() => {
+                self.watch_child(call, &wanted, record.epoch);
                 let snapshot = self.engine.snapshot(record).await?;
                 self.ended_children.push((call, Box::new(snapshot)));
-                self.watch_child(call, &wanted);
                 return Ok(());
             }
             _ => Intent::Recover,
         };
-        self.claim_child(call, wanted, intent).await
+        // The end that it has come to is known already; what is waited for is the next one.
+        let since = match record.status.is_finished() {
+            true => Epoch(record.epoch.0 + 1),
+            false => record.epoch,
+        };
+        self.claim_child(call, wanted, since, intent).await
+    }
+
+    /// Whether a child that nobody drives is set to work by what it waits for. One that was put off before it began waits
+    /// for nothing but this execution.
+    fn is_woken_by_worker(&self, record: &ExecutionRecord) -> bool {
+        let waits = record.ready_at.is_some() || record.waiting.is_some();
+        record.owner.is_none() && waits && self.engine.has_worker_of(record)
     }
 
     /// Whether a failure of this call was taken back.
@@ -351,24 +269,33 @@ impl Driver {
             .any(|message| matches!(message.kind, MessageKind::Cancel | MessageKind::Terminate)))
     }
 
+    /// `since`: the first epoch of the beginning that is waited for, if others have the child.
     async fn claim_child(
         &mut self,
         call: EventSeq,
         wanted: Wanted,
+        since: Epoch,
         intent: Intent,
     ) -> Result<(), Halt> {
         let engine = Arc::clone(&self.engine);
         let Some(claiming) = engine.begin_claim(&wanted.id) else {
-            self.watch_child(call, &wanted);
+            // Driven in this process, perhaps by a driver that is about to be gone.
+            self.watch_child(call, &wanted, since);
+            self.look_again(call, &wanted.id, since);
             return Ok(());
         };
         match engine.acquire(claiming).await {
             Ok(claimed) => {
+                let since = claimed.record.epoch;
                 let begin = Begin::claimed(claimed, intent);
-                self.drive_child(call, &wanted, begin, true).await
+                self.drive_claimed(call, &wanted, begin, since).await
             }
             Err(ClaimError::Held { .. }) => {
-                self.watch_child(call, &wanted);
+                self.watch_child(call, &wanted, since);
+                if !matches!(intent, Intent::Recover) {
+                    // Whoever has it may leave it as it was.
+                    self.look_again(call, &wanted.id, since);
+                }
                 Ok(())
             }
             Err(ClaimError::NotFound) => Ok(()),
@@ -376,85 +303,99 @@ impl Driver {
         }
     }
 
-    /// Somebody else drives the child: its last word will come into the inbox.
-    fn watch_child(&mut self, call: EventSeq, wanted: &Wanted) {
-        let child = wanted.child(ChildState::Running(None));
+    /// Others drive the child: its last word will come into the inbox.
+    fn watch_child(&mut self, call: EventSeq, wanted: &Wanted, since: Epoch) {
+        let child = wanted.child(since, ChildState::Elsewhere);
         self.children.insert(call, child);
         self.has_stale_inbox = true;
     }
 
-    /// Drives a child beside this execution. With `wait`, its replay has succeeded when this returns.
-    async fn drive_child(
+    /// Has the child looked at again when the driver that this process has for it is gone, or after a while.
+    fn look_again(&self, call: EventSeq, id: &ExecutionId, since: Epoch) {
+        let sender = self.sender.clone();
+        let driver = self.engine.active.get(id);
+        tokio::spawn(async move {
+            match driver {
+                Some(driver) => driver.gone().await,
+                None => tokio::time::sleep(LOOK_AGAIN).await,
+            }
+            let report = ChildReport::Changed;
+            let _ = sender.send(Input::Child {
+                call,
+                since,
+                report,
+            });
+        });
+    }
+
+    /// Drives a child beside this execution. Its replay has succeeded when this returns.
+    async fn drive_claimed(
         &mut self,
         call: EventSeq,
         wanted: &Wanted,
         begin: Begin,
-        wait: bool,
+        since: Epoch,
     ) -> Result<(), Halt> {
-        let sender = self.sender.clone();
-        let name = wanted.def.name;
-        let on_settled: OnSettled = Box::new(move |settled| {
-            let report = match settled {
-                Ok(snapshot) if snapshot.record.status == Status::Paused => {
-                    let points = Waiting::read(snapshot.record.waiting.as_ref()).pauses;
-                    ChildReport::Paused(
-                        points
-                            .iter()
-                            .map(|point| point.seen_from_parent(name))
-                            .collect(),
-                    )
-                }
-                Ok(snapshot) if !snapshot.record.status.is_finished() => ChildReport::Asleep,
-                Ok(snapshot) => ChildReport::Ended(Box::new(snapshot.clone())),
-                Err(error) => ChildReport::Lost(error.clone()),
-            };
-            let _ = sender.send(Input::Child { call, report });
-        });
-        let driving =
-            match self
-                .engine
-                .drive(wanted.def, wanted.id.clone(), begin, Some(on_settled))
-            {
-                Ok(driving) => driving,
-                Err(Error::AlreadyRunning { .. }) => {
-                    self.watch_child(call, wanted);
-                    return Ok(());
-                }
-                Err(error) => return Err(error.into()),
-            };
-        if wait {
-            let started = driving.started().await.map_err(Halt::Error)?;
-            debug_assert!(started.is_ok(), "one that exists is not refused");
-        } else {
-            self.starting.push(driving.begun());
-        }
+        let driving = match self.drive_child(call, wanted, begin, since) {
+            Ok(driving) => driving,
+            Err(Error::AlreadyRunning { .. }) => {
+                self.watch_child(call, wanted, since);
+                self.look_again(call, &wanted.id, since);
+                return Ok(());
+            }
+            Err(error) => return Err(error.into()),
+        };
+        let started = driving.started().await.map_err(Halt::Error)?;
+        debug_assert!(started.is_ok(), "one that exists is not refused");
         let guard = driving.into_guard();
         guard.is_childs();
-        let child = wanted.child(ChildState::Running(Some(guard)));
+        let child = wanted.child(since, ChildState::Driven(guard));
         self.children.insert(call, child);
         Ok(())
     }
 
-    /// Waits until the children that were just set to work are in the store, so that they can be sent something.
-    /// Their starts share a commit.
-    pub(super) async fn await_starts(&mut self) {
-        let starting = std::mem::take(&mut self.starting);
-        futures::future::join_all(starting).await;
+    /// Sets a driver to work that reports to this execution, naming the beginning of the child that it drives.
+    pub(super) fn drive_child(
+        &self,
+        call: EventSeq,
+        wanted: &Wanted,
+        begin: Begin,
+        since: Epoch,
+    ) -> Result<Driving, Error> {
+        let sender = self.sender.clone();
+        let name = wanted.def.name;
+        let on_settled: OnSettled = Box::new(move |settled| {
+            let report = ChildReport::of(settled, name);
+            let _ = sender.send(Input::Child {
+                call,
+                since,
+                report,
+            });
+        });
+        let id = wanted.id.clone();
+        self.engine.drive(wanted.def, id, begin, Some(on_settled))
     }
 
-    pub(super) fn child_sleeps(&mut self, call: EventSeq) {
-        if let Some(child) = self.children.get_mut(&call)
-            && matches!(child.state, ChildState::Running(_))
-        {
-            child.state = ChildState::Asleep;
+    /// What the driver of a child says when it ends. What is of an earlier beginning of the child is no news.
+    pub(super) fn child_reported(&mut self, call: EventSeq, since: Epoch, report: ChildReport) {
+        let is_current = |child: &Child| {
+            child.since == since && !matches!(child.state, ChildState::Ended | ChildState::Unborn)
+        };
+        if !self.children.get(call).is_some_and(is_current) {
+            return;
         }
-    }
-
-    pub(super) fn child_paused(&mut self, call: EventSeq, points: &[PausePoint]) {
-        if let Some(child) = self.children.get_mut(&call)
-            && !matches!(child.state, ChildState::Ended)
-        {
-            child.state = ChildState::Paused(points.to_vec());
+        match report {
+            ChildReport::Ended(snapshot) => {
+                self.has_stale_inbox = true;
+                self.ended_children.push((call, snapshot));
+            }
+            ChildReport::Asleep => self.children.set(call, ChildState::Asleep),
+            ChildReport::Paused(points) => self.children.set(call, ChildState::Paused(points)),
+            // It goes on with its new owner.
+            ChildReport::Changed | ChildReport::Lost(Error::TakenOver { .. }) => {
+                self.reopened.push(call);
+            }
+            ChildReport::Lost(error) => self.lost = Some(error),
         }
     }
 
@@ -471,7 +412,11 @@ impl Driver {
         let seen = points
             .iter()
             .map(|point| point.seen_from_parent(self.def.name));
-        let Ok(payload) = Payload::encode(&seen.collect::<Vec<_>>()) else {
+        let word = PauseWord {
+            epoch: self.present_epoch().0,
+            points: seen.collect(),
+        };
+        let Ok(payload) = Payload::encode(&word) else {
             return;
         };
         let message = NewMessage {
@@ -484,45 +429,44 @@ impl Driver {
         activation.outbox.push((parent.clone(), message));
     }
 
-    /// A child that somebody else drives waits for a `resume`.
+    /// A child that others drive waits for a `resume`.
     pub(super) fn hear_of_pause(&mut self, message: &Message) {
         self.stale_messages.push(message.id);
-        let call = self
-            .children
-            .iter()
-            .find(|(_, child)| child.id == *message.name);
-        let Some(call) = call.map(|(call, _)| *call) else {
+        let Ok(word) = message.payload.decode::<PauseWord>() else {
             return;
         };
-        if let Ok(points) = message.payload.decode::<Vec<PausePoint>>() {
-            self.child_paused(call, &points);
+        let child = ExecutionId::from(&*message.name);
+        for call in self.children.calls_that_wait(&child, Epoch(word.epoch)) {
+            let state = ChildState::Paused(word.points.clone());
+            self.children.set(call, state);
         }
     }
 
-    /// A child's last word.
+    /// A child's last word. Each call that waits for the child has it; of an earlier beginning, or heard before, it is
+    /// consumed and counts no more.
     pub(super) fn child_ended(&mut self, message: &Message) {
-        let found = self.children.iter().find(|(_, child)| {
-            child.id == *message.name && !matches!(child.state, ChildState::Ended)
-        });
-        let Some(call) = found.map(|(call, _)| *call) else {
-            self.stale_messages.push(message.id);
-            return;
-        };
-        match message.payload.decode::<ChildOutcome>() {
-            Ok(outcome) => self.take_child_outcome(call, outcome, Some(message.id)),
+        let word = match message.payload.decode::<LastWord>() {
+            Ok(word) => word,
             Err(error) => {
                 tracing::error!(execution_id = %self.id, child = %message.name, %error, "a child's last word cannot be read");
+                return;
             }
+        };
+        let child = ExecutionId::from(&*message.name);
+        let calls = self.children.calls_that_wait(&child, Epoch(word.epoch));
+        if calls.is_empty() {
+            self.stale_messages.push(message.id);
+        }
+        let mut consumed = Some(message.id);
+        for call in calls {
+            self.take_child_outcome(call, word.outcome.clone(), consumed.take());
         }
     }
 
     /// Children that ended without a last word: a resume that came out as before writes nothing.
     pub(super) fn hear_ended_children(&mut self) {
         for (call, snapshot) in std::mem::take(&mut self.ended_children) {
-            let is_open = self.children.get(&call).is_some_and(|child| {
-                matches!(child.state, ChildState::Running(_) | ChildState::Asleep)
-            });
-            if !is_open {
+            if !self.children.waits_for(call, snapshot.record.epoch) {
                 continue;
             }
             let outcome = match (snapshot.record.status, snapshot.output, snapshot.failure) {
@@ -543,11 +487,11 @@ impl Driver {
         outcome: ChildOutcome,
         consumed: Option<MessageId>,
     ) {
-        let Some(child) = self.children.get_mut(&call) else {
+        let Some(child) = self.children.get(call) else {
             return;
         };
         let workflow = child.workflow;
-        child.state = ChildState::Ended;
+        self.children.set(call, ChildState::Ended);
         match outcome {
             ChildOutcome::Completed(output) => {
                 let mut outcome = NewOutcome::new(EventKind::ChildCompleted, call);
@@ -585,16 +529,20 @@ impl Driver {
             // The call still waits, so this execution has failed and been resumed since it ended the child.
             ChildOutcome::CancelledByParent | ChildOutcome::TerminatedByParent => {
                 self.stale_messages.extend(consumed);
-                self.children.remove(&call);
+                self.children.set(call, ChildState::Elsewhere);
                 self.reopened.push(call);
             }
         }
     }
 
-    /// Opens children again that were cancelled for a failure that has been taken back.
+    /// Looks again at children of which something has changed: those that were ended for a failure that has been taken
+    /// back are opened again.
     pub(super) async fn reopen_children(&mut self) -> Result<(), Halt> {
         for call in std::mem::take(&mut self.reopened) {
-            self.start_child(call).await?;
+            let waits = |child: &Child| !matches!(child.state, ChildState::Ended);
+            if self.children.get(call).is_some_and(waits) && self.is_waiting(call) {
+                self.start_child(call).await?;
+            }
         }
         Ok(())
     }
@@ -626,18 +574,7 @@ impl Driver {
         point: &PausePoint,
         answer: &Answer,
     ) -> Result<(), Halt> {
-        let waits = |child: &Child| {
-            child
-                .pause_points()
-                .iter()
-                .any(|own| own.execution_id() == point.execution_id())
-        };
-        let Some(call) = self
-            .children
-            .iter()
-            .find(|(_, child)| waits(child))
-            .map(|(call, _)| *call)
-        else {
+        let Some(call) = self.children.call_paused_at(point.execution_id()) else {
             return Ok(());
         };
         let Some(wanted) = self.wanted_child(call) else {
@@ -654,34 +591,42 @@ impl Driver {
             at: Some(at),
             value: answer.value.clone(),
         };
-        self.claim_child(call, wanted, Intent::Answer(answer)).await
+        let since = self
+            .children
+            .get(call)
+            .map_or(Epoch(1), |child| child.since);
+        self.claim_child(call, wanted, since, Intent::Answer(answer))
+            .await
     }
 
-    /// Lets go of a child whose call was dropped.
-    pub(super) fn let_go_of_child(&self, child: Child, activation: &mut Activation) {
+    /// Leaves a child to itself whose call is gone, with the order that its policy says.
+    pub(super) fn let_go_of_child(
+        &self,
+        call: EventSeq,
+        child: Child,
+        activation: &mut Activation,
+    ) {
+        let is_unborn = matches!(child.state, ChildState::Unborn);
+        if is_unborn && !self.let_go_of_unborn(call, activation) {
+            return;
+        }
         let message = NewMessage::to_child(child.policy, self.now());
         activation.outbox.push((child.id, message));
-        // The child's driver is let run on: it is the one that records what becomes of it.
-        if let ChildState::Running(Some(guard)) = child.state {
+        // The child's driver runs on: it is the one that records what becomes of it.
+        if let ChildState::Driven(guard) = child.state {
             guard.detach();
         }
     }
 
     /// Leaves the children that are driven here to themselves: their last words come into the inbox.
     pub(super) fn detach_children(&mut self) {
-        for child in self.children.values_mut() {
-            if let ChildState::Running(guard) = &mut child.state
-                && let Some(guard) = guard.take()
-            {
-                guard.detach();
-            }
-        }
+        self.children.detach_all();
     }
 
-    /// Lets go of all children that have not ended.
+    /// Leaves all children to themselves that have not ended.
     pub(super) fn let_go_of_children(&mut self, activation: &mut Activation) {
-        for (_, child) in std::mem::take(&mut self.children) {
-            self.let_go_of_child(child, activation);
+        for (call, child) in self.children.take_all() {
+            self.let_go_of_child(call, child, activation);
         }
     }
 

@@ -7,6 +7,7 @@ use super::due::Due;
 use super::{Driver, Halt, Step};
 use crate::engine::active::Refusal;
 use crate::engine::ownership::Ownership;
+use crate::engine::write::Born;
 use crate::error::Error;
 use crate::event::{Event, EventKind, FORMAT, OutcomeMeta};
 use crate::execution::{Snapshot, Status};
@@ -60,7 +61,6 @@ impl Driver {
         for call in started {
             self.start(call).await?;
         }
-        self.await_starts().await;
         self.launch_retries()?;
         if let Some(error) = self.lost_answer.take() {
             return Err(error.into());
@@ -160,7 +160,7 @@ impl Driver {
             || !self.held_starts.is_empty()
             || !self.arrivals.is_empty()
             || self.cancelling.is_some()
-            || self.children.values().any(|child| !child.is_paused());
+            || !self.children.are_all_paused();
         !is_at_work && (!self.pauses.is_empty() || !self.children.is_empty())
     }
 
@@ -223,32 +223,27 @@ impl Driver {
         }
         let last = activation.events.last().map(|event| event.seq);
         self.unwritten = Self::keep_results(&activation.events);
-        self.outbox_told = activation.outbox.iter().map(|(id, _)| id.clone()).collect();
+        let outbox = activation.outbox.iter();
+        self.outbox_told = outbox
+            .map(|(id, message)| (id.clone(), message.kind.ends()))
+            .collect();
         if let Some(first) = activation.events.first().filter(|_| self.record.is_none()) {
             self.created_at = first.at;
         }
+        let laid = self.lay(activation.births).await?;
         let commit = Commit {
             target: self.target(),
             events: activation.events,
             change: change.clone(),
             consumed: activation.consumed,
-            children: Vec::new(),
+            children: laid.rows(),
             published: activation.published,
             outbox: activation.outbox,
             transaction: None,
         };
-        let committed = if self.record.is_some() {
-            self.engine.commit(commit).await
-        } else {
-            let started = self.engine.commit_start(commit).await;
-            started.map(|(committed, ownership)| {
-                self.ownership = Some(ownership);
-                committed
-            })
-        };
-        let key = match committed {
-            Ok(committed) => committed.key,
-            Err(error) => self.after_refusal(error, last).await?,
+        let (key, born) = match self.send(commit).await {
+            Ok(sent) => sent,
+            Err(error) => (self.after_refusal(error, last).await?, None),
         };
         if self.record.is_none() && self.ownership.is_none() {
             // Nobody acknowledged the start, and it was found to be written.
@@ -256,7 +251,23 @@ impl Driver {
         }
         self.unwritten.clear();
         self.committed(key, change);
+        self.set_to_work(laid, born).await;
         Ok(())
+    }
+
+    /// Sends a commit to the store; one that begins executions so that what it begins is never lost.
+    async fn send(
+        &mut self,
+        commit: Commit,
+    ) -> Result<(ExecutionKey, Option<Vec<Born>>), CommitError> {
+        if self.record.is_some() && commit.children.is_empty() {
+            return Ok((self.engine.commit(commit).await?.key, None));
+        }
+        let begun = self.engine.commit_owning(commit).await?;
+        if begun.ownership.is_some() {
+            self.ownership = begun.ownership;
+        }
+        Ok((begun.key, Some(begun.children)))
     }
 
     /// What the commit is to append to, or create.
@@ -378,8 +389,13 @@ impl Driver {
     /// Tells those who wait for it: subscribers, and executions that were sent something.
     async fn after_commit(&mut self) {
         self.engine.notify_events(&self.id);
-        for id in std::mem::take(&mut self.outbox_told) {
-            self.engine.poke(&id).await;
+        for (id, is_to_end) in std::mem::take(&mut self.outbox_told) {
+            if is_to_end {
+                self.engine.poke(&id).await;
+            } else {
+                // One that nobody drives is ready now, and a worker's.
+                self.engine.active.notify_inbox(&id);
+            }
         }
     }
 
@@ -503,7 +519,7 @@ impl Driver {
                     },
                 )?;
             }
-            Kind::Child if self.starts_nothing() => self.deferred.push(call),
+            Kind::Child if self.starts_nothing() => self.put_child_off(call),
             Kind::Child => self.start_child(call).await?,
             Kind::Transaction(body) => self.transactions.push_back((call, body)),
         }
@@ -513,7 +529,7 @@ impl Driver {
     /// Lets go of a call that has its outcome.
     pub(super) fn forget_call(&mut self, call: EventSeq) {
         self.tasks.remove(&call);
-        self.children.remove(&call);
+        drop(self.children.remove(call));
         self.reusing.remove(&call);
         if !self.pauses.is_empty() || self.signals.are_awaited() || !self.cancel_waits.is_empty() {
             self.drop_waits(call);
@@ -522,8 +538,8 @@ impl Driver {
 
     /// Lets go of a call that its code has dropped.
     pub(super) fn cancel_call(&mut self, call: EventSeq, activation: &mut Activation) {
-        if let Some(child) = self.children.remove(&call) {
-            self.let_go_of_child(child, activation);
+        if let Some(child) = self.children.remove(call) {
+            self.let_go_of_child(call, child, activation);
         }
         if let (Some(taken), Some(pool)) = (self.reusing.remove(&call), &mut self.pool) {
             pool.put_back(taken);

@@ -2,7 +2,7 @@
 
 use super::Driver;
 use super::activation::{Activation, Ended};
-use super::children::ChildOutcome;
+use super::children::{ChildOutcome, LastWord};
 use super::limits::out_of_time;
 use crate::engine::rewinding::{RewindPlan, Rewindable};
 use crate::error::{FailureData, FailureKind};
@@ -11,7 +11,6 @@ use crate::execution::Status;
 use crate::id::EventSeq;
 use crate::payload::Payload;
 use crate::replay::{End, FailedEnd};
-use crate::store::{MessageKind, NewMessage};
 use crate::workflow::StopReason;
 
 impl Driver {
@@ -47,7 +46,7 @@ impl Driver {
         let mut event = self.event_at(EventKind::WorkflowCompleted, None);
         event.payload = Some(output.clone());
         activation.events.push(event);
-        self.tell_parent(activation, &ChildOutcome::Completed(output.clone()));
+        self.tell_parent(activation, ChildOutcome::Completed(output.clone()));
         activation.ended = Some(Ended::Finished {
             status: Status::Completed,
             output: Some(output),
@@ -89,7 +88,7 @@ impl Driver {
             activation.ended = Some(Ended::Again);
             return;
         }
-        self.tell_parent(activation, &ChildOutcome::Failed(failure.clone()));
+        self.tell_parent(activation, ChildOutcome::Failed(failure.clone()));
         activation.ended = Some(Ended::Finished {
             status: Status::Failed,
             output: None,
@@ -163,7 +162,7 @@ impl Driver {
         } else {
             ChildOutcome::Cancelled
         };
-        self.tell_parent(activation, &outcome);
+        self.tell_parent(activation, outcome);
         activation.ended = Some(Ended::Finished {
             status: Status::Cancelled,
             output: None,
@@ -173,19 +172,12 @@ impl Driver {
     }
 
     /// The last word of a child goes into its parent's inbox, in the commit that records it.
-    pub(super) fn tell_parent(&self, activation: &mut Activation, outcome: &ChildOutcome) {
+    pub(super) fn tell_parent(&self, activation: &mut Activation, outcome: ChildOutcome) {
         let Some(parent) = &self.parent else { return };
-        let Ok(payload) = Payload::encode(outcome) else {
-            return;
-        };
-        let message = NewMessage {
-            kind: MessageKind::ChildEnded,
-            name: self.id.as_str().into(),
-            payload,
-            dedup: None,
-            at: self.now(),
-        };
-        activation.outbox.push((parent.clone(), message));
+        let word = LastWord::message(&self.id, self.present_epoch(), outcome, self.now());
+        if let Some(message) = word {
+            activation.outbox.push((parent.clone(), message));
+        }
     }
 
     /// Takes back the end of the history. The event is to be committed before anything runs again.

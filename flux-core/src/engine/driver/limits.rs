@@ -82,8 +82,7 @@ impl Driver {
             return None;
         }
         let active = self.def.options.timeout.and_then(|limit| {
-            let children_wait =
-                self.tasks.is_empty() && self.children.values().all(super::Child::is_paused);
+            let children_wait = self.tasks.is_empty() && self.children.are_all_paused();
             let at = self.active.reaches(limit).filter(|_| !children_wait)?;
             Some((at, FailureKind::Timeout { limit }))
         });

@@ -17,20 +17,18 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use futures::FutureExt;
-use futures::future::BoxFuture;
 use tokio::sync::mpsc;
 
 use super::Inner;
-use super::active::Refusal;
+use super::active::{Refusal, Settled};
 use super::history::Rewind;
 use super::ownership::{Claimed, Ownership};
 use super::pool::{Pool, Taken};
 use super::replaying::fresh_machine;
 use crate::clock::Timestamp;
-use crate::context::ChildPolicy;
 use crate::error::Error;
 use crate::event::Event;
-use crate::execution::{PausePoint, Snapshot, Status};
+use crate::execution::{PausePoint, Snapshot, Status, Waiting};
 use crate::id::{Epoch, EventSeq, ExecutionId};
 use crate::payload::Payload;
 use crate::replay::{Machine, Stop, panic_message};
@@ -40,6 +38,7 @@ use crate::workflow::WorkflowDef;
 
 mod activation;
 mod attempts;
+mod births;
 mod bodies;
 mod boot;
 mod cancel;
@@ -47,6 +46,7 @@ pub(crate) mod children;
 mod commit;
 mod due;
 mod end;
+mod family;
 mod fault;
 mod limits;
 mod own_time;
@@ -63,8 +63,9 @@ use activation::Arrival;
 use attempts::Task;
 use bodies::Unspawned;
 use cancel::Cancelling;
-use children::{Cancellation, Child};
+use children::Cancellation;
 use due::Due;
+use family::Family;
 use limits::ActiveTime;
 use own_time::Ahead;
 use signals::Signals;
@@ -80,10 +81,17 @@ pub(crate) enum Begin {
     New {
         /// Its input.
         input: Payload,
-        /// The execution that called it, and what becomes of it when that one lets go of it.
-        parent: Option<(ExecutionId, ChildPolicy)>,
         /// What it is bound to.
         placement: Placement,
+    },
+    /// By having created it for its parent: its history is the one event that begins it.
+    Born {
+        /// Its row, and the ownership of it.
+        claimed: Box<Claimed>,
+        /// The event.
+        start: Event,
+        /// Whether its parent has sent it something with its creation.
+        has_orders: bool,
     },
     /// By having been given it when its turn came: its history is the one event that put it into its queue.
     Queued {
@@ -114,7 +122,9 @@ impl Begin {
     pub(crate) fn entered(&mut self) {
         match self {
             Self::New { .. } => {}
-            Self::Queued { claimed, .. } | Self::Claimed { claimed, .. } => claimed.entered(),
+            Self::Born { claimed, .. }
+            | Self::Queued { claimed, .. }
+            | Self::Claimed { claimed, .. } => claimed.entered(),
         }
     }
 }
@@ -154,8 +164,12 @@ pub(crate) enum Input {
     },
     /// A body wants statements run.
     Statements(FromBody),
-    /// A child has settled.
-    Child { call: EventSeq, report: ChildReport },
+    /// There is news of a child, of the beginning under this epoch.
+    Child {
+        call: EventSeq,
+        since: Epoch,
+        report: ChildReport,
+    },
     /// There is something new in the inbox.
     Inbox,
     /// Something that is not durable woke the code.
@@ -177,6 +191,28 @@ pub(crate) enum ChildReport {
     Ended(Box<Snapshot>),
     /// It could not be driven.
     Lost(Error),
+    /// Whoever had it has it no longer, or perhaps not.
+    Changed,
+}
+
+impl ChildReport {
+    /// How the driver of a child of this workflow ended.
+    fn of(settled: &Settled, workflow: &str) -> Self {
+        match settled {
+            Ok(snapshot) if snapshot.record.status == Status::Paused => {
+                let points = Waiting::read(snapshot.record.waiting.as_ref()).pauses;
+                let points = points.iter();
+                Self::Paused(
+                    points
+                        .map(|point| point.seen_from_parent(workflow))
+                        .collect(),
+                )
+            }
+            Ok(snapshot) if !snapshot.record.status.is_finished() => Self::Asleep,
+            Ok(snapshot) => Self::Ended(Box::new(snapshot.clone())),
+            Err(error) => Self::Lost(error.clone()),
+        }
+    }
 }
 
 /// Drives one execution until it finishes, pauses or cannot go on.
@@ -230,10 +266,8 @@ pub(crate) struct Driver {
     retries: Vec<EventSeq>,
     signals: Signals,
     pauses: BTreeMap<EventSeq, PausePoint>,
-    children: BTreeMap<EventSeq, Child>,
-    /// Children whose starts are on their way to the store.
-    starting: Vec<BoxFuture<'static, ()>>,
-    /// Children that are to be opened again.
+    children: Family,
+    /// Children that are to be looked at again.
     reopened: Vec<EventSeq>,
     /// Children whose drivers have ended, until their last words are found.
     ended_children: Vec<(EventSeq, Box<Snapshot>)>,
@@ -247,8 +281,8 @@ pub(crate) struct Driver {
     /// Those that asked for its hold: they stay in the inbox until the row says so, for whoever drives it after a crash
     /// and for whoever wants it to go on.
     hold_messages: Vec<MessageId>,
-    /// The executions that the commit under way sends something.
-    outbox_told: Vec<ExecutionId>,
+    /// The executions that the commit under way sends something, and whether that is to end them.
+    outbox_told: Vec<(ExecutionId, bool)>,
     /// A request to cancel the execution that has been noted.
     cancelling: Option<Cancelling>,
     /// Calls that want to know of one.
@@ -355,9 +389,8 @@ impl Driver {
             retries: Vec::new(),
             signals: Signals::default(),
             pauses: BTreeMap::new(),
-            children: BTreeMap::new(),
+            children: Family::default(),
             ended_children: Vec::new(),
-            starting: Vec::new(),
             reopened: Vec::new(),
             last_message: None,
             pool: None,
@@ -417,13 +450,22 @@ impl Driver {
         // What it begins, and what children it begins, is this engine's.
         self.engine.owner().await?;
         match begin {
-            Begin::New {
-                input,
-                parent,
-                placement,
-            } => {
+            Begin::New { input, placement } => {
                 self.placement = placement;
-                self.begin_new(input, parent);
+                self.begin_new(input);
+            }
+            Begin::Born {
+                claimed,
+                start,
+                has_orders,
+            } => {
+                let Claimed {
+                    record, ownership, ..
+                } = *claimed;
+                self.ownership = Some(ownership);
+                self.boot_born(record, start);
+                self.has_stale_inbox = has_orders;
+                started();
             }
             Begin::Queued { claimed, event } => {
                 let Claimed {
@@ -549,6 +591,11 @@ impl Driver {
         self.record
             .as_ref()
             .map(|record| (record.key, record.epoch))
+    }
+
+    /// The same; a new execution begins under the first.
+    fn present_epoch(&self) -> Epoch {
+        self.epoch().map_or(Epoch(1), |(_, epoch)| epoch)
     }
 
     /// The execution cannot go on here. What bodies have returned and a store did not take is kept for a later

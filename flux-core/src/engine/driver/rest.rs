@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::activation::Activation;
-use super::{Child, Driver, Halt};
+use super::{Driver, Halt};
 use crate::event::EventKind;
 use crate::execution::{Snapshot, Status};
 use crate::id::EventSeq;
@@ -134,7 +134,7 @@ impl Driver {
             || !self.retries.is_empty()
             || !self.held_starts.is_empty()
             || !self.ended_children.is_empty()
-            || self.children.values().any(Child::is_driven_here);
+            || self.children.has_any_here();
         let is_running = self
             .record
             .as_ref()

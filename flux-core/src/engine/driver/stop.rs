@@ -119,7 +119,7 @@ impl Driver {
         .ok();
         activation.events.push(event);
         let last_word = ChildOutcome::terminated(reason.clone(), termination.by_parent);
-        self.tell_parent(&mut activation, &last_word);
+        self.tell_parent(&mut activation, last_word);
         activation.ended = Some(Ended::Finished {
             status: Status::Terminated,
             output: None,

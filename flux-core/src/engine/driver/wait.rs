@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ChildReport, Driver, Input};
+use super::{Driver, Input};
 use crate::engine::watch;
 use crate::event::EventKind;
 
@@ -25,7 +25,11 @@ impl Driver {
         match input {
             Input::Body { call, run, result } => self.body_ended(call, run, result),
             Input::Statements(from) => self.statements.push_back(from),
-            Input::Child { call, report } => self.child_reported(call, report),
+            Input::Child {
+                call,
+                since,
+                report,
+            } => self.child_reported(call, since, report),
             Input::Inbox => self.has_stale_inbox = true,
             Input::Woken => self.woken(),
             Input::Rest => self.is_to_rest = true,
@@ -95,18 +99,6 @@ impl Driver {
                 watch::ensure(&self.engine);
                 self.has_stale_inbox = true;
             }
-        }
-    }
-
-    fn child_reported(&mut self, call: crate::id::EventSeq, report: ChildReport) {
-        match report {
-            ChildReport::Ended(snapshot) => {
-                self.has_stale_inbox = true;
-                self.ended_children.push((call, snapshot));
-            }
-            ChildReport::Asleep => self.child_sleeps(call),
-            ChildReport::Paused(points) => self.child_paused(call, &points),
-            ChildReport::Lost(error) => self.lost = Some(error),
         }
     }
 }

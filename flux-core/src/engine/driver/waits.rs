@@ -77,8 +77,7 @@ impl Driver {
     /// The pause points that wait, its own and its children's.
     pub(super) fn pause_points(&self) -> Vec<PausePoint> {
         let own = self.pauses.values().cloned();
-        own.chain(self.children.values().flat_map(super::Child::pause_points))
-            .collect()
+        own.chain(self.children.pause_points().cloned()).collect()
     }
 
     /// What the row says it waits for.

@@ -99,7 +99,11 @@ impl std::fmt::Debug for Ownership {
 }
 
 impl Claimed {
-    fn new(engine: &Arc<Inner>, record: ExecutionRecord, claiming: Option<Claiming>) -> Self {
+    pub(crate) fn new(
+        engine: &Arc<Inner>,
+        record: ExecutionRecord,
+        claiming: Option<Claiming>,
+    ) -> Self {
         Self {
             ownership: Ownership::new(engine, record.key, record.epoch),
             record,

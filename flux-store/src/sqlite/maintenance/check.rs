@@ -26,7 +26,7 @@ struct Check {
 
 /// Everything that must not be. What an inbox holds of one that has finished is no problem: nobody took it in time, and
 /// one that failed may be resumed.
-const CHECKS: [Check; 11] = [
+const CHECKS: [Check; 12] = [
     Check {
         what: "history_start",
         since: 1,
@@ -94,6 +94,25 @@ const CHECKS: [Check; 11] = [
         select: "SELECT NULL, printf('message %d (`%s`) is for number %d, which is no execution', id, name, eid)
             FROM flux_inbox AS m
             WHERE NOT EXISTS (SELECT 1 FROM flux_executions AS x WHERE x.eid = m.eid)",
+    },
+    // The child of a call was created with it, unless the call was dropped in the same commit, took a result from before a
+    // rewind, or was refused; an owner may be about to record the last.
+    Check {
+        what: "child_missing",
+        since: 1,
+        select: "SELECT x.id, printf('event %d says that it called child `%s`, and there is no such execution',
+                c.key & 16777215, c.child)
+            FROM (SELECT key, CASE WHEN json_valid(meta) THEN meta END ->> 'child' AS child,
+                    CASE WHEN json_valid(meta) THEN meta END ->> 'when_parent_ends' AS policy
+                FROM flux_events WHERE kind = (SELECT code FROM kinds WHERE word = 'CHILD_STARTED')) AS c
+            CROSS JOIN flux_executions AS x ON x.eid = c.key >> 24
+            WHERE c.child IS NOT NULL AND NOT EXISTS (SELECT 1 FROM flux_executions WHERE id = c.child)
+            AND (x.owner IS NULL OR x.status IN (SELECT status FROM ends))
+            AND NOT EXISTS (SELECT 1 FROM flux_events AS e JOIN kinds AS k ON k.code = e.kind
+                WHERE e.key BETWEEN c.key AND (x.eid << 24) + 16777215 AND e.ref = c.key & 16777215
+                AND (k.word = 'CALL_REUSED'
+                    OR (k.word = 'CALL_CANCELLED' AND c.policy IS NOT 'abandon')
+                    OR (k.word = 'CHILD_FAILED' AND json_valid(e.payload) AND e.payload ->> 'attempts' = 0)))",
     },
     Check {
         what: "row_without_execution",

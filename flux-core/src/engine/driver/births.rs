@@ -1,0 +1,284 @@
+//! The beginning of children: created within the commit that records their calls, and set to work right after it.
+//!
+//! ```text
+//!   the code calls ──► Birth ──► laid: its row, its first event ──► commit ──┬─► driven here, or waiting for its turn
+//!                        │                                                  └─► refused: the call fails
+//!                        └─ its call dropped in the same activation: not created, unless it is to go on by itself
+//! ```
+//!
+//! So a recorded child exists from the same moment on, whatever becomes of its parent and of this process; one whose call
+//! was dropped before that is recorded as cancelled.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::activation::Activation;
+use super::family::ChildState;
+use super::{Begin, Driver, Halt};
+use crate::clock::Timestamp;
+use crate::context::ChildPolicy;
+use crate::context::request::Request;
+use crate::engine::begin::{QueuedInput, queued_start};
+use crate::engine::ownership::Claimed;
+use crate::engine::place::{Wishes, place};
+use crate::engine::write::Born;
+use crate::error::Error;
+use crate::event::{Event, EventKind, StartedMeta};
+use crate::id::{Epoch, EventSeq, ExecutionId, WorkerId};
+use crate::payload::Payload;
+use crate::store::{CommitError, NewChild, NewExecution, Placement};
+use crate::workflow::WorkflowDef;
+
+/// What a recorded child call asks for.
+#[derive(Debug, Clone)]
+pub(super) struct Wanted {
+    pub(super) def: &'static WorkflowDef,
+    pub(super) id: ExecutionId,
+    pub(super) input: Payload,
+    pub(super) policy: ChildPolicy,
+}
+
+/// A child that is created with the commit of this activation.
+#[derive(Debug)]
+pub(super) struct Birth {
+    wanted: Wanted,
+    /// Its call is gone already, or its parent's end is in the same commit: it finds an order in its inbox.
+    is_let_go: bool,
+}
+
+/// The children of one activation by their calls.
+pub(super) type Births = BTreeMap<EventSeq, Birth>;
+
+/// The children of the commit under way.
+#[derive(Default)]
+pub(super) struct Laid {
+    children: Vec<LaidChild>,
+    /// Children that have no place, and why.
+    refused: Vec<(EventSeq, &'static WorkflowDef, String)>,
+}
+
+/// A child whose row is part of the commit under way.
+struct LaidChild {
+    call: EventSeq,
+    birth: Birth,
+    new: NewChild,
+}
+
+impl Laid {
+    /// The rows, for the commit.
+    pub(super) fn rows(&self) -> Vec<NewChild> {
+        let rows = self.children.iter();
+        rows.map(|child| child.new.clone()).collect()
+    }
+}
+
+impl Driver {
+    pub(super) fn wanted_child(&self, call: EventSeq) -> Option<Wanted> {
+        let mut state = self.machine.shared.state();
+        match &state.call_by_seq(call)?.request {
+            Some(Request::Child {
+                def,
+                id,
+                input,
+                policy,
+            }) => Some(Wanted {
+                def,
+                id: id.clone().unwrap_or_else(|| self.id.child(call)),
+                input: input.clone(),
+                policy: *policy,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Plans a child that the code has called.
+    pub(super) fn expect_child(
+        &mut self,
+        call: EventSeq,
+        wanted: Wanted,
+        activation: &mut Activation,
+    ) {
+        self.children
+            .insert(call, wanted.child(Epoch(1), ChildState::Unborn));
+        let birth = Birth {
+            wanted,
+            is_let_go: false,
+        };
+        activation.births.insert(call, birth);
+    }
+
+    /// A call is gone that was made in the same activation: its child is not created unless it is to go on by itself.
+    /// Whether there is a child that needs an order.
+    pub(super) fn let_go_of_unborn(&self, call: EventSeq, activation: &mut Activation) -> bool {
+        let Some(birth) = activation.births.get_mut(&call) else {
+            return true;
+        };
+        birth.is_let_go = true;
+        let is_recorded_as_cancelled = !self.is_waiting(call);
+        if is_recorded_as_cancelled && birth.wanted.policy != ChildPolicy::Abandon {
+            activation.births.remove(&call);
+            return false;
+        }
+        true
+    }
+
+    /// Makes the rows of children, for the commit that records their calls.
+    pub(super) async fn lay(&mut self, births: Births) -> Result<Laid, Halt> {
+        let mut laid = Laid::default();
+        if births.is_empty() {
+            return Ok(laid);
+        }
+        let (engine, now) = (Arc::clone(&self.engine), self.now());
+        let owner = engine.owner().await?;
+        for (call, birth) in births {
+            let Birth { wanted, .. } = &birth;
+            let placed = place(&engine, wanted.def, &wanted.input, Wishes::default()).await;
+            match placed {
+                Ok(placement) => {
+                    let new = self.newborn(wanted, placement, owner, now);
+                    laid.children.push(LaidChild { call, birth, new });
+                }
+                Err(Error::Store(error)) => return Err(error.into()),
+                Err(error) => laid.refused.push((call, wanted.def, error.to_string())),
+            }
+        }
+        Ok(laid)
+    }
+
+    /// A child that has to wait for its turn does so as any other execution of its workflow.
+    fn newborn(
+        &self,
+        wanted: &Wanted,
+        placement: Placement,
+        owner: WorkerId,
+        now: Timestamp,
+    ) -> NewChild {
+        let (def, id, input) = (wanted.def, wanted.id.clone(), wanted.input.clone());
+        let parent = (self.id.clone(), wanted.policy);
+        if placement.queue.is_some() || placement.gate.is_some() {
+            let input = QueuedInput {
+                value: input,
+                is_unchecked: false,
+            };
+            let (new, start) = queued_start(def, id, input, placement, Some(parent), now);
+            return NewChild { new, start };
+        }
+        let meta = StartedMeta {
+            version: def.version,
+            parent: Some(self.id.as_str().into()),
+            when_parent_ends: wanted.policy,
+            ..StartedMeta::default()
+        };
+        let start = Event {
+            seq: EventSeq::FIRST,
+            at: now,
+            kind: EventKind::WorkflowStarted,
+            refers: None,
+            name: Some(def.name.into()),
+            payload: Some(input),
+            meta: Payload::encode(&meta).ok(),
+        };
+        let new = NewExecution {
+            id,
+            workflow: def.name.into(),
+            version: def.version,
+            created_at: now,
+            parent: Some(parent.0),
+            owner: Some(owner),
+            placement,
+        };
+        NewChild { new, start }
+    }
+
+    /// Sets children to work that a commit has created. Without news of them (the commit was found in the history) each
+    /// is looked for. Nothing is awaited before all of them are in their drivers' hands.
+    pub(super) async fn set_to_work(&mut self, laid: Laid, born: Option<Vec<Born>>) {
+        for (call, def, message) in laid.refused {
+            self.child_refused(call, def, message);
+        }
+        let mut held = Vec::new();
+        let born = born.into_iter().flatten().map(Some);
+        let born = born.chain(std::iter::repeat_with(|| None));
+        for (child, born) in laid.children.into_iter().zip(born) {
+            held.extend(self.set_one_to_work(child, born));
+        }
+        for claimed in held {
+            claimed.ownership.release(None).await;
+        }
+    }
+
+    /// Gives it back where nothing is to start before this execution goes on.
+    fn set_one_to_work(&mut self, child: LaidChild, born: Option<Born>) -> Option<Claimed> {
+        let LaidChild { call, birth, new } = child;
+        let is_let_go = birth.is_let_go;
+        match born {
+            Some(Ok(Some(claimed))) => return self.drive_newborn(call, &birth, new, claimed),
+            Some(Ok(None)) => self.await_turn(call, &birth, &new),
+            _ if is_let_go => {}
+            Some(Err(CommitError::Full(other) | CommitError::Duplicate(other))) => {
+                let message = format!(
+                    "execution `{}` runs, and no more may run beside it",
+                    other.holder
+                );
+                self.child_refused(call, birth.wanted.def, message);
+            }
+            // Who has the id, or what became of it, is looked up.
+            Some(Err(_)) | None => self.reopened.push(call),
+        }
+        None
+    }
+
+    fn drive_newborn(
+        &mut self,
+        call: EventSeq,
+        birth: &Birth,
+        new: NewChild,
+        claimed: Claimed,
+    ) -> Option<Claimed> {
+        let (wanted, is_let_go) = (&birth.wanted, birth.is_let_go);
+        if self.is_retiring {
+            // Dropped, it is released: another process starts it.
+            self.defer_child(call, is_let_go);
+            return None;
+        }
+        if self.hold.is_some() && !is_let_go {
+            self.defer_child(call, is_let_go);
+            return Some(claimed);
+        }
+        let begin = Begin::Born {
+            claimed: Box::new(claimed),
+            start: new.start,
+            has_orders: is_let_go,
+        };
+        match self.drive_child(call, wanted, begin, Epoch(1)) {
+            Ok(driving) if is_let_go => driving.into_guard().detach(),
+            Ok(driving) => {
+                let guard = driving.into_guard();
+                guard.is_childs();
+                self.children.set(call, ChildState::Driven(guard));
+            }
+            // A start of the same id is under way here, and will be refused: the child is released, and looked for.
+            Err(_) if is_let_go => {}
+            Err(_) => self.reopened.push(call),
+        }
+        None
+    }
+
+    fn defer_child(&mut self, call: EventSeq, is_let_go: bool) {
+        if !is_let_go {
+            self.children.set(call, ChildState::Deferred);
+            self.deferred.push(call);
+        }
+    }
+
+    /// The child waits for its turn.
+    fn await_turn(&mut self, call: EventSeq, birth: &Birth, new: &NewChild) {
+        let queue = new.new.placement.queue.as_ref();
+        if !self.engine.has_worker_for(queue) {
+            Arc::clone(&self.engine).begin_in_turn(new.new.id.clone());
+        }
+        if !birth.is_let_go {
+            self.children.set(call, ChildState::Elsewhere);
+        }
+    }
+}
