@@ -43,6 +43,7 @@ mod greeting;
 mod identity;
 mod limits;
 mod logging;
+mod moved_lines;
 mod obstacles;
 mod on_exit;
 mod onlookers;

@@ -4,7 +4,7 @@
 //! core reads the result after each poll. Nothing is locked across an await, and nothing here knows a clock.
 
 use std::any::Any;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::Location;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -19,9 +19,10 @@ use super::unseen::{Unseen, UnseenValues};
 use crate::clock::Timestamp;
 use crate::error::escape::DropMark;
 use crate::error::{ErrorRecord, TaskError};
-use crate::event::{CallMeta, Event, EventKind};
+use crate::event::EventKind;
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::{Payload, PayloadError};
+use crate::replay::values::{RecordedValues, Tries};
 use crate::task::States;
 use crate::workflow::{StopReason, WorkflowDef};
 
@@ -129,15 +130,17 @@ pub(crate) struct State {
     pub(crate) issued: Vec<Issued>,
     /// Recorded calls that the code dropped before their end, in this delivery.
     pub(crate) cancelled: Vec<EventSeq>,
-    /// In a replay: the values recorded in this delivery that the code has not asked for yet.
-    pub(crate) recorded_values: VecDeque<Event>,
+    /// In a replay: the values recorded in this delivery.
+    pub(crate) recorded_values: RecordedValues,
     pub(crate) patches: BTreeMap<Arc<str>, bool>,
     pub(crate) continue_with: Option<Payload>,
     pub(crate) fault: Option<Fault>,
-    /// Which of several equal candidates a replay takes; other tries take others.
-    pub(crate) choice: usize,
-    /// Whether there was such a choice.
+    /// What earlier tries of this replay have taught it.
+    pub(crate) tries: Tries,
+    /// Whether it had a choice between equal calls or values.
     pub(crate) is_ambiguous: bool,
+    /// Whether it has given the code a value that was meant for another site.
+    pub(crate) is_misjudged: bool,
     /// Errors that were handed to the code, and where the last clone of each was dropped.
     pub(crate) errors: Vec<HandedError>,
     /// Signals and answers that were delivered to calls dropped unseen.
@@ -386,12 +389,13 @@ impl State {
             by_seq: BTreeMap::new(),
             issued: Vec::new(),
             cancelled: Vec::new(),
-            recorded_values: VecDeque::new(),
+            recorded_values: RecordedValues::default(),
             patches: BTreeMap::new(),
             continue_with: None,
             fault: None,
-            choice: 0,
+            tries: Tries::default(),
             is_ambiguous: false,
+            is_misjudged: false,
             errors: Vec::new(),
             unseen: UnseenValues::default(),
             rollbacks: Rollbacks::default(),
@@ -416,6 +420,11 @@ impl State {
     pub(crate) fn call_by_seq(&mut self, seq: EventSeq) -> Option<&mut Call> {
         let key = self.by_seq.get(&seq)?;
         self.calls.get_mut(key)
+    }
+
+    /// The same, only to be looked at.
+    pub(crate) fn held(&self, seq: EventSeq) -> Option<&Call> {
+        self.calls.get(self.by_seq.get(&seq)?)
     }
 
     /// The numbered calls that wait for an outcome, in order.
@@ -484,11 +493,7 @@ impl State {
     /// Whether the code is gone and that work begins: live as decided, in a replay as recorded.
     pub(super) fn begin_exit(&mut self, why: &str, wanted: bool) -> bool {
         let begins = if self.replaying {
-            let mut recorded = self.recorded_values.iter();
-            let found = recorded.position(|event| event.kind == EventKind::ExitStarted);
-            found
-                .and_then(|found| self.recorded_values.remove(found))
-                .is_some()
+            self.recorded_values.take_any(EventKind::ExitStarted)
         } else {
             wanted
         };
@@ -504,30 +509,17 @@ impl State {
         begins
     }
 
-    /// Takes the recorded value of this kind and name; among several, the one of this source line, and
-    /// among several of those the first, or in a repeated try another.
+    /// Takes the recorded value of this kind and name that is meant here.
     fn take_recorded(
         &mut self,
         kind: EventKind,
-        name: &str,
+        name: &Arc<str>,
         site: &'static Location<'static>,
     ) -> Option<Payload> {
-        let fits = |event: &Event| event.kind == kind && event.name_str() == name;
-        let all = 0..self.recorded_values.len();
-        let fitting: Vec<usize> = all.filter(|&i| fits(&self.recorded_values[i])).collect();
-        let chosen = match fitting.as_slice() {
-            [] => return None,
-            [only] => *only,
-            several => {
-                self.is_ambiguous = true;
-                let site = crate::replay::matching::site_text(site);
-                let is_here = |i: &usize| self.recorded_values[*i].meta::<CallMeta>().site == site;
-                let here: Vec<usize> = several.iter().copied().filter(is_here).collect();
-                let candidates = if here.is_empty() { several } else { &here };
-                candidates[self.choice % candidates.len()]
-            }
-        };
-        self.recorded_values.remove(chosen)?.payload
+        let values = &mut self.recorded_values;
+        let (value, is_ambiguous) = values.take(kind, name, site, self.delivery, &self.tries)?;
+        self.is_ambiguous |= is_ambiguous;
+        Some(value)
     }
 }
 

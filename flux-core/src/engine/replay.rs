@@ -8,12 +8,12 @@ use tokio::sync::mpsc;
 
 use super::driver::Input;
 use super::history::{History, is_delivery};
-use super::replaying::{Replaying, check_format, fresh_machine, is_worth_another};
+use super::replaying::{Replaying, Trying, check_format, fresh_machine};
 use super::{Engine, Inner};
 use crate::error::Error;
 use crate::event::Event;
 use crate::id::{EventSeq, ExecutionId};
-use crate::replay::{Machine, panic_message};
+use crate::replay::{Machine, Tries, panic_message};
 use crate::store::ExecutionRecord;
 use crate::workflow::WorkflowDef;
 
@@ -120,18 +120,18 @@ impl Rehearsal {
     }
 
     async fn run(mut self) -> Result<Replayed, Error> {
-        let mut choice = 0;
+        let mut trying = Trying::default();
         loop {
-            match self.run_unharmed(choice).await {
-                Err(error) if is_worth_another(choice, &error, &self.machine) => choice += 1,
-                ended => return ended,
+            match self.run_unharmed(trying.tries.clone()).await {
+                Err(error) => trying.failed(error, &self.machine)?,
+                Ok(replayed) => return Ok(replayed),
             }
         }
     }
 
     /// The code's own panics are ends of it; here end those of types that are read from the record.
-    async fn run_unharmed(&mut self, choice: usize) -> Result<Replayed, Error> {
-        let running = AssertUnwindSafe(self.run_choosing(choice)).catch_unwind();
+    async fn run_unharmed(&mut self, tries: Tries) -> Result<Replayed, Error> {
+        let running = AssertUnwindSafe(self.run_trying(tries)).catch_unwind();
         match running.await {
             Ok(replayed) => replayed,
             Err(panic) => Err(Error::ReplayDecode {
@@ -144,9 +144,9 @@ impl Rehearsal {
         }
     }
 
-    async fn run_choosing(&mut self, choice: usize) -> Result<Replayed, Error> {
+    async fn run_trying(&mut self, tries: Tries) -> Result<Replayed, Error> {
         self.machine = self.fresh_machine();
-        self.machine.choose(choice);
+        self.machine.try_with(tries);
         let (history, _) = History::open(&self.engine.store, &self.record).await?;
         let mut history = history.until(self.last);
         let mut replayed = Replayed {

@@ -15,7 +15,7 @@ use crate::context::shared::Shared;
 use crate::error::{Error, NonDeterminism};
 use crate::event::{Event, EventKind, FORMAT};
 use crate::id::{EventSeq, ExecutionId};
-use crate::replay::{Group, Machine};
+use crate::replay::{Group, Machine, Tries};
 use crate::store::ExecutionRecord;
 use crate::workflow::WorkflowDef;
 
@@ -24,9 +24,6 @@ const TURN: usize = 256;
 
 /// How long a replay waits for a foreign wake-up to happen again.
 const FOREIGN_PATIENCE: Duration = Duration::from_secs(30);
-
-/// How many orders of calls that are alike in everything are tried before a replay is given up.
-const CHOICES: usize = 15;
 
 /// A machine at the beginning of a history.
 pub(crate) fn fresh_machine(
@@ -57,10 +54,26 @@ pub(crate) fn check_format(record: &ExecutionRecord) -> Result<(), Error> {
     })
 }
 
-/// Whether another order is to be tried after this error: calls alike in everything had to be told apart by their
-/// order, and the code then parted from the history.
-pub(crate) fn is_worth_another(choice: usize, error: &Error, machine: &Machine) -> bool {
-    choice < CHOICES && matches!(error, Error::NonDeterminism(_)) && machine.is_ambiguous()
+/// The tries of one replay: see [`Machine::next_try`].
+#[derive(Debug, Default)]
+pub(crate) struct Trying {
+    pub(crate) tries: Tries,
+    /// What the first order of equal calls came to: if no other one fits either, this is the error.
+    first: Option<Error>,
+}
+
+impl Trying {
+    /// Takes the failure of a try; the error where no other is worth while.
+    pub(crate) fn failed(&mut self, error: Error, machine: &Machine) -> Result<(), Error> {
+        let Some(next) = machine.next_try(&error) else {
+            return Err(self.first.take().unwrap_or(error));
+        };
+        if !next.tries_the_order_of(&self.tries) {
+            self.first.get_or_insert(error);
+        }
+        self.tries = next;
+        Ok(())
+    }
 }
 
 /// A replay under way.

@@ -1,9 +1,13 @@
 //! A replayed delivery: what the code did is compared with what is recorded.
 
+use std::collections::BTreeSet;
+
 use super::ended::{check_end, how_it_ended, puts_away};
-use super::matching::{IssuedCall, Matched, match_calls};
+use super::matching::{IssuedCall, Matched, match_calls, site_of};
+use super::sites::Site;
+use super::values::Verdict;
 use super::{Divergence, Group, Machine, Polled, Stop};
-use crate::context::shared::{Call, CallKey, Issued};
+use crate::context::shared::{Call, CallKey, Issued, State};
 use crate::event::{Event, EventKind};
 use crate::id::EventSeq;
 
@@ -41,17 +45,37 @@ impl Machine {
         let polled = self.poll();
         self.shared.state().replaying = false;
         let polled = polled
+            .map_err(|stop| self.judge_values().err().unwrap_or(stop))
             .map_err(|stop| self.name_unasked(stop, &recorded))
             .map_err(|stop| self.mark_foreign(stop))?;
         if recorded.arrival.kind == EventKind::Woken && self.lacks(&recorded, &polled) {
             self.unwoken = Some(recorded);
             return Ok(false);
         }
-        self.check(&recorded)
+        self.judge_values()
+            .and_then(|()| self.check(&recorded))
             .map_err(|stop| name_end(stop, &polled))
             .and_then(|()| self.check_end(&recorded, &polled))
             .map_err(|stop| self.mark_foreign(stop))?;
         Ok(true)
+    }
+
+    /// Compares the values that the code was given with the sites at which it has asked for them.
+    fn judge_values(&self) -> Result<(), Stop> {
+        let mut state = self.shared.state();
+        let state = &mut *state;
+        let value = match state
+            .recorded_values
+            .judge(state.delivery, &mut state.tries)
+        {
+            Verdict::Right => return Ok(()),
+            Verdict::Undecided(value) => value,
+            Verdict::Wrong(value) => {
+                state.is_misjudged = true;
+                value
+            }
+        };
+        Err(Stop::Diverged(Divergence::undecided(&value, None)))
     }
 
     /// The code asked for a value that is not recorded here: what it should have asked for is the first event that
@@ -60,6 +84,9 @@ impl Machine {
         let Stop::Diverged(divergence) = stop else {
             return stop;
         };
+        if divergence.undecided {
+            return Stop::Diverged(divergence);
+        }
         let state = self.shared.state();
         let held: Vec<IssuedCall<'_>> = state
             .issued
@@ -72,12 +99,8 @@ impl Machine {
             .collect();
         let missing = match_calls(&held, &recorded.calls, 0).missing;
         let calls = missing.iter().map(|&index| &recorded.calls[index]);
-        let values = state
-            .recorded_values
-            .iter()
-            .filter(|event| event.kind != EventKind::Patched);
         let unasked = calls
-            .chain(values)
+            .chain(state.recorded_values.unasked())
             .chain(&recorded.end)
             .min_by_key(|event| event.seq);
         Stop::Diverged(match unasked {
@@ -115,7 +138,7 @@ impl Machine {
                 kind if kind.is_call() => recorded.calls.push(event),
                 EventKind::CallCancelled => recorded.cancels.push(event),
                 EventKind::ValueRecorded | EventKind::Patched | EventKind::ExitStarted => {
-                    state.recorded_values.push_back(event);
+                    state.recorded_values.push(event);
                 }
                 EventKind::Published => {}
                 _ => recorded.end = Some(event),
@@ -142,18 +165,16 @@ impl Machine {
             let held: Vec<IssuedCall<'_>> = keys
                 .filter_map(|key| state.calls.get(&key).map(|call| IssuedCall { key, call }))
                 .collect();
-            match_calls(&held, calls, state.choice)
+            match_calls(&held, calls, state.tries.rotation())
         };
         state.is_ambiguous |= matched.is_ambiguous;
+        learn_moves(&mut state, &matched, calls);
         check_calls(recorded, &matched, |key| state.calls.get(&key)).map_err(Stop::Diverged)?;
         for (key, seq) in matched.pairs {
             state.number(key, seq);
         }
-        let leftover = state
-            .recorded_values
-            .iter()
-            .find(|event| event.kind != EventKind::Patched);
-        if let Some(value) = leftover {
+        let leftover = state.recorded_values.unasked();
+        if let Some(value) = leftover.min_by_key(|value| value.seq) {
             return Err(Stop::Diverged(Divergence::not_asked(value, None)));
         }
         let dropped = std::mem::take(&mut state.cancelled);
@@ -165,6 +186,23 @@ impl Machine {
         let limit = self.shared.env.payload_limit;
         let continues = self.shared.state().continue_with.is_some();
         check_end(recorded, polled, continues, limit).map_err(Stop::Diverged)
+    }
+}
+
+/// Takes in how the source has moved since these calls were recorded.
+fn learn_moves(state: &mut State, matched: &Matched, recorded: &[Event]) {
+    for told in &matched.told {
+        state.tries.moves.learn(told);
+    }
+    if !state.tries.learns {
+        return;
+    }
+    for (key, seq) in &matched.pairs {
+        let index = recorded.binary_search_by_key(seq, |event| event.seq);
+        let was = index.ok().and_then(|index| site_of(&recorded[index]));
+        if let (Some(call), Some(was)) = (state.calls.get(key), was) {
+            state.tries.moves.note(&Site::today(call.site), &was);
+        }
     }
 }
 
@@ -186,6 +224,10 @@ fn check_calls<'a>(
     matched: &Matched,
     call: impl Fn(CallKey) -> Option<&'a Call>,
 ) -> Result<(), Divergence> {
+    if let Some((undecided, key)) = matched.undecided {
+        let recorded = &recorded.calls[undecided];
+        return Err(Divergence::undecided(recorded, call(key)));
+    }
     let extra = matched.extra.first().and_then(|key| call(*key));
     match (matched.missing.first(), extra) {
         (Some(&missing), instead) => Err(Divergence::not_asked(&recorded.calls[missing], instead)),
@@ -205,12 +247,13 @@ fn check_cancels(
     recorded: &[Event],
     dropped: &[EventSeq],
 ) -> Result<(), Divergence> {
+    let dropped: BTreeSet<EventSeq> = dropped.iter().copied().collect();
     let is_dropped = |event: &&Event| event.refers.is_some_and(|call| dropped.contains(&call));
     if let Some(held) = recorded.iter().find(|event| !is_dropped(event)) {
         return Err(Divergence::not_dropped(held));
     }
-    let is_recorded = |call: &&EventSeq| recorded.iter().any(|event| event.refers == Some(**call));
-    match dropped.iter().find(|call| !is_recorded(call)) {
+    let recorded: BTreeSet<EventSeq> = recorded.iter().filter_map(|event| event.refers).collect();
+    match dropped.iter().find(|call| !recorded.contains(call)) {
         Some(call) => Err(Divergence::dropped(arrival.seq, *call)),
         None => Ok(()),
     }

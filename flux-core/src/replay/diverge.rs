@@ -31,8 +31,10 @@ pub(crate) struct Divergence {
     pub(crate) site: Option<String>,
     /// The code was woken by something that is not durable before this point.
     pub(crate) foreign: bool,
-    /// Calls alike in everything had to be told apart by their order before this point.
+    /// Equal calls had to be told apart by their order alone before this point.
     pub(crate) ambiguous: bool,
+    /// Nothing tells equal calls apart.
+    pub(crate) undecided: bool,
 }
 
 impl Divergence {
@@ -49,6 +51,7 @@ impl Divergence {
             site: instead.map(|call| site_text(call.site)),
             foreign: false,
             ambiguous: false,
+            undecided: false,
         }
     }
 
@@ -61,6 +64,7 @@ impl Divergence {
             site: Some(site_text(call.site)),
             foreign: false,
             ambiguous: false,
+            undecided: false,
         }
     }
 
@@ -91,6 +95,19 @@ impl Divergence {
             site: None,
             foreign: false,
             ambiguous: false,
+            undecided: false,
+        }
+    }
+
+    /// The code asks for equal calls, in another order and from other lines than those that are recorded.
+    pub(crate) fn undecided(recorded: &Event, call: Option<&Call>) -> Self {
+        Self {
+            site: call.map(|call| site_text(call.site)),
+            undecided: true,
+            ..Self::plain(
+                recorded,
+                "asks for several that are equal, in another order and from other lines",
+            )
         }
     }
 
@@ -102,6 +119,7 @@ impl Divergence {
             site: None,
             foreign: false,
             ambiguous: false,
+            undecided: false,
         }
     }
 }
@@ -109,6 +127,9 @@ impl Divergence {
 impl Divergence {
     /// What else may be the reason.
     fn note(&self) -> Option<String> {
+        if self.undecided {
+            return Some(UNDECIDED.to_owned());
+        }
         let reason = match (self.foreign, self.ambiguous) {
             (true, _) => FOREIGN,
             (false, true) => AMBIGUOUS,
@@ -130,6 +151,7 @@ impl Stop {
                 site: Some(site_text(site)),
                 foreign: false,
                 ambiguous: false,
+                undecided: false,
             }),
         }
     }
@@ -157,6 +179,9 @@ impl Stop {
         }
     }
 }
+
+const UNDECIDED: &str = "which of them is which cannot be told: keep equal calls in the order in which they stand in the file, or \
+                         give them different inputs or, with `.named(..)`, different names";
 
 const AMBIGUOUS: &str =
     "an unbiased `select!` in a helper function may be the reason: put `#[flux::durable]` on it";

@@ -37,15 +37,24 @@ mod end;
 mod ended;
 pub(crate) mod matching;
 pub(crate) mod outline;
+pub(crate) mod sites;
+pub(crate) mod values;
 mod waker;
 
 pub(crate) use digest::digest;
 pub(crate) use diverge::{Divergence, Stop};
 pub(crate) use end::{End, FailedEnd, Stopped, panic_message};
+pub(crate) use values::Tries;
 pub(crate) use waker::ForeignWake;
 
 use check::Recorded;
 use waker::RootWaker;
+
+/// How many orders of calls that only their order tells apart are tried before a replay is given up.
+const CHOICES: usize = 16;
+
+/// How many wrong guesses of a value are mended before a replay is given up: mostly the first teaches all that there is.
+const MISJUDGED: usize = 64;
 
 /// One execution's code, held at the point its history has reached.
 pub(crate) struct Machine {
@@ -148,14 +157,27 @@ impl Machine {
         self.last_at
     }
 
-    /// Among calls that are alike in everything, takes others than the first try did.
-    pub(crate) fn choose(&mut self, choice: usize) {
-        self.shared.state().choice = choice;
+    /// Lets it know what earlier tries have taught.
+    pub(crate) fn try_with(&mut self, tries: Tries) {
+        self.shared.state().tries = tries;
     }
 
-    /// Whether the replay had such a choice.
-    pub(crate) fn is_ambiguous(&self) -> bool {
-        self.shared.state().is_ambiguous
+    /// What another try is to know after this error, if it may come out differently: a value was given to the code that
+    /// was meant for another site, or equal calls had to be told apart by their order alone.
+    pub(crate) fn next_try(&self, error: &Error) -> Option<Tries> {
+        if !matches!(error, Error::NonDeterminism(_) | Error::ReplayDecode { .. }) {
+            return None;
+        }
+        let state = self.shared.state();
+        let mut next = state.tries.clone();
+        if state.is_misjudged && next.misjudged < MISJUDGED {
+            next.misjudged += 1;
+        } else if state.is_ambiguous && next.choice < CHOICES {
+            next.choice += 1;
+        } else {
+            return None;
+        }
+        Some(next)
     }
 
     /// Whether something foreign woke the code since this was last asked.
@@ -247,7 +269,7 @@ impl Machine {
         match stop {
             Stop::Diverged(mut divergence) => {
                 divergence.foreign = self.has_foreign;
-                divergence.ambiguous = self.is_ambiguous();
+                divergence.ambiguous = self.shared.state().is_ambiguous;
                 Stop::Diverged(divergence)
             }
             decode @ Stop::Decode { .. } => decode,

@@ -7,6 +7,7 @@ use flux::{Engine, Event, EventKind, Execution, ExecutionId, Status};
 
 pub(crate) mod agree;
 mod clock;
+pub(crate) mod edits;
 pub(crate) mod process;
 mod shelf;
 mod tally;

@@ -7,6 +7,7 @@ use flux::sqlite::SqliteStore;
 use flux::store::{ExecutionRecord, MemoryStore, Store};
 use flux::{Engine, EngineBuilder, ExecutionId};
 
+use super::edits::Edit;
 use super::watched::Watched;
 use super::{Greeter, TokioClock};
 
@@ -146,6 +147,11 @@ impl Shelf {
     /// Lets so many releases fail.
     pub(crate) fn fail_releases(&self, count: usize) {
         self.store.fail_releases(count);
+    }
+
+    /// What is read from here on was written by a build with these lines.
+    pub(crate) fn was_written_with(&self, edit: Edit) {
+        self.store.was_written_with(edit);
     }
 
     /// Lets commits pass again.

@@ -18,6 +18,7 @@ use futures::FutureExt as _;
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 
+use super::edits::{Edit, edited};
 use super::shelf::{Fault, When};
 
 pub(crate) struct Watched {
@@ -29,6 +30,8 @@ pub(crate) struct Watched {
     stopped: watch::Sender<bool>,
     faults: Mutex<Vec<(usize, Fault)>>,
     release_faults: AtomicUsize,
+    /// What another build has recorded.
+    edit: Mutex<Option<Edit>>,
     /// How many engines are alive.
     workers: watch::Sender<usize>,
 }
@@ -44,6 +47,7 @@ impl Watched {
             stopped: watch::Sender::new(false),
             faults: Mutex::default(),
             release_faults: AtomicUsize::new(0),
+            edit: Mutex::new(None),
             workers: watch::Sender::new(0),
         })
     }
@@ -82,6 +86,18 @@ impl Watched {
     /// So many releases fail, from the next one on.
     pub(crate) fn fail_releases(&self, count: usize) {
         self.release_faults.store(count, Ordering::SeqCst);
+    }
+
+    /// From now on what is read was written by a build with these lines.
+    pub(crate) fn was_written_with(&self, edit: Edit) {
+        *self.edit.lock().unwrap() = Some(edit);
+    }
+
+    fn as_written(&self, event: Event) -> Event {
+        match &*self.edit.lock().unwrap() {
+            Some(edit) => edited(event, edit),
+            None => event,
+        }
     }
 
     fn fault_at(&self, number: usize) -> Option<Fault> {
@@ -282,12 +298,18 @@ impl Store for Watched {
         Box::pin(async move {
             let events = self.inner.events(key, from, limit).await?;
             self.reads.fetch_add(1 + events.len(), Ordering::SeqCst);
-            Ok(events)
+            Ok(events
+                .into_iter()
+                .map(|event| self.as_written(event))
+                .collect())
         })
     }
 
     fn last_event(&self, key: ExecutionKey) -> BoxFuture<'_, Result<Option<Event>, StoreError>> {
-        self.inner.last_event(key)
+        Box::pin(async move {
+            let last = self.inner.last_event(key).await?;
+            Ok(last.map(|event| self.as_written(event)))
+        })
     }
 
     fn claim<'a>(

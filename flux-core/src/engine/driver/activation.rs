@@ -1,17 +1,19 @@
 //! One activation: arrivals delivered one at a time, and everything they lead to, for one commit.
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::births::Births;
 use super::{Cancellation, Driver};
 use crate::clock::Timestamp;
 use crate::context::request::Request;
+use crate::engine::pool::{Cause, Taken};
 use crate::event::{AttemptMeta, Event, EventKind};
 use crate::execution::{PausePoint, Status};
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::Payload;
-use crate::replay::{Delivered, End, Stop};
+use crate::replay::{Delivered, Divergence, End, Stop};
 use crate::store::{MessageId, NewMessage};
 
 /// At most this many deliveries share a commit, so that no commit grows without end.
@@ -201,6 +203,7 @@ impl Driver {
         };
         self.machine.shared.state().exit_rule = self.exit_rule();
         self.first_delivery.get_or_insert(event.seq);
+        let cause = Cause::of(&event);
         let delivered = self.machine.deliver(&event, value)?;
         self.settle_call(&event);
         let is_idle = delivered.events.is_empty() && delivered.end.is_none();
@@ -212,7 +215,8 @@ impl Driver {
             self.active.observe(&event);
             activation.events.push(event);
         }
-        Ok(self.take_delivered(delivered, activation))
+        let reused = self.take_from_pool(cause, &delivered.started)?;
+        Ok(self.take_delivered(delivered, reused, activation))
     }
 
     /// Gives an outcome its number, unless nobody waits for it any more.
@@ -294,7 +298,12 @@ impl Driver {
     }
 
     /// Takes what the code asked for.
-    fn take_delivered(&mut self, delivered: Delivered, activation: &mut Activation) -> Option<End> {
+    fn take_delivered(
+        &mut self,
+        delivered: Delivered,
+        mut reused: BTreeMap<EventSeq, Taken>,
+        activation: &mut Activation,
+    ) -> Option<End> {
         for event in &delivered.events {
             self.active.observe(event);
             if event.kind == EventKind::Published
@@ -310,41 +319,49 @@ impl Driver {
             self.cancel_call(call, activation);
         }
         for call in delivered.started {
-            self.register(call, activation);
+            let taken = reused.remove(&call);
+            self.register(call, taken, activation);
         }
         delivered.end
     }
 
     /// Prepares what a call asks for; what has an effect outside waits for the commit.
-    fn register(&mut self, seq: EventSeq, activation: &mut Activation) {
-        if self.reuse(seq) {
-            return;
-        }
-        if let Some(wanted) = self.wanted_child(seq) {
+    fn register(&mut self, seq: EventSeq, taken: Option<Taken>, activation: &mut Activation) {
+        if let Some(taken) = taken {
+            self.reuse(seq, taken);
+        } else if let Some(wanted) = self.wanted_child(seq) {
             self.expect_child(seq, wanted, activation);
         } else if self.arm(seq) {
             activation.started.push(seq);
         }
     }
 
-    /// Takes the result of a call like this one from before a rewind.
-    fn reuse(&mut self, seq: EventSeq) -> bool {
+    /// Takes the results of calls like these from before a rewind.
+    fn take_from_pool(
+        &mut self,
+        cause: Cause,
+        calls: &[EventSeq],
+    ) -> Result<BTreeMap<EventSeq, Taken>, Stop> {
         let Some(pool) = self.pool.as_mut().filter(|pool| !pool.is_empty()) else {
-            return false;
+            return Ok(BTreeMap::new());
         };
-        let taken = {
-            let mut state = self.machine.shared.state();
-            let taken = state.call_by_seq(seq).and_then(|call| pool.take(call));
-            let Some(taken) = taken else { return false };
-            state.unseen.forget(taken.memo.from);
-            taken
-        };
-        let mut outcome =
-            NewOutcome::new(EventKind::CallReused, seq).delivered_before(taken.memo.from);
+        let mut state = self.machine.shared.state();
+        let mut moves = std::mem::take(&mut state.tries.moves);
+        let held = calls
+            .iter()
+            .filter_map(|seq| Some((*seq, state.held(*seq)?)));
+        let taken = pool.take(cause, held, &mut moves);
+        state.tries.moves = moves;
+        taken.map_err(|recorded| Stop::Diverged(Divergence::undecided(&recorded, None)))
+    }
+
+    fn reuse(&mut self, call: EventSeq, taken: Taken) {
+        let from = taken.memo.from;
+        self.machine.shared.state().unseen.forget(from);
+        let mut outcome = NewOutcome::new(EventKind::CallReused, call).delivered_before(from);
         outcome.payload = Some(taken.memo.payload.clone());
-        self.reusing.insert(seq, taken);
+        self.reusing.insert(call, taken);
         self.outcome(outcome);
-        true
     }
 
     /// Arms timers, waits and pause points; `true` where something is to be started after the commit.

@@ -12,12 +12,13 @@ use crate::clock::Timestamp;
 use crate::context::request::Request;
 use crate::engine::history::{History, Item, is_delivery};
 use crate::engine::pool::Pool;
-use crate::engine::replaying::{Replaying, check_format, fresh_machine, is_worth_another};
+use crate::engine::replaying::{Replaying, Trying, check_format, fresh_machine};
 use crate::engine::rewinding::{Failed, RewindPlan, recorded_input};
 use crate::error::FailureData;
 use crate::event::{AttemptMeta, EndedMeta, Event, EventKind};
 use crate::id::EventSeq;
 use crate::payload::Payload;
+use crate::replay::{Machine, Tries};
 use crate::store::ExecutionRecord;
 
 impl Driver {
@@ -234,22 +235,19 @@ impl Driver {
         }
     }
 
-    /// Replays the history up to the live edge. Where calls alike in everything had to be told apart by their
-    /// order and the code then parts from the history, other orders are tried.
+    /// Replays the history up to the live edge, with another try where [that may help](Machine::next_try).
     async fn load(&mut self) -> Result<BTreeMap<EventSeq, Progress>, Halt> {
-        let mut choice = 0;
+        let mut trying = Trying::default();
+        trying.tries.learns = self.rewound.is_some();
         loop {
-            let loaded = self.load_choosing(choice).await;
-            match &loaded {
-                Err(Halt::Error(error)) if is_worth_another(choice, error, &self.machine) => {
-                    choice += 1;
-                }
-                _ => return loaded,
+            match self.load_trying(trying.tries.clone()).await {
+                Err(Halt::Error(error)) => trying.failed(error, &self.machine)?,
+                loaded => return loaded,
             }
         }
     }
 
-    async fn load_choosing(&mut self, choice: usize) -> Result<BTreeMap<EventSeq, Progress>, Halt> {
+    async fn load_trying(&mut self, tries: Tries) -> Result<BTreeMap<EventSeq, Progress>, Halt> {
         let Some(record) = self.record.clone() else {
             return Ok(BTreeMap::new());
         };
@@ -261,7 +259,7 @@ impl Driver {
             self.placement.scheduled_at,
             self.base,
         );
-        self.machine.choose(choice);
+        self.machine.try_with(tries);
         self.active = ActiveTime::default();
         let mut replay = ReplayRun {
             progress: BTreeMap::new(),
@@ -507,17 +505,39 @@ impl Driver {
         let Some(record) = self.record.clone() else {
             return Ok(());
         };
-        let (mut history, _) = History::open(&self.engine.store, &record).await?;
         let at = self.machine.next_seq();
         self.machine.evict();
-        let mut machine = fresh_machine(
-            &self.engine,
-            self.def,
-            &self.id,
-            &self.sender,
-            self.placement.scheduled_at,
-            self.base,
-        );
+        let mut trying = Trying::default();
+        let mut machine = loop {
+            let mut machine = fresh_machine(
+                &self.engine,
+                self.def,
+                &self.id,
+                &self.sender,
+                self.placement.scheduled_at,
+                self.base,
+            );
+            machine.try_with(trying.tries.clone());
+            match self.replay_into(&mut machine, &record).await {
+                Err(Halt::Error(error)) => trying.failed(error, &machine)?,
+                replayed => {
+                    replayed?;
+                    break machine;
+                }
+            }
+        };
+        machine.set_next(at);
+        self.machine = machine;
+        Ok(())
+    }
+
+    /// Replays all but an arrival that waits to be delivered.
+    async fn replay_into(
+        &mut self,
+        machine: &mut Machine,
+        record: &ExecutionRecord,
+    ) -> Result<(), Halt> {
+        let (mut history, _) = History::open(&self.engine.store, record).await?;
         let first_open = match self.arrivals.front() {
             Some(Arrival::Open(event)) => Some(event.seq),
             _ => None,
@@ -529,7 +549,7 @@ impl Driver {
                 }
                 Item::Delivery { group, .. } => {
                     let mut replaying = Replaying {
-                        machine: &mut machine,
+                        machine,
                         id: &self.id,
                         workflow: self.def.name,
                         inputs: &mut self.inputs,
@@ -539,8 +559,6 @@ impl Driver {
                 }
             }
         }
-        machine.set_next(at);
-        self.machine = machine;
         Ok(())
     }
 }
