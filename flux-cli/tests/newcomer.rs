@@ -252,3 +252,53 @@ fn a_project_below_a_workspace_is_its_own() {
     let (out, _) = said(cargo(&run, project));
     assert!(out.contains("Ada, fetch_rows, store_rows"), "{out}");
 }
+
+/// Two values, and two calls that are waited for together, from neighbouring lines.
+const TRANSFER: &str = r#"
+use flux::{Engine, ExecutionContext, TaskError, task, workflow};
+
+#[task]
+async fn draw() -> String {
+    flux::uuid().to_string()
+}
+
+#[workflow]
+async fn transfer(_ctx: ExecutionContext) -> Result<[String; 4], TaskError> {
+    let debit = flux::uuid().to_string();
+    let credit = flux::uuid().to_string();
+    let (left, right) = tokio::join!(
+        draw(),
+        draw(),
+    );
+    let seen = [debit, credit, left?, right?];
+    flux::publish("seen", &seen);
+    flux::pause("look").await;
+    Ok(seen)
+}
+
+#[tokio::main]
+async fn main() -> Result<(), flux::Error> {
+    let engine = Engine::open("flux.db").await?;
+    if std::env::args().any(|word| word == "resume") {
+        let run = transfer.on(&engine).resume("t").await?;
+        println!("{:?}", run.output().unwrap());
+    } else {
+        transfer.on(&engine).run(()).execution_id("t").await?;
+        let seen = engine.published::<[String; 4]>("t", "seen").await?;
+        println!("{:?}", seen.unwrap());
+    }
+    Ok(())
+}
+"#;
+
+#[test]
+fn a_line_that_is_inserted_exchanges_nothing_in_what_is_under_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = &init("bank", "debit,credit", folder.path());
+    let main = project.join("src/main.rs");
+    fs::write(&main, TRANSFER).unwrap();
+    let (before, _) = said(cargo(&["run", "--quiet"], project));
+    fs::write(&main, format!("// A new line.\n{TRANSFER}")).unwrap();
+    let (after, _) = said(cargo(&["run", "--quiet", "--", "resume"], project));
+    assert_eq!(after, before);
+}

@@ -12,6 +12,8 @@
 
 #[path = "../random/brittle.rs"]
 mod brittle;
+#[path = "../random/deploy.rs"]
+mod deploy;
 #[path = "../random/fate.rs"]
 mod fate;
 #[path = "../random/harness.rs"]

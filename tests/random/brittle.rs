@@ -19,6 +19,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::Notify;
 
+use super::deploy::Deploy;
 use super::fate::broken;
 pub(crate) use super::fate::{Crash, Fault, die};
 use super::world::World;
@@ -39,6 +40,8 @@ pub(crate) struct Brittle {
     died: Notify,
     guards: Mutex<Vec<WorkerGuard>>,
     ids: Mutex<BTreeMap<i64, ExecutionId>>,
+    /// The build that has written what it reads.
+    deploy: Option<Deploy>,
     /// How much of what each execution's code has seen is behind an acknowledged commit.
     committed: Mutex<BTreeMap<String, usize>>,
 }
@@ -94,6 +97,21 @@ impl Brittle {
             guards: Mutex::default(),
             ids: Mutex::default(),
             committed: Mutex::default(),
+            deploy: None,
+        }
+    }
+
+    /// The same, where another build has written what is recorded.
+    pub(crate) fn after(self: Arc<Self>, deploy: Option<Deploy>) -> Arc<Self> {
+        let mut brittle = Arc::into_inner(self).expect("nobody has it yet");
+        brittle.deploy = deploy;
+        Arc::new(brittle)
+    }
+
+    fn as_written(&self, event: Event) -> Event {
+        match &self.deploy {
+            Some(deploy) => deploy.edit(event),
+            None => event,
         }
     }
 
@@ -289,11 +307,22 @@ impl Store for Brittle {
         from: EventSeq,
         limit: usize,
     ) -> BoxFuture<'_, Result<Vec<Event>, StoreError>> {
-        pass!(self, self.inner.events(key, from, limit))
+        let read = async move {
+            let events = self.inner.events(key, from, limit).await?;
+            Ok(events
+                .into_iter()
+                .map(|event| self.as_written(event))
+                .collect())
+        };
+        pass!(self, read)
     }
 
     fn last_event(&self, key: ExecutionKey) -> BoxFuture<'_, Result<Option<Event>, StoreError>> {
-        pass!(self, self.inner.last_event(key))
+        let read = async move {
+            let last = self.inner.last_event(key).await?;
+            Ok(last.map(|event| self.as_written(event)))
+        };
+        pass!(self, read)
     }
 
     fn claim<'a>(

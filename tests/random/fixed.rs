@@ -15,7 +15,7 @@ type Checked = Result<(), String>;
 
 const STYLES: [Style; 3] = [Style::Task, Style::Text, Style::Anyhow];
 
-fn broken_tasks(node: &Node) -> usize {
+pub(crate) fn broken_tasks(node: &Node) -> usize {
     let is_broken = |node: &Node| {
         let broken = Ends::BadlyUntilFixed;
         matches!(node, Node::Task(Work { ends, .. }) if *ends == broken)
@@ -24,7 +24,7 @@ fn broken_tasks(node: &Node) -> usize {
 }
 
 /// Runs to the end, resuming what failed, at most `limit` times.
-async fn run_resuming(
+pub(crate) async fn run_resuming(
     life: &Life,
     style: Style,
     node: &Node,

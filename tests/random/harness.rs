@@ -11,6 +11,7 @@ use futures::future::BoxFuture;
 use tokio::time::Instant;
 
 use super::brittle::{Brittle, Crash, Fault};
+use super::deploy::Deploys;
 use super::history;
 use super::interpret::{Input, interpret, interpret_as_anyhow, interpret_as_text, value_of};
 use super::program::Node;
@@ -47,6 +48,7 @@ pub(crate) struct Ground {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) world: Arc<World>,
     began: Instant,
+    deploys: Option<Deploys>,
 }
 
 /// An engine, and the store between it and the ground.
@@ -61,7 +63,14 @@ impl Ground {
             store: Arc::new(MemoryStore::new()),
             world: Arc::default(),
             began: Instant::now(),
+            deploys: None,
         }
+    }
+
+    /// Each process is of another build.
+    pub(crate) fn with_deploys(self, deploys: Deploys) -> Self {
+        let deploys = Some(deploys);
+        Self { deploys, ..self }
     }
 
     /// A new process.
@@ -77,6 +86,7 @@ impl Ground {
     }
 
     async fn live_on(&self, brittle: Arc<Brittle>, always_replay: bool) -> Life {
+        let brittle = brittle.after(self.deploys.as_ref().map(Deploys::next));
         let engine = Engine::builder()
             .shared_store(brittle.clone())
             .state(Arc::clone(&self.world))

@@ -13,12 +13,14 @@
 
 mod agree;
 mod brittle;
+mod deploy;
 mod fate;
 mod faults;
 mod fixed;
 mod harness;
 mod history;
 mod interpret;
+mod moved;
 mod program;
 mod trial;
 mod two;

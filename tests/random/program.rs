@@ -9,6 +9,8 @@ pub(crate) enum Node {
     Task(Work),
     /// A call that is like every other of its kind, but for its result.
     Twin(u16),
+    /// A value that is recorded, and like every other.
+    Drawn,
     Step(u16),
     Sleep(u16),
     /// A recorded value chooses the branch.
@@ -84,6 +86,7 @@ impl Node {
         let own = !matches!(
             self,
             Node::Twin(_)
+                | Node::Drawn
                 | Node::Coin(..)
                 | Node::Select(_)
                 | Node::Ticks(..)
@@ -135,6 +138,8 @@ pub(crate) struct Grammar {
     pub(crate) broken: bool,
     /// Pause points and children.
     pub(crate) pauses: bool,
+    /// Mostly calls and values that are like every other.
+    pub(crate) twins: bool,
     /// The longest that anything takes, in ms.
     pub(crate) longest: u16,
 }
@@ -145,6 +150,7 @@ impl Grammar {
         errors: true,
         broken: false,
         pauses: true,
+        twins: false,
         longest: 40,
     };
 
@@ -176,6 +182,10 @@ impl Grammar {
                 .prop_map(|(ms, limit)| Node::Signal(ms, Sending::Limited(limit)));
             all.push((1, limited.boxed()));
             all.push((2, ms.prop_map(Node::Twin).boxed()));
+        }
+        if self.twins {
+            all.push((12, Just(Node::Twin(5)).boxed()));
+            all.push((8, Just(Node::Drawn).boxed()));
         }
         proptest::strategy::Union::new_weighted(all).boxed()
     }
