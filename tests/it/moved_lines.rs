@@ -104,7 +104,7 @@ async fn two_of_everything_keep_their_results_when_a_line_is_inserted_above() {
         let engine = deploy(&shelf, Some(engine), before_the_answers).await;
         for answer in ["yes", "no"] {
             let resume = see_pairs.on(&engine).resume(&id).at("approve");
-            resume.with(answer).await.unwrap();
+            let _answered = resume.with(answer).await.unwrap();
         }
         let seen: Pairs = engine.published(&id, "seen").await.unwrap().unwrap();
         let words = ("one".to_owned(), "two".to_owned());

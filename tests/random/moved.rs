@@ -54,7 +54,7 @@ fn deployed_again_and_again(seed: u64, node: &Node) -> Checked {
         }
         let life = ground.live(dice.bool(), None).await;
         let ran = life.run(Style::Task, node).await;
-        ran.map_err(|error| error.to_string())?;
+        drop(ran.map_err(|error| error.to_string())?);
         ground.world.set_engine(None);
         add(&mut results, ground.world.seen())?;
         for _ in 0..3 {
@@ -82,13 +82,13 @@ fn repaired(seed: u64, node: &Node, deploys: Deploys) -> Result<(Results, String
         let ground = Ground::new().with_deploys(deploys);
         let first = ground.live(false, None).await;
         let ran = first.run(Style::Task, node).await;
-        ran.map_err(|error| format!("the first run: {error}"))?;
+        drop(ran.map_err(|error| format!("the first run: {error}"))?);
         first.brittle.kill();
         ground.world.fix();
         ground.world.forget_seen();
         let second = ground.live(false, None).await;
         let limit = 2 * broken_tasks(node) + 2;
-        run_resuming(&second, Style::Task, node, limit).await?;
+        drop(run_resuming(&second, Style::Task, node, limit).await?);
         ground.world.set_engine(None);
         check_histories(&ground).await?;
         let mut results = Results::new();
