@@ -204,7 +204,7 @@ async fn approve_order(
         .resume(&*id)
         .at("approval")
         .with(&approval);
-    answer.request().await.map_err(refused)?; // durable: a worker, here or elsewhere, goes on with it
+    answer.request().await.map_err(refused)?; // durable: a worker, here or elsewhere, continues the order
     view(&engine, &id, StatusCode::ACCEPTED).await
 }
 

@@ -8,7 +8,7 @@ const FACADE: &str = "flux";
 /// What a package calls the facade.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Called {
-    /// `flux`, or nobody can tell.
+    /// `flux`; also where the manifest does not tell.
     ByItsName,
     /// Another name, with `package = "flux"`.
     Otherwise(String),

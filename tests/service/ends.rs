@@ -40,7 +40,7 @@ fn finish_all(service: &Service, ids: &[String]) {
 }
 
 #[test]
-fn what_runs_at_sigterm_is_let_finish_and_the_next_process_goes_on() {
+fn bodies_finish_at_sigterm_and_the_next_process_continues() {
     let shop = Shop::new();
     let service = Service::start(&shop);
     let ids = place_many(&service, 30);

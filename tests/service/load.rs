@@ -12,7 +12,7 @@ use crate::shop::Shop;
 
 const CLIENTS: usize = 8;
 
-/// How long it goes on, and how long each process serves.
+/// How long the load lasts, and how long each process serves.
 fn plan() -> (Duration, Duration) {
     match std::env::var("FLUX_SOAK") {
         Ok(minutes) => {

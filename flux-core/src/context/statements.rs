@@ -23,7 +23,7 @@ pub(crate) struct Asked {
     /// How many of this name the attempt has asked for before.
     pub(crate) nth: u32,
     pub(crate) run: TransactionBody,
-    /// Dropped where nobody drives the body's execution any more.
+    /// Dropped when the body's execution is no longer driven here.
     pub(crate) reply: oneshot::Sender<Came>,
 }
 

@@ -60,7 +60,7 @@ pub(super) async fn start<O>(description: Description) -> Result<Handle<O>, Erro
         }
         match begin(&engine, &request).await? {
             Outcome::Driving(mut driving) => {
-                // Before the start is durable: a caller who leaves meanwhile must not take the driver along.
+                // Before the start is durable: a caller that drops its future meanwhile must not stop the driver.
                 driving.detach();
                 if let Err(refusal) = driving.started().await? {
                     refused(&engine, &mut request, refusal).await?;

@@ -83,8 +83,8 @@ impl<I: Serialize, O: DeserializeOwned + 'static> Workflow<I, O> {
     ///
     /// # Cancel safety
     ///
-    /// Dropping the future while it waits leaves open whether the workflow was started; one that was continues by itself.
-    /// With [`execution_id`](Start::execution_id) the start can be repeated.
+    /// When the future is dropped before it resolves, the execution may have been started or not; if it was, it continues
+    /// by itself. A start with an [`execution_id`](Start::execution_id) can be repeated.
     pub fn start(&self, input: I) -> Start<O> {
         Start::new(None, Named::Code(self.def), &input)
     }
