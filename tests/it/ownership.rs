@@ -223,3 +223,22 @@ async fn what_ran_when_the_store_failed_goes_on_when_it_works_again() {
         }
     }
 }
+
+/// PITFALL: a worker whose handle was dropped, which lets it work on, looked for work without a pause.
+#[tokio::test(start_paused = true)]
+async fn a_worker_whose_handle_is_dropped_rests_when_there_is_nothing_to_do() {
+    let shelf = Shelf::memory();
+    let engine = shelf.engine().await;
+    drop(engine.worker().spawn());
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let before = shelf.writes();
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert!(
+        shelf.writes() - before < 10,
+        "{} rounds",
+        shelf.writes() - before
+    );
+    let handle = count_to_three.on(&engine).start(()).for_worker();
+    let run = handle.await.unwrap().wait().await.unwrap();
+    assert!(run.has_succeeded());
+}

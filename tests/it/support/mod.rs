@@ -11,6 +11,7 @@ pub(crate) mod edits;
 pub(crate) mod process;
 mod shelf;
 mod tally;
+pub(crate) mod trip;
 mod watched;
 
 pub(crate) use clock::{HandClock, TokioClock, utc};

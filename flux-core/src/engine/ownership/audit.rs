@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::Ownership;
 use crate::engine::{Engine, Inner};
-use crate::id::{Epoch, ExecutionKey};
+use crate::id::{Epoch, ExecutionId, ExecutionKey};
 use crate::store::StoreError;
 
 /// How often an engine that has a worker looks for executions that it owns and does not drive.
@@ -15,15 +15,32 @@ pub(crate) const AUDIT_EVERY: Duration = Duration::from_secs(10);
 /// How soon it looks after a store call that failed and may have been carried out.
 pub(super) const AUDIT_SOON: Duration = Duration::from_secs(1);
 
-/// The looks of one worker.
-#[derive(Debug, Default)]
+/// Why an audit looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cause {
+    /// It is time to: whatever is left over is a fault.
+    Routine,
+    /// A call of the store failed and may have been carried out: something may be left over.
+    Suspicion,
+}
+
+/// The looks of one worker, or after one suspicion.
+#[derive(Debug)]
 pub(crate) struct Audit {
+    cause: Cause,
     /// What the last look found. Between a commit and its value an execution is owned and in nobody's hands, so one
     /// look proves nothing; an epoch that is still left over at the next one does.
     suspects: BTreeMap<ExecutionKey, Epoch>,
 }
 
 impl Audit {
+    pub(crate) fn new(cause: Cause) -> Self {
+        Self {
+            cause,
+            suspects: BTreeMap::new(),
+        }
+    }
+
     /// Whether the next look may adopt something.
     pub(super) fn has_suspects(&self) -> bool {
         !self.suspects.is_empty()
@@ -31,6 +48,9 @@ impl Audit {
 
     /// Adopts what was left over at the last look and still is: it is released, and so ready for every worker.
     pub(crate) async fn look(&mut self, engine: &Arc<Inner>) -> Result<(), StoreError> {
+        if self.cause == Cause::Routine && engine.ledger.is_suspicious() {
+            return Ok(());
+        }
         let owned = engine.store.owned_by(engine.owner().await?).await?;
         let mut left_over = BTreeMap::new();
         for record in owned {
@@ -42,23 +62,34 @@ impl Audit {
                 left_over.insert(key, epoch);
                 continue;
             }
-            tracing::warn!(
-                target: "flux::ownership",
-                execution_id = %record.id,
-                "this engine owned an execution and did not drive it; it is given to the next worker"
-            );
-            engine.ledger.count_adopted();
+            self.report(engine, &record.id);
             // Entering it and dropping it leads to a release that is repeated until it succeeds.
             drop(Ownership::new(engine, key, epoch));
         }
         self.suspects = left_over;
         Ok(())
     }
+
+    fn report(&self, engine: &Inner, id: &ExecutionId) {
+        match self.cause {
+            Cause::Routine => {
+                engine.ledger.count_adopted();
+                tracing::warn!(
+                    target: "flux::ownership", execution_id = %id,
+                    "this engine owned an execution and did not drive it; it is released for the next worker"
+                );
+            }
+            Cause::Suspicion => tracing::info!(
+                target: "flux::ownership", execution_id = %id,
+                "a claim that seemed to have failed was carried out; the execution is released for the next worker"
+            ),
+        }
+    }
 }
 
 impl Engine {
-    /// The number of executions that this engine owned without driving them, and that its workers therefore gave to
-    /// the next worker. Anything but 0 is a fault of Flux or of its store: please report it.
+    /// Returns the number of executions that this engine owned without driving them, and that its workers therefore
+    /// released for the next worker. Anything but 0 is a fault of Flux: please report it.
     pub fn adopted(&self) -> u64 {
         self.inner().ledger.adopted()
     }

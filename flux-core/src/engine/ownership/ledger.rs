@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::audit::{AUDIT_SOON, Audit};
+use super::audit::{AUDIT_SOON, Audit, Cause};
 use crate::engine::Inner;
 use crate::id::{Epoch, ExecutionKey};
 use crate::store::StoreError;
@@ -79,6 +79,11 @@ impl Ledger {
         self.ensure_settling(engine);
     }
 
+    /// Whether an audit after a failed call is still to come.
+    pub(super) fn is_suspicious(&self) -> bool {
+        self.entries().is_suspicious
+    }
+
     pub(super) fn count_adopted(&self) {
         self.adopted.fetch_add(1, Ordering::Relaxed);
     }
@@ -145,7 +150,7 @@ impl Drop for Settling {
 /// Releases strays until there are none. An engine that is gone owns nothing: its registration went with it.
 async fn settle(mut settling: Settling) {
     let mut wait = FIRST_WAIT;
-    let mut audit = Audit::default();
+    let mut audit = Audit::new(Cause::Suspicion);
     while let Some(engine) = settling.engine.upgrade() {
         let (outcome, next_wait) = match engine.ledger.next_step() {
             Step::Done => {

@@ -11,7 +11,7 @@ use super::local::Present;
 use super::lookout::Lookout;
 use crate::clock::Timestamp;
 use crate::engine::ownership::ClaimedWork;
-use crate::engine::ownership::audit::{AUDIT_EVERY, Audit};
+use crate::engine::ownership::audit::{AUDIT_EVERY, Audit, Cause};
 use crate::engine::schedule::{bring_forward, declare, fire_due};
 use crate::engine::shutdown::Stopping;
 use crate::engine::{Engine, Inner};
@@ -34,7 +34,7 @@ pub(super) async fn work(
     introduce(&engine, &mut stopping).await;
     let mut calls = engine.workers.calls();
     let mut closing = engine.workers.closing();
-    let mut audit = Audit::default();
+    let mut audit = Audit::new(Cause::Routine);
     let mut next_audit = tokio::time::Instant::now() + AUDIT_EVERY;
     let mut lookout = Lookout::new();
     let mut crew = Crew::new(&engine);
@@ -61,7 +61,7 @@ pub(super) async fn work(
         let due = due(&engine, next);
         tokio::select! {
             biased;
-            _ = stopping.changed() => {}
+            () = told(&mut stopping) => {}
             _ = closing.changed() => {}
             () = crew.next_ended() => {}
             _ = calls.changed() => {}
@@ -83,7 +83,7 @@ async fn introduce(engine: &Arc<Inner>, stopping: &mut watch::Receiver<bool>) {
     while let Err(error) = write_down(engine).await {
         tracing::warn!(%error, "the workflows of this program and their schedules could not be written down");
         tokio::select! {
-            _ = stopping.changed() => return,
+            () = told(stopping) => return,
             () = tokio::time::sleep(AFTER_FAULT) => {}
         }
     }
@@ -95,6 +95,14 @@ async fn write_down(engine: &Arc<Inner>) -> Result<(), Error> {
     bring_forward(engine).await?;
     engine.describe_workflows().await?;
     Ok(engine.say_what_is_served().await?)
+}
+
+/// Resolves when the worker is told to stop. One whose handle was dropped never is: that it cannot be told any more is no
+/// news, and must not wake it again and again.
+async fn told(stopping: &mut watch::Receiver<bool>) {
+    if stopping.changed().await.is_err() {
+        std::future::pending::<()>().await;
+    }
 }
 
 /// Resolves when the next moment has come.
