@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use flux::clock::Timestamp;
 use flux::store::{
-    ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Fire, Fired, Message,
-    MessageId, NewMessage, Owned, PostError, QueueChange, QueueRecord, QueueSettings,
-    ScheduleChange, ScheduleRecord, Serves, Store, StoreError, Work, WorkRequest, WorkerGuard,
-    WorkerRecord, WorkflowCount, WorkflowDescription,
+    Barrier, ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Fire, Fired,
+    Message, MessageId, NewMessage, Owned, PostError, QueueChange, QueueRecord, QueueSettings,
+    ScheduleChange, ScheduleRecord, Serves, SetBack, Store, StoreError, Work, WorkRequest,
+    WorkerGuard, WorkerRecord, WorkflowCount, WorkflowDescription,
 };
 use flux::{Epoch, Event, EventSeq, ExecutionId, ExecutionKey, Payload, WorkerId};
 use futures::future::{BoxFuture, FutureExt as _};
@@ -359,6 +359,31 @@ impl Store for Trip {
         serves: Option<Serves>,
     ) -> BoxFuture<'_, Result<(), StoreError>> {
         trip!(self, "serve", self.inner.serve(worker, serves))
+    }
+
+    fn note_obstacle(
+        &self,
+        key: ExecutionKey,
+        epoch: Epoch,
+        obstacle: Payload,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        trip!(
+            self,
+            "note_obstacle",
+            self.inner.note_obstacle(key, epoch, obstacle)
+        )
+    }
+
+    fn barrier(
+        &self,
+        key: ExecutionKey,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<Barrier>, StoreError>> {
+        trip!(self, "barrier", self.inner.barrier(key, now))
+    }
+
+    fn clock_set_back(&self, step: SetBack) -> BoxFuture<'_, Result<(), StoreError>> {
+        trip!(self, "clock_set_back", self.inner.clock_set_back(step))
     }
 
     fn changed(&self) -> BoxFuture<'_, ()> {
