@@ -8,6 +8,7 @@ mod error;
 pub mod event;
 pub mod execution;
 pub mod id;
+mod names;
 pub mod payload;
 #[doc(hidden)]
 pub mod private;

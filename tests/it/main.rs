@@ -27,6 +27,7 @@ mod children;
 mod clocks;
 mod commits;
 mod concurrency;
+mod damage;
 mod decisions;
 mod deep_children;
 mod divergence;

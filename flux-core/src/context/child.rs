@@ -19,6 +19,7 @@ use super::task_call::open;
 use crate::error::{ErrorRecord, TaskError, TaskErrorKind, TaskFailure};
 use crate::event::EventKind;
 use crate::id::ExecutionId;
+use crate::names::{LONGEST, fault_of};
 use crate::payload::{Payload, PayloadError};
 use crate::workflow::WorkflowDef;
 
@@ -138,6 +139,13 @@ impl<O> ChildCall<O> {
                 "`call` is for use inside a workflow; elsewhere use `run` or `start`".to_owned(),
             ));
         };
+        let fault = self
+            .id
+            .as_ref()
+            .and_then(|id| fault_of(id.as_str(), LONGEST));
+        if let Some(fault) = fault {
+            return Err(self.error(format!("its execution id is refused: {fault}")));
+        }
         let input =
             input.map_err(|error| self.error(format!("its input cannot be recorded: {error}")))?;
         let (size, limit) = (input.size(), shared.env.payload_limit);

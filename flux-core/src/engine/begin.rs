@@ -277,22 +277,7 @@ impl Request {
 
 /// Ids are typed, logged and put into paths of web pages.
 fn check_id(id: &ExecutionId) -> Result<(), Error> {
-    const LONGEST: usize = 255;
-    let text = id.as_str();
-    let message = if text.is_empty() {
-        "it is empty"
-    } else if text.len() > LONGEST {
-        "it is longer than 255 bytes"
-    } else if text.chars().any(char::is_control) {
-        "it has control characters"
-    } else {
-        return Ok(());
-    };
-    Err(Error::InvalidInput {
-        what: "execution id".to_owned(),
-        path: ".".to_owned(),
-        message: message.to_owned(),
-    })
+    crate::names::check_name("execution id", Some(id.as_str()))
 }
 
 async fn begin(engine: &Engine, request: &Request) -> Result<Outcome, Error> {

@@ -9,12 +9,12 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
-use super::place::check_name;
 use super::run::Start;
 use super::{Engine, Inner};
 use crate::catalog::WorkflowInfo;
 use crate::context::RawContext;
 use crate::error::Error;
+use crate::names::check_name;
 use crate::payload::PayloadError;
 use crate::store::Filter;
 use crate::workflow::{WorkflowDef, WorkflowFuture, WorkflowOptions};

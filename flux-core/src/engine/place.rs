@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::Inner;
 use crate::clock::Timestamp;
 use crate::error::Error;
+use crate::names::check_name;
 use crate::payload::Payload;
 use crate::store::{Gate, Placement};
 use crate::workflow::{OnConflict, WorkflowDef};
@@ -156,23 +157,4 @@ fn text(value: &Value) -> Option<String> {
         Value::Number(_) | Value::Bool(_) => Some(value.to_string()),
         _ => None,
     }
-}
-
-/// Names are typed, logged and put into paths of web pages.
-pub(super) fn check_name(what: &str, name: Option<&str>) -> Result<(), Error> {
-    let Some(name) = name else { return Ok(()) };
-    let message = if name.trim().is_empty() {
-        "it is empty"
-    } else if name.len() > 255 {
-        "it is longer than 255 bytes"
-    } else if name.chars().any(char::is_control) {
-        "it has control characters"
-    } else {
-        return Ok(());
-    };
-    Err(Error::InvalidInput {
-        what: what.to_owned(),
-        path: ".".to_owned(),
-        message: message.to_owned(),
-    })
 }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Engine;
-use super::place::check_name;
 use crate::error::Error;
+use crate::names::check_name;
 use crate::store::{QueueChange, QueueRecord, QueueSettings, Rate};
 
 /// A queue of executions that wait for a worker, and its limits; what [`Engine::queue`] gives.

@@ -131,12 +131,13 @@ impl Beats {
         worker: WorkerId,
         lock: Lock,
     ) -> rusqlite::Result<Shown> {
-        let Some(Beat { count, every }) = read(connection, worker)? else {
-            // One that does not beat cannot be told from one that has stalled; one that has left deletes its row.
-            return Ok(match lock {
-                Lock::Held => Shown::Life,
-                Lock::Missing => Shown::Nothing,
-            });
+        let Beat { count, every } = match (read(connection, worker)?, lock) {
+            (Row::Beats(beat), _) => beat,
+            // One that does not beat cannot be told from one that has stalled.
+            (Row::Silent, Lock::Held) => return Ok(Shown::Life),
+            // One that leaves beats no more. And where the file is a copy that has taken the place of another, the lock may
+            // be that of one who uses the other.
+            (Row::Silent | Row::Missing, _) => return Ok(Shown::Nothing),
         };
         let limit = match lock {
             Lock::Held => self.stall_after.max(every * 4),
@@ -255,17 +256,26 @@ struct Beat {
     every: Duration,
 }
 
-fn read(connection: &Connection, worker: WorkerId) -> rusqlite::Result<Option<Beat>> {
-    const READ: &str = "SELECT beat, beats_every FROM flux_workers WHERE id = ?1 AND beat IS NOT NULL \
-         AND beats_every IS NOT NULL";
+/// The row of a worker, as far as its beat goes.
+enum Row {
+    Missing,
+    /// It has left, or is of a version of Flux without beats.
+    Silent,
+    Beats(Beat),
+}
+
+fn read(connection: &Connection, worker: WorkerId) -> rusqlite::Result<Row> {
+    const READ: &str = "SELECT beat, beats_every FROM flux_workers WHERE id = ?1";
     let mut read = connection.prepare_cached(READ)?;
-    let beat = read.query_row([worker.0], |row| {
-        Ok(Beat {
-            count: row.get(0)?,
-            every: Duration::from_micros(row.get::<_, i64>(1)?.unsigned_abs()),
-        })
+    let row = read.query_row([worker.0], |row| {
+        let (count, every): (Option<i64>, Option<i64>) = (row.get(0)?, row.get(1)?);
+        let beat = count.zip(every).map(|(count, every)| Beat {
+            count,
+            every: Duration::from_micros(every.unsigned_abs()),
+        });
+        Ok(beat.map_or(Row::Silent, Row::Beats))
     });
-    beat.optional()
+    Ok(row.optional()?.unwrap_or(Row::Missing))
 }
 
 /// Whether a worker still shows this beat.
@@ -274,7 +284,10 @@ pub(super) fn is_still_at(
     worker: WorkerId,
     count: i64,
 ) -> rusqlite::Result<bool> {
-    Ok(read(connection, worker)?.is_none_or(|beat| beat.count == count))
+    Ok(match read(connection, worker)? {
+        Row::Beats(beat) => beat.count == count,
+        Row::Missing | Row::Silent => true,
+    })
 }
 
 /// A worker that beats; it stops when this is dropped.

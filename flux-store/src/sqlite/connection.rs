@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 use flux_core::store::Durability;
 use rusqlite::{Connection, OpenFlags};
 
-use super::error::is_busy;
+use super::error::{is_busy, ours};
+use super::inspect::{Schema, damaged_schema, recorded_schema};
+use super::migrate::KNOWN;
 
 /// How long others may be in the way before a write fails.
 pub(super) const PATIENCE: Duration = Duration::from_secs(10);
@@ -29,6 +31,8 @@ pub(super) struct Lane {
     pub(super) fence: Arc<TransactionFence>,
     /// How many pages the write-ahead log may grow to before it is copied into the file.
     log_pages: Cell<u32>,
+    /// The file's version when its tables were last found to be those that this program knows.
+    known_at: Cell<Option<i64>>,
 }
 
 /// For groups, which write many pages at once: fewer, larger copies.
@@ -36,6 +40,10 @@ const LARGE_LOG: u32 = 4000;
 
 /// For commits one by one: the log is soon reused. Growing it costs each commit as much again as flushing it.
 const SMALL_LOG: u32 = 1000;
+
+/// What the log has grown beyond while somebody read for long is cut off, in bytes, once it is begun again: twice what it
+/// usually grows to, so that it is not cut and grown in turn, which would cost as much as flushing it.
+const MOST_LOG: u32 = 2 * LARGE_LOG * 4096;
 
 /// A group of this size writes many pages.
 const LARGE_GROUP: usize = 16;
@@ -88,6 +96,7 @@ impl Lane {
             connection,
             fence,
             log_pages: Cell::new(LARGE_LOG),
+            known_at: Cell::new(None),
         })
     }
 
@@ -103,6 +112,28 @@ impl Lane {
             let _ = self
                 .connection
                 .pragma_update(None, "wal_autocheckpoint", pages);
+        }
+    }
+
+    /// Refuses to go on where a program of another version has changed the tables meanwhile; inside a transaction. It is
+    /// asked of the file only after others have written to it.
+    pub(super) fn check_tables(&self) -> rusqlite::Result<()> {
+        let mut version = self.connection.prepare_cached("PRAGMA data_version")?;
+        let version: i64 = version.query_row([], |row| row.get(0))?;
+        if self.known_at.get() == Some(version) {
+            return Ok(());
+        }
+        match recorded_schema(&self.connection)? {
+            Schema::Version(KNOWN) => {
+                self.known_at.set(Some(version));
+                Ok(())
+            }
+            Schema::Version(found) => Err(ours(format!(
+                "another version of Flux has changed its tables while it was open (they have version {found} now, this \
+                 program knows {KNOWN}), and this program writes nothing more to it: end it and start a newer one"
+            ))),
+            Schema::Damaged(found) => Err(ours(damaged_schema(&found))),
+            Schema::None => Err(ours("its tables are gone")),
         }
     }
 
@@ -127,7 +158,7 @@ impl Lane {
              PRAGMA fullfsync = 1;
              PRAGMA checkpoint_fullfsync = 1;
              PRAGMA wal_autocheckpoint = {LARGE_LOG};
-             PRAGMA journal_size_limit = -1;
+             PRAGMA journal_size_limit = {MOST_LOG};
              PRAGMA cache_size = -65536;
              PRAGMA temp_store = MEMORY;",
             level = synchronous(durability),

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use flux_core::store::StoreError;
 use rusqlite::{ErrorCode, ffi};
 
+use super::row::Unreadable;
+
 /// Makes the errors of one store.
 #[derive(Clone)]
 pub(super) struct Blame {
@@ -34,7 +36,7 @@ impl Blame {
                 source: Some(error),
                 ..self.plain(action, reason)
             },
-            None => self.plain(action, error.to_string()),
+            None => self.plain(action, text_of(&error)),
         }
     }
 
@@ -60,6 +62,22 @@ impl Blame {
             source: None,
         }
     }
+}
+
+/// What SQLite says, without the statement that it says it of; of an error of ours what we say.
+pub(super) fn text_of(error: &rusqlite::Error) -> String {
+    match error {
+        rusqlite::Error::SqlInputError { msg, .. } => msg.clone(),
+        rusqlite::Error::FromSqlConversionFailure(_, _, source) if source.is::<Unreadable>() => {
+            source.to_string()
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// An error of ours where SQLite's are expected.
+pub(super) fn ours(reason: impl Into<String>) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(reason.into().into())
 }
 
 /// Whether the error comes from what was asked, and not from the file, the disk or the others.

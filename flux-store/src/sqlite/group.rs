@@ -170,7 +170,7 @@ fn settle_together(lane: &Lane, seats: &mut [Seat], blame: &Blame) -> Option<Arc
 
 fn attempt(lane: &Lane, seats: &mut [Seat], care: Care, blame: &Blame) -> Attempt {
     let connection = &lane.connection;
-    if let Err(error) = begin(connection) {
+    if let Err(error) = begin(connection).and_then(|()| lane.check_tables()) {
         return Attempt::Failed(error.into());
     }
     for seat in seats.iter_mut().filter(|seat| seat.outcome.is_none()) {

@@ -126,13 +126,18 @@ fn judge(
     if tables == 0 {
         return Ok(empty(errand, blame));
     }
-    match schema_version(connection)? {
-        Some(version) if version > migrate::VERSION => Ok(refused(
+    let schema = match schema(connection)? {
+        Schema::None => None,
+        Schema::Version(version) => Some(version),
+        Schema::Damaged(found) => return Ok(refused(blame, &damaged_schema(&found))),
+    };
+    match schema {
+        Some(version) if version > migrate::KNOWN => Ok(refused(
             blame,
             &format!(
                 "it was written by a newer Flux (its tables have version {version}, this program knows \
                  {known}): update the program; the file was not touched",
-                known = migrate::VERSION
+                known = migrate::KNOWN
             ),
         )),
         None if foreign == Foreign::Refuse => Ok(refused(
@@ -141,35 +146,63 @@ fn judge(
              keep Flux's tables (`flux_*`) beside those that are there",
         )),
         None => Ok(empty(errand, blame)),
-        Some(version) if errand == Errand::Look && version < migrate::VERSION => Ok(refused(
+        Some(version) if errand == Errand::Look && version < migrate::KNOWN => Ok(refused(
             blame,
             &format!(
                 "it was written by an older Flux (its tables have version {version}, this program knows {known}): \
                  `flux db migrate` brings it up to date; older programs cannot use it after that",
-                known = migrate::VERSION
+                known = migrate::KNOWN
             ),
         )),
         Some(_) => Ok(Found::Usable),
     }
 }
 
-/// The version of Flux's tables, or `None` when there are none.
-pub(super) fn schema_version(connection: &Connection) -> rusqlite::Result<Option<i64>> {
+/// What a file says of the version of Flux's tables.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Schema {
+    /// It has none.
+    None,
+    Version(u32),
+    /// What stands where the version should.
+    Damaged(String),
+}
+
+/// Reads the version of Flux's tables.
+pub(super) fn schema(connection: &Connection) -> rusqlite::Result<Schema> {
     let ours: bool = connection.query_row(
         "SELECT count(*) = 2 FROM pragma_table_info('flux_meta') WHERE name IN ('key', 'value')",
         [],
         |row| row.get(0),
     )?;
-    if !ours {
-        return Ok(None);
+    if ours {
+        recorded_schema(connection)
+    } else {
+        Ok(Schema::None)
     }
-    connection
-        .query_row(
-            "SELECT CAST(value AS INTEGER) FROM flux_meta WHERE key = 'schema'",
-            [],
-            |row| row.get(0),
-        )
-        .optional()
+}
+
+/// The same where the table that says it is there.
+pub(super) fn recorded_schema(connection: &Connection) -> rusqlite::Result<Schema> {
+    const READ: &str = "SELECT CAST(value AS TEXT) FROM flux_meta WHERE key = 'schema'";
+    let mut read = connection.prepare_cached(READ)?;
+    let found: Option<String> = read.query_row([], |row| row.get(0)).optional()?;
+    Ok(match found {
+        Some(found) => match found.parse() {
+            Ok(version) if version > 0 => Schema::Version(version),
+            _ => Schema::Damaged(format!("`{found}`")),
+        },
+        None => Schema::Damaged("nothing".to_owned()),
+    })
+}
+
+/// Why a file with such a version is left alone.
+pub(super) fn damaged_schema(found: &str) -> String {
+    format!(
+        "it is damaged: `flux_meta` holds {found} where the version of its tables is kept (`schema`); restore it from a \
+         backup, or put the version back, {known} for tables that this program made",
+        known = migrate::KNOWN
+    )
 }
 
 fn refused(blame: &Blame, reason: &str) -> Found {

@@ -51,7 +51,8 @@ pub(super) fn workflow_counts(connection: &Connection) -> rusqlite::Result<Vec<W
             count: row::count(row, 2)?,
         })
     })?;
-    counts.collect()
+    let counts = counts.map(|count| row::unless_damaged(count).transpose());
+    counts.flatten().collect()
 }
 
 /// The index that is read.
@@ -146,10 +147,8 @@ impl Range {
         while found.len() - start < filter.limit
             && let Some(row) = rows.next()?
         {
-            let record = row::execution(row)?;
-            if is_wanted(filter, record.status) {
-                found.push(record);
-            }
+            let record = row::unless_damaged(row::execution(row))?;
+            found.extend(record.filter(|record| is_wanted(filter, record.status)));
         }
         Ok(())
     }

@@ -4,14 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use flux_core::store::StoreError;
+use flux_core::store::{Migrated, StoreError};
 
 use super::Durability;
 use super::beat::STALL_AFTER;
 use super::connection::{Lane, patiently};
 use super::error::Blame;
-use super::inspect::{Errand, Foreign, Found, inspect, schema_version};
-use super::migrate;
+use super::inspect::{Errand, Foreign, Found, Schema, inspect, schema};
+use super::migrate::{self, KNOWN};
 use super::path::Location;
 use super::presence::Presence;
 use super::store::SqliteStore;
@@ -106,27 +106,42 @@ impl SqliteOptions {
 
     /// Opens the file on this thread.
     pub fn open_blocking(self) -> Result<SqliteStore, StoreError> {
+        Ok(self.open_and_tell()?.0)
+    }
+
+    /// The same, and what opening did to the tables.
+    pub(super) fn open_and_tell(self) -> Result<(SqliteStore, Migrated), StoreError> {
         let at = Location::resolve(&self.path, self.settings.errand)?;
         let blame = Blame::new(at.file.display().to_string());
-        let lane = patiently(|| self.attempt(&at, &blame));
+        let mut migrated = Migrated {
+            from: Some(KNOWN),
+            to: KNOWN,
+        };
+        let lane = patiently(|| self.attempt(&at, &blame, &mut migrated));
         let lane = lane.map_err(|error| blame.sqlite(OPEN, error))??;
         let presence =
             Presence::of(&at).map_err(|error| blame.io(OPEN, "it cannot be looked at", error))?;
-        Ok(SqliteStore::start(at, presence, self.settings, lane, blame))
+        let store = SqliteStore::start(at, presence, self.settings, lane, blame);
+        Ok((store, migrated))
     }
 
-    fn attempt(&self, at: &Location, blame: &Blame) -> rusqlite::Result<Result<Lane, StoreError>> {
+    fn attempt(
+        &self,
+        at: &Location,
+        blame: &Blame,
+        migrated: &mut Migrated,
+    ) -> rusqlite::Result<Result<Lane, StoreError>> {
         let errand = self.settings.errand;
         if let Found::Refused(error) = inspect(at, errand, self.foreign, blame)? {
             return Ok(Err(error));
         }
         let lane = match errand {
-            Errand::Use => self.set_up(at, blame)?,
+            Errand::Use => self.set_up(at, blame, migrated)?,
             Errand::Look => self.look(at, blame)?,
         };
         let Ok(lane) = lane else { return Ok(lane) };
-        match schema_version(&lane.connection)? {
-            Some(migrate::VERSION) => Ok(Ok(lane)),
+        match schema(&lane.connection)? {
+            Schema::Version(KNOWN) => Ok(Ok(lane)),
             // Another program opened the file since we looked.
             _ => Ok(Err(blame.plain(
                 OPEN,
@@ -136,7 +151,12 @@ impl SqliteOptions {
     }
 
     /// Opens the file with all that a program needs that uses it.
-    fn set_up(&self, at: &Location, blame: &Blame) -> rusqlite::Result<Result<Lane, StoreError>> {
+    fn set_up(
+        &self,
+        at: &Location,
+        blame: &Blame,
+        migrated: &mut Migrated,
+    ) -> rusqlite::Result<Result<Lane, StoreError>> {
         if let Err(error) = fs::create_dir_all(&at.workers) {
             return Ok(Err(blame.io(
                 OPEN,
@@ -148,7 +168,9 @@ impl SqliteOptions {
         if let Err(reason) = lane.configure(self.settings.durability)? {
             return Ok(Err(blame.plain(OPEN, reason)));
         }
-        migrate::migrate(&mut lane.connection)?;
+        if let Some(done) = migrate::migrate(&mut lane.connection)? {
+            *migrated = done;
+        }
         Ok(Ok(lane))
     }
 

@@ -57,7 +57,8 @@ fn paused(
         if found.len() == limit {
             break;
         }
-        found.extend(select.query_row([key.0], row::execution).optional()?);
+        let read = select.query_row([key.0], row::execution).optional();
+        found.extend(row::unless_damaged(read)?.flatten());
     }
     Ok(found)
 }
@@ -67,8 +68,8 @@ fn read(
     select: &str,
     values: impl Params,
 ) -> rusqlite::Result<Vec<ExecutionRecord>> {
-    connection
-        .prepare_cached(select)?
-        .query_map(values, row::execution)?
-        .collect()
+    let mut select = connection.prepare_cached(select)?;
+    let found = select.query_map(values, row::execution)?;
+    let found = found.map(|record| row::unless_damaged(record).transpose());
+    found.flatten().collect()
 }

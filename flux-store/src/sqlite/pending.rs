@@ -369,9 +369,19 @@ impl Line {
         partition: Option<&str>,
         most: usize,
     ) -> rusqlite::Result<()> {
-        if !self.read.is_empty() || self.is_read {
-            return Ok(());
+        // Those that are damaged are passed over.
+        while self.read.is_empty() && !self.is_read {
+            self.read_on(connection, partition, most)?;
         }
+        Ok(())
+    }
+
+    fn read_on(
+        &mut self,
+        connection: &Connection,
+        partition: Option<&str>,
+        most: usize,
+    ) -> rusqlite::Result<()> {
         let mut next = connection.prepare_cached(&format!(
             "SELECT {EXECUTION}, rank FROM flux_executions INDEXED BY flux_executions_in_line \
              WHERE rank IS NOT NULL AND queue IS ?1 AND workflow = ?2 AND version = ?3 AND partition IS ?4 \
@@ -388,13 +398,15 @@ impl Line {
         let limit = i64::try_from(wanted).unwrap_or(i64::MAX);
         let values = (queue, workflow, version, partition, rank, eid, limit);
         let mut rows = next.query(values)?;
+        let mut count = 0;
         while let Some(row) = rows.next()? {
             let rank = row.get("rank")?;
-            let record = row::execution(row)?;
-            self.last = (rank, record.key.0);
-            self.read.push_back((rank, record));
+            self.last = (rank, row.get("eid")?);
+            count += 1;
+            let record = row::unless_damaged(row::execution(row))?;
+            self.read.extend(record.map(|record| (rank, record)));
         }
-        self.is_read = self.read.len() < wanted;
+        self.is_read = count < wanted;
         Ok(())
     }
 }

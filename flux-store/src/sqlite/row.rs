@@ -1,7 +1,9 @@
 //! From rows to values. A row that cannot be read is an error that names its table and key.
 
+use std::collections::BTreeSet;
 use std::fmt;
-use std::sync::Arc;
+use std::num::NonZeroU32;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use flux_core::clock::Timestamp;
 use flux_core::event::{Event, EventKind};
@@ -37,6 +39,10 @@ pub(super) fn seq_of(key: i64) -> EventSeq {
 /// Reads a row of [`EXECUTION`] columns.
 pub(super) fn execution(row: &Row<'_>) -> rusqlite::Result<ExecutionRecord> {
     let key: i64 = row.get(0)?;
+    execution_of(row, key).map_err(|error| named(row, "flux_executions", key, error))
+}
+
+fn execution_of(row: &Row<'_>, key: i64) -> rusqlite::Result<ExecutionRecord> {
     let status = status(row, 5, ExecutionKey(key))?;
     let created_at = Timestamp::from_micros(row.get(7)?);
     let placement = placement(row, key)?;
@@ -52,14 +58,17 @@ pub(super) fn execution(row: &Row<'_>) -> rusqlite::Result<ExecutionRecord> {
         version: row.get(3)?,
         format: row.get(4)?,
         status,
-        attempt: row.get(6)?,
+        attempt: row.get::<_, NonZeroU32>(6)?.get(),
         created_at,
         finished_at: moment(row, 8)?,
         wake_at: moment(row, 9)?,
         waiting: maybe_text(row, 10)?.map(Payload::from_json),
         parent: maybe_text(row, 11)?.map(ExecutionId::from),
-        base: EventSeq::new(row.get(12)?),
-        rewound: row.get::<_, Option<u32>>(13)?.map(EventSeq::new),
+        base: seq(row.get(12)?, 12)?,
+        rewound: row
+            .get::<_, Option<u32>>(13)?
+            .map(|found| seq(found, 13))
+            .transpose()?,
         owner: row.get::<_, Option<i64>>(14)?.map(WorkerId),
         epoch: Epoch(row.get(15)?),
         started_at: moment(row, 16)?,
@@ -68,6 +77,17 @@ pub(super) fn execution(row: &Row<'_>) -> rusqlite::Result<ExecutionRecord> {
         obstacle: maybe_text(row, 30)?.map(Payload::from_json),
         placement,
     })
+}
+
+/// The number of an event, if it can be one.
+fn seq(found: u32, column: usize) -> rusqlite::Result<EventSeq> {
+    if (1..=EventSeq::MAX.get()).contains(&found) {
+        return Ok(EventSeq::new(found));
+    }
+    Err(rusqlite::Error::IntegralValueOutOfRange(
+        column,
+        i64::from(found),
+    ))
 }
 
 /// Reads a status.
@@ -244,6 +264,46 @@ fn wrong(column: usize, error: FromSqlError) -> rusqlite::Error {
     rusqlite::Error::FromSqlConversionFailure(column, Type::Text, Box::new(error))
 }
 
+/// The error of a row that cannot be read, with its table and key.
+fn named(row: &Row<'_>, table: &'static str, key: i64, error: rusqlite::Error) -> rusqlite::Error {
+    use rusqlite::Error as E;
+    let name = |column: usize| row.as_ref().column_name(column).unwrap_or("?").to_owned();
+    let (column, holds) = match &error {
+        E::FromSqlConversionFailure(_, _, source) if source.is::<Unreadable>() => return error,
+        E::FromSqlConversionFailure(column, _, source) => (*column, source.to_string()),
+        E::IntegralValueOutOfRange(column, value) => (*column, value.to_string()),
+        E::InvalidColumnType(column, _, found) => (*column, format!("a value of type {found}")),
+        _ => return error,
+    };
+    let holds = format!("what cannot be its `{}`: {holds}", name(column));
+    unreadable(column, table, key, holds)
+}
+
+/// What was read, or nothing where the row is damaged: that is said once, and others that are read with it are not kept
+/// back.
+pub(super) fn unless_damaged<T>(read: rusqlite::Result<T>) -> rusqlite::Result<Option<T>> {
+    static SAID: Mutex<BTreeSet<(&str, i64)>> = Mutex::new(BTreeSet::new());
+    let error = match read {
+        Ok(read) => return Ok(Some(read)),
+        Err(error) => error,
+    };
+    let rusqlite::Error::FromSqlConversionFailure(_, _, source) = &error else {
+        return Err(error);
+    };
+    let Some(damaged) = source.downcast_ref::<Unreadable>() else {
+        return Err(error);
+    };
+    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    if said.insert((damaged.table, damaged.key)) {
+        tracing::warn!(
+            table = damaged.table,
+            key = damaged.key,
+            "{damaged}; it is left out: `flux db check` looks for more, and a backup may have it"
+        );
+    }
+    Ok(None)
+}
+
 fn unreadable(column: usize, table: &'static str, key: i64, holds: String) -> rusqlite::Error {
     let error = Unreadable { table, key, holds };
     rusqlite::Error::FromSqlConversionFailure(column, Type::Integer, Box::new(error))
@@ -251,7 +311,7 @@ fn unreadable(column: usize, table: &'static str, key: i64, holds: String) -> ru
 
 /// A row that this version of Flux cannot read.
 #[derive(Debug)]
-struct Unreadable {
+pub(super) struct Unreadable {
     table: &'static str,
     key: i64,
     holds: String,

@@ -125,7 +125,9 @@ fn owned_by(connection: &Connection, lost: &Lost) -> rusqlite::Result<Vec<Execut
         "SELECT {EXECUTION} FROM flux_executions INDEXED BY flux_executions_by_owner \
          WHERE owner = ?1 AND owner IS NOT NULL AND status < 4 ORDER BY eid"
     ))?;
-    owned.query_map([lost.worker.0], row::execution)?.collect()
+    let owned = owned.query_map([lost.worker.0], row::execution)?;
+    let owned = owned.map(|record| row::unless_damaged(record).transpose());
+    owned.flatten().collect()
 }
 
 /// Whoever wanted something of a pending execution is gone: it is back where it waited.

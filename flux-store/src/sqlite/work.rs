@@ -192,7 +192,9 @@ impl<'a> Desk<'a> {
             if self.room() == 0 {
                 return Ok(());
             }
-            let record = find(self.connection, key)?;
+            let Some(record) = row::unless_damaged(find(self.connection, key))? else {
+                continue;
+            };
             if self.room_on_worker(record.placement.queue.as_ref())? == 0 {
                 continue;
             }

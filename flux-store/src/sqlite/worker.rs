@@ -4,8 +4,8 @@
 //! The locks belong to the open file, not to the process: two stores in one process are two owners,
 //! and a process id that is used again means nothing.
 //!
-//! A file that is missing says nothing: a worker that leaves unlocks it, and its row is deleted before the file is. So
-//! a folder that somebody removes makes no worker dead, and a worker that finds its file gone makes another.
+//! A file that is missing says nothing by itself: a worker that leaves unlocks it, and its beat is taken out of its row
+//! before the file is deleted. So a folder that somebody removes makes no worker dead, and a worker that finds its file gone makes another.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -39,7 +39,7 @@ pub(super) enum Sign {
 #[derive(Clone)]
 pub(super) struct Workers {
     folder: Arc<Path>,
-    /// Those of this store that have left, and whose rows are deleted.
+    /// Those of this store that have left, and whose rows say so.
     left: Arc<Mutex<Vec<WorkerId>>>,
 }
 
@@ -161,12 +161,14 @@ impl Workers {
     }
 
     fn sweep(&self, connection: &Connection) -> rusqlite::Result<()> {
-        let workers: Vec<i64> = connection
-            .prepare_cached("SELECT id FROM flux_workers")?
-            .query_map([], |row| row.get(0))?
+        let workers: Vec<(i64, bool)> = connection
+            .prepare_cached("SELECT id, beat IS NOT NULL FROM flux_workers")?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<Result<_, _>>()?;
-        for worker in workers {
-            if self.bury(WorkerId(worker)) {
+        for (worker, beats) in workers {
+            let is_gone = self.bury(WorkerId(worker))
+                || (!beats && self.sign(WorkerId(worker)) == Sign::Missing);
+            if is_gone {
                 connection
                     .prepare_cached("DELETE FROM flux_workers WHERE id = ?1")?
                     .execute([worker])?;
@@ -250,8 +252,8 @@ impl Drop for Alive {
     }
 }
 
-/// Deletes the row of a worker that has left. Its file is deleted when the store is closed, and not before: one who still
-/// reads of the row has to find that nothing is locked. Where it fails, the next that registers clears both away.
+/// Takes the beat of a worker that has left out of its row; the next that registers deletes the row. Its file is deleted
+/// when the store is closed, and not before: one who still reads of the beat has to find that nothing is locked.
 struct Farewell {
     worker: WorkerId,
     workers: Workers,
@@ -259,10 +261,9 @@ struct Farewell {
 
 impl Member for Farewell {
     fn run(&mut self, lane: &Lane) -> Result<(), Fault> {
-        let mut delete = lane
-            .connection
-            .prepare_cached("DELETE FROM flux_workers WHERE id = ?1")?;
-        delete.execute([self.worker.0])?;
+        const LEAVE: &str = "UPDATE flux_workers SET beat = NULL WHERE id = ?1";
+        let mut leave = lane.connection.prepare_cached(LEAVE)?;
+        leave.execute([self.worker.0])?;
         Ok(())
     }
 

@@ -4,12 +4,14 @@
 
 mod child;
 mod crash;
+mod damage;
 mod disk_full;
 mod durability;
 mod find;
 mod given;
 mod maintenance;
 mod names;
+mod newer;
 mod news;
 mod onlooker;
 mod open;

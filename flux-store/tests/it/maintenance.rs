@@ -195,7 +195,7 @@ fn the_info_tells_what_is_in_a_file() {
         (contents.messages, contents.queues, contents.schedules),
         (1, 2, 1)
     );
-    assert_eq!((contents.workers_alive, contents.workers_dead), (0, 0));
+    assert_eq!((contents.workers_alive, contents.workers_dead), (0, 1));
     assert_eq!(names(&folder), ["flux.db".to_owned()].into());
 }
 

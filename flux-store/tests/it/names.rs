@@ -221,6 +221,7 @@ fn a_log_that_was_deleted_is_noticed() {
     runtime().block_on(async {
         let owner = store.join().await.unwrap();
         let key = create(&store, "a", owner.id()).await;
+        // The log is looked at ten times a second.
         tokio::time::sleep(Duration::from_millis(150)).await;
         extend(&store, key, Epoch(1), 2, 2).await.unwrap();
         fs::remove_file(folder.path().join("flux.db-wal")).unwrap();

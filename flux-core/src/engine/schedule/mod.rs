@@ -304,13 +304,10 @@ fn bad_schedule(id: &str, message: &str) -> Error {
 
 fn check_id(id: &str) -> Result<(), Error> {
     // The moments' ids are made of it, and these have a limit.
-    if id.trim().is_empty() || id.len() > 200 || id.chars().any(char::is_control) {
-        return Err(bad_schedule(
-            id,
-            "its name is empty, longer than 200 bytes or has control characters",
-        ));
+    match crate::names::fault_of(id, 200) {
+        None => Ok(()),
+        Some(fault) => Err(bad_schedule(id, &format!("of its name: {fault}"))),
     }
-    Ok(())
 }
 
 impl Schedule {

@@ -62,7 +62,8 @@ struct Stage {
 impl Stage {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let lane = Lane::open(&folder.path().join("t.db")).unwrap();
+        let mut lane = Lane::open(&folder.path().join("t.db")).unwrap();
+        super::super::migrate::migrate(&mut lane.connection).unwrap();
         let table = "CREATE TABLE t (x INTEGER PRIMARY KEY)";
         lane.connection.execute_batch(table).unwrap();
         let (tells, told) = channel();

@@ -12,7 +12,6 @@ use futures::future::{BoxFuture, FutureExt as _};
 
 use super::SqliteOptions;
 use super::error::Blame;
-use super::migrate;
 use super::thread;
 
 /// Looks after one file.
@@ -67,10 +66,7 @@ impl Maintenance for SqliteMaintenance {
 
 /// Opening does it all.
 fn bring_up_to_date(path: &Path) -> Result<Migrated, StoreError> {
-    let from = source::schema_of(path)?;
-    drop(SqliteOptions::new(path).open_blocking()?);
-    Ok(Migrated {
-        from,
-        to: migrate::KNOWN,
-    })
+    let (store, migrated) = SqliteOptions::new(path).open_and_tell()?;
+    drop(store);
+    Ok(migrated)
 }

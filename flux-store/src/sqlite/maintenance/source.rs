@@ -9,7 +9,7 @@ use rusqlite::Connection;
 
 use crate::sqlite::connection::patiently;
 use crate::sqlite::error::Blame;
-use crate::sqlite::inspect::{NONE_THERE, length, look, schema_version};
+use crate::sqlite::inspect::{NONE_THERE, Schema, damaged_schema, length, look, schema};
 use crate::sqlite::migrate;
 use crate::sqlite::path::Location;
 use crate::sqlite::presence::other_names;
@@ -48,6 +48,7 @@ impl Source {
             Tables::None => None,
             Tables::OfFlux(version) => Some(version),
             Tables::OfOthers => return Err(blame.plain(action, FOREIGN)),
+            Tables::Damaged(found) => return Err(blame.plain(action, damaged_schema(&found))),
         };
         Ok(Self {
             at,
@@ -67,14 +68,6 @@ impl Source {
         view.and_then(|view| read(&view))
             .map_err(|error| self.blame.sqlite(self.action, error))
     }
-}
-
-/// The version of the tables that a file has now, if it has any; what may not be opened is found by opening it.
-pub(super) fn schema_of(path: &Path) -> Result<Option<u32>, StoreError> {
-    if length(path) == 0 {
-        return Ok(None);
-    }
-    Ok(Source::open(path, "look at its tables")?.schema)
 }
 
 fn refuse_unless_file(
@@ -98,17 +91,19 @@ enum Tables {
     None,
     OfFlux(u32),
     OfOthers,
+    /// Of Flux, and what stands where their version should.
+    Damaged(String),
 }
 
 impl Tables {
     fn read(connection: &Connection) -> rusqlite::Result<Self> {
         let tables: i64 =
             connection.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        let version = schema_version(connection)?.map(u32::try_from);
-        Ok(match version {
+        Ok(match schema(connection)? {
             _ if tables == 0 => Self::None,
-            Some(Ok(version)) => Self::OfFlux(version),
-            _ => Self::OfOthers,
+            Schema::None => Self::OfOthers,
+            Schema::Version(version) => Self::OfFlux(version),
+            Schema::Damaged(found) => Self::Damaged(found),
         })
     }
 }
