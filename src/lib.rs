@@ -459,6 +459,9 @@ pub mod guide {
     #[doc = include_str!("../docs/workers.md")]
     pub mod workers {}
 
+    #[doc = include_str!("../docs/observability.md")]
+    pub mod observability {}
+
     #[doc = include_str!("../docs/cli.md")]
     pub mod cli {}
 

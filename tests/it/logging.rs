@@ -3,16 +3,25 @@
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
 
-use flux::{ExecutionContext, TaskError, task, workflow};
+use flux::{Error, ExecutionContext, ExecutionId, TaskError, task, workflow};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-use crate::support::{Shelf, When, unique};
+use crate::support::{Shelf, When, set_code, unique};
 
 /// Keeps spans and events as lines.
-#[derive(Clone, Default)]
-pub(crate) struct Lines(Arc<Mutex<Vec<String>>>);
+#[derive(Clone)]
+pub(crate) struct Lines {
+    lines: Arc<Mutex<Vec<String>>>,
+    level: tracing::Level,
+}
+
+impl Default for Lines {
+    fn default() -> Self {
+        Self::at(tracing::Level::INFO)
+    }
+}
 
 struct Fields<'a>(&'a mut String);
 
@@ -23,13 +32,32 @@ impl Visit for Fields<'_> {
 }
 
 impl Lines {
+    fn at(level: tracing::Level) -> Self {
+        Self {
+            lines: Arc::default(),
+            level,
+        }
+    }
+
     fn push(&self, mut line: String, record: impl FnOnce(&mut Fields<'_>)) {
         record(&mut Fields(&mut line));
-        self.0.lock().unwrap().push(line);
+        self.lines.lock().unwrap().push(line);
+    }
+
+    /// The lines of one target and execution, without what differs from run to run.
+    fn of(&self, target: &str, id: &ExecutionId) -> Vec<String> {
+        let (target, id) = (format!(" {target}: "), format!("execution_id={id} "));
+        let lines = self.lines.lock().unwrap();
+        let of_this = lines
+            .iter()
+            .filter(|line| line.contains(&target) && line.contains(&id));
+        of_this
+            .map(|line| line.replacen(&target, " ", 1).replacen(&id, "", 1))
+            .collect()
     }
 
     pub(crate) fn having(&self, words: &str) -> usize {
-        self.0
+        self.lines
             .lock()
             .unwrap()
             .iter()
@@ -40,7 +68,7 @@ impl Lines {
 
 impl Subscriber for Lines {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        *metadata.level() <= tracing::Level::INFO
+        *metadata.level() <= self.level
     }
 
     fn new_span(&self, span: &Attributes<'_>) -> Id {
@@ -55,9 +83,9 @@ impl Subscriber for Lines {
     fn record_follows_from(&self, _span: &Id, _follows: &Id) {}
 
     fn event(&self, event: &Event<'_>) {
-        self.push(event.metadata().level().to_string(), |fields| {
-            event.record(fields)
-        });
+        let metadata = event.metadata();
+        let line = format!("{} {}:", metadata.level(), metadata.target());
+        self.push(line, |fields| event.record(fields));
     }
 
     fn enter(&self, _span: &Id) {}
@@ -119,11 +147,14 @@ async fn nothing_is_logged_twice_in_a_replay() {
             lines.having("span task"),
             2,
             "{:?}",
-            lines.0.lock().unwrap()
+            lines.lines.lock().unwrap()
         );
         assert_eq!(lines.having("span execution"), 2);
-        assert_eq!(lines.having(&format!("execution_id={id}")), 4);
-        assert_eq!(lines.having("attempt=1"), 2);
+        let of_this = |line: &String| line.contains(&format!("execution_id={id}"));
+        let all = lines.lines.lock().unwrap().clone();
+        let spans = all.iter().filter(|line| line.starts_with("span "));
+        assert_eq!(spans.filter(|line| of_this(line)).count(), 4);
+        assert_eq!(lines.having("span task"), 2);
     }
 }
 
@@ -177,6 +208,209 @@ async fn a_foreign_wake_up_is_warned_about_once() {
         .await
         .unwrap();
     assert!(run.has_succeeded());
-    assert_eq!(lines.having("WARN"), 1, "{:?}", lines.0.lock().unwrap());
+    assert_eq!(lines.having("WARN"), 1, "{:?}", lines.lines.lock().unwrap());
     assert_eq!(lines.having("flux::step"), 1);
+}
+
+#[task(max_attempts = 2, backoff = "fixed(10ms)")]
+async fn decline() -> Result<(), String> {
+    Err("declined".to_owned())
+}
+
+#[workflow]
+async fn sell_in_vain(_ctx: ExecutionContext) -> Result<(), TaskError> {
+    decline().await
+}
+
+#[workflow(max_attempts = 2)]
+async fn fail_twice_in_vain(_ctx: ExecutionContext) -> Result<(), String> {
+    Err("no luck".to_owned())
+}
+
+#[workflow]
+async fn break_down_in_code(_ctx: ExecutionContext) {
+    panic!("boom")
+}
+
+#[workflow]
+async fn measure_and_ask(ctx: ExecutionContext) -> Result<u32, TaskError> {
+    let n = measure(if crate::support::code_of(ctx.execution_id()) == 0 {
+        1
+    } else {
+        2
+    })
+    .await?;
+    flux::pause("review").await;
+    Ok(n)
+}
+
+#[workflow]
+async fn wait_without_end(_ctx: ExecutionContext) {
+    flux::signal::<()>("never").await;
+}
+
+const TARGET: &str = "flux::execution";
+
+fn debug() -> (Lines, tracing::subscriber::DefaultGuard) {
+    let lines = Lines::at(tracing::Level::DEBUG);
+    let guard = tracing::subscriber::set_default(lines.clone());
+    (lines, guard)
+}
+
+/// They left no line, or one without the error.
+#[tokio::test(start_paused = true)]
+async fn each_failure_is_logged_once_with_its_error() {
+    let (lines, _guard) = debug();
+    for shelf in [Shelf::memory(), Shelf::memory().always_replay()] {
+        let engine = shelf.engine().await;
+        let worker = engine.worker().spawn();
+        for is_for_worker in [false, true] {
+            let begin = async |start: flux::Start<()>| {
+                let start = if is_for_worker {
+                    start.for_worker()
+                } else {
+                    start
+                };
+                start.await.unwrap()
+            };
+            let sold = begin(sell_in_vain.on(&engine).start(())).await;
+            let id = sold.execution_id().clone();
+            sold.wait().await.unwrap();
+            assert_eq!(
+                lines.of(TARGET, &id),
+                [
+                    "INFO message=execution started workflow=\"sell_in_vain\" version=1",
+                    "WARN message=execution failed workflow=\"sell_in_vain\" attempt=1 kind=\"error\" \
+                     task=\"decline\" error=\"task `decline` failed after 2 attempts: declined\"",
+                ]
+            );
+            let attempts = lines.of("flux::task", &id);
+            assert_eq!(
+                attempts.len(),
+                1,
+                "the last one is told with the execution: {attempts:?}"
+            );
+            assert!(attempts[0].starts_with("DEBUG") && attempts[0].contains("declined"));
+        }
+        let run = fail_twice_in_vain.on(&engine).run(()).await.unwrap();
+        let told = lines.of(TARGET, run.execution_id());
+        assert!(told[0].contains("execution started"), "{told:?}");
+        assert!(
+            told[1].starts_with("DEBUG") && told[1].contains("no luck"),
+            "{told:?}"
+        );
+        assert!(
+            told[2].starts_with("WARN") && told[2].contains("attempt=2"),
+            "{told:?}"
+        );
+        assert_eq!(told.len(), 3, "{told:?}");
+
+        let run = break_down_in_code.on(&engine).run(()).await.unwrap();
+        let told = lines.of(TARGET, run.execution_id());
+        assert!(
+            told[1].contains("panicked") && told[1].contains("boom"),
+            "{told:?}"
+        );
+        assert_eq!(told.len(), 2, "{told:?}");
+        worker.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_becomes_of_an_execution_is_logged_once() {
+    let (lines, _guard) = debug();
+    for shelf in [Shelf::memory(), Shelf::memory().always_replay()] {
+        let engine = shelf.engine().await;
+        let on = measure_and_ask.on(&engine);
+        let id = on.run(()).await.unwrap().execution_id().clone();
+        on.resume(&id).await.unwrap();
+        let words = ["started", "paused", "resumed", "finished"];
+        told(&lines, &id, &words.map(|word| ("INFO", word)));
+        assert_eq!(
+            lines.having("at=\"review\""),
+            lines.having("execution paused")
+        );
+
+        let ended = async |end: &str| {
+            let handle = wait_without_end.on(&engine).start(()).await.unwrap();
+            let id = handle.execution_id().clone();
+            match end {
+                "cancelled" => engine.cancel(&id).await.unwrap(),
+                "terminated" => engine.terminate(&id, "enough").await.unwrap(),
+                _ => engine.pause(&id).await.unwrap(),
+            }
+            handle.wait().await.unwrap();
+            id
+        };
+        for end in ["cancelled", "terminated", "put on hold"] {
+            let id = ended(end).await;
+            told(&lines, &id, &[("INFO", "started"), ("WARN", end)]);
+            if end == "put on hold" {
+                engine.resume(&id).request().await.unwrap();
+                engine.terminate(&id, "enough").await.unwrap();
+                let more = [
+                    ("INFO", "started"),
+                    ("WARN", end),
+                    ("INFO", "resumed"),
+                    ("WARN", "terminated"),
+                ];
+                told(&lines, &id, &more);
+            }
+        }
+    }
+}
+
+/// Who ends what no process drives says so.
+#[tokio::test(start_paused = true)]
+async fn the_end_of_what_nobody_drives_is_logged() {
+    let (lines, _guard) = debug();
+    let engine = Shelf::memory().engine().await;
+    let later = async || {
+        let start = measure_and_ask.on(&engine).start(()).for_worker();
+        start.await.unwrap().execution_id().clone()
+    };
+    let id = later().await;
+    engine.cancel(&id).await.unwrap();
+    told(&lines, &id, &[("WARN", "cancelled")]);
+    let id = later().await;
+    engine.terminate(&id, "enough").await.unwrap();
+    told(&lines, &id, &[("WARN", "terminated")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_takeover_and_an_obstacle_are_logged() {
+    let (lines, _guard) = debug();
+    let shelf = Shelf::memory();
+    let engine = shelf.engine().await;
+    let run = measure_and_ask.on(&engine).run(()).await.unwrap();
+    let id = run.execution_id().clone();
+    // Another process continues it, and dies.
+    let store = shelf.store();
+    let other = store.join().await.unwrap();
+    store.claim(&id, other.id()).await.unwrap();
+    drop(other);
+
+    set_code(&id, 1);
+    let error = measure_and_ask.on(&engine).resume(&id).await.unwrap_err();
+    assert!(matches!(error, Error::NonDeterminism(_)), "{error}");
+    let crashed = [
+        ("INFO", "started"),
+        ("INFO", "paused"),
+        ("INFO", "taken over"),
+        ("ERROR", "cannot continue"),
+    ];
+    told(&lines, &id, &crashed);
+}
+
+/// What is told of an execution: levels and words, in their order.
+fn told(lines: &Lines, id: &ExecutionId, expected: &[(&str, &str)]) {
+    let told = lines.of(TARGET, id);
+    let fits = |(line, (level, words)): (&String, &(&str, &str))| {
+        line.starts_with(level) && line.contains(&format!("execution {words}"))
+    };
+    let all_fit = told.iter().zip(expected).all(fits);
+    assert!(
+        all_fit && told.len() == expected.len(),
+        "{told:#?} is not {expected:?}"
+    );
 }

@@ -5,9 +5,10 @@ use std::time::Duration;
 use flux::store::{Commit, NewExecution, Placement, QueueChange, Target};
 use flux::{
     Engine, Error, Event, EventKind, EventSeq, Execution, ExecutionContext, ExecutionId, Obstacle,
-    ObstacleKind, Payload, State, Status, TaskError, task, workflow,
+    ObstacleKind, Payload, Status, TaskError, task, workflow,
 };
 
+use crate::plain_calls::greet_by;
 use crate::support::{Fault, Greeter, Shelf, asleep, code_of, set_code, unique};
 
 #[task]
@@ -129,15 +130,10 @@ async fn what_meets_no_obstacle_writes_nothing_about_one() {
     assert!(shelf.writes() - signals <= 5, "{}", shelf.writes());
 }
 
-#[task]
-async fn greet(name: String, greeter: State<Greeter>) -> String {
-    format!("{} {name}", greeter.word)
-}
-
 #[workflow]
 async fn greet_later(_ctx: ExecutionContext) -> Result<String, TaskError> {
     flux::signal::<()>("now").await;
-    greet("Ada".to_owned()).await
+    greet_by("Ada".to_owned()).await
 }
 
 #[tokio::test]
@@ -163,7 +159,7 @@ async fn missing_state_is_seen() {
         .state(Greeter { word: "hello" });
     let engine = builder.build().await.unwrap();
     let run = greet_later.on(&engine).resume(&id).await.unwrap();
-    assert_eq!(run.output().unwrap(), "hello Ada");
+    assert_eq!(run.output().unwrap(), "hello, Ada");
     assert_eq!(run.obstacle(), None);
 }
 

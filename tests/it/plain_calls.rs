@@ -27,7 +27,7 @@ async fn quadruple(n: u32) -> Result<u32, TaskError> {
 }
 
 #[task]
-async fn greet_by(greeter: State<Greeter>, name: String) -> String {
+pub(crate) async fn greet_by(greeter: State<Greeter>, name: String) -> String {
     format!("{}, {name}", greeter.word)
 }
 

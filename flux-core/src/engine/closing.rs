@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Inner;
 use super::driver::children::{BY_PARENT, ChildOutcome, LastWord};
+use super::log::{About, Line};
 use crate::context::ChildPolicy;
 use crate::error::Error;
 use crate::event::{EndedMeta, Event, EventKind, StartedMeta};
@@ -43,6 +44,15 @@ impl Close {
             reason: None,
             by_parent: *message.name == *BY_PARENT,
             message: message.id,
+        }
+    }
+
+    fn line(&self) -> Line {
+        match &self.reason {
+            Some(reason) => Line::Terminated {
+                reason: reason.decode().unwrap_or_default(),
+            },
+            None => Line::Cancelled,
         }
     }
 
@@ -101,7 +111,10 @@ impl Inner {
         let commit = self.closing(&claimed.record, &close).await?;
         let told: Vec<ExecutionId> = commit.outbox.iter().map(|(id, _)| id.clone()).collect();
         match self.commit(commit).await {
-            Ok(_) => claimed.ownership.discharge(),
+            Ok(_) => {
+                close.line().log(About::of(&claimed.record));
+                claimed.ownership.discharge();
+            }
             Err(CommitError::Failed(error)) => {
                 claimed.give_back().await;
                 return Err(error.into());

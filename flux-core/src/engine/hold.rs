@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::driver::requests::{is_go_on, is_of_hold, newest_of_hold};
+use super::log::{About, Line};
 use super::{Engine, Inner};
 use crate::error::Error;
 use crate::execution::{Snapshot, Status};
@@ -92,6 +93,8 @@ impl Engine {
         };
         match inner.commit(commit).await {
             Ok(_) => {
+                let reason = REASON.into();
+                Line::Held { reason }.log(About::of(&claimed.record));
                 claimed.ownership.discharge();
                 Ok(())
             }
@@ -138,7 +141,10 @@ impl Inner {
             transaction: None,
         };
         match self.commit(commit).await {
-            Ok(_) => {}
+            Ok(_) => Line::Held {
+                reason: reason.into(),
+            }
+            .log(About::of(&record)),
             Err(CommitError::Fenced) => return Err(Error::TakenOver { id: id.clone() }),
             Err(CommitError::Failed(error) | CommitError::Unknown(error)) => {
                 return Err(error.into());

@@ -40,6 +40,7 @@ mod global;
 pub(crate) mod history;
 mod hold;
 mod list;
+pub(crate) mod log;
 mod obstacle;
 mod owner;
 pub(crate) mod ownership;

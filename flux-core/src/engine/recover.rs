@@ -3,6 +3,7 @@
 use super::Engine;
 use super::closing::Close;
 use super::driver::{Begin, Intent};
+use super::log;
 use crate::error::Error;
 use crate::execution::{Execution, Status};
 use crate::id::ExecutionId;
@@ -52,7 +53,7 @@ impl Engine {
                     Ok(Some(execution)) => recovered.executions.push(execution),
                     Ok(None) => {}
                     Err(error) => {
-                        tracing::error!(execution_id = %id, %error, "an execution could not be recovered");
+                        tracing::debug!(execution_id = %id, %error, "an execution could not be recovered");
                         recovered.failures.push((id, error));
                     }
                 }
@@ -80,6 +81,7 @@ impl Engine {
             Err(error) => {
                 let (key, epoch) = (record.key, record.epoch);
                 self.inner.note_obstacle(key, epoch, &error).await;
+                log::cannot_continue(&record.id, &record.workflow, &error);
                 return Err(error);
             }
         };

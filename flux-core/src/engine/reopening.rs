@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::Inner;
 use super::driver::requests::{Request, is_of_hold};
+use super::log::{About, Line};
 use super::ownership::Claimed;
 use super::rewinding::{Failed, Rewindable, Rewound};
 use crate::error::Error;
@@ -180,7 +181,10 @@ impl Inner {
             claimed.record.epoch,
         );
         match self.commit(commit).await {
-            Ok(_) => claimed.ownership.discharge(),
+            Ok(_) => {
+                Line::Resumed.log(About::of(&claimed.record));
+                claimed.ownership.discharge();
+            }
             Err(CommitError::Fenced) => return Ok(false),
             Err(CommitError::Unknown(error)) => {
                 if !self.is_written(&claimed.record).await? {

@@ -73,6 +73,11 @@ impl Obstacle {
         })
     }
 
+    /// Whether an error is about an execution, which it keeps from continuing.
+    pub(crate) fn is(error: &Error) -> bool {
+        ObstacleKind::of(error).is_some()
+    }
+
     /// No worker that lives has code for a workflow.
     pub(crate) fn missing_code(workflow: &str, worker: Option<WorkerId>, at: Timestamp) -> Self {
         Self {

@@ -352,6 +352,8 @@ pub struct ExecutionRecord {
     pub rewound: Option<EventSeq>,
     /// Who drives it, alive or not.
     pub owner: Option<WorkerId>,
+    /// Of a row that a claim returned: who owned it until then and had not given it up, a process that died or stalled.
+    pub taken_from: Option<WorkerId>,
     /// How often it changed owners.
     pub epoch: Epoch,
     /// When it left its queue, or was created to run at once.

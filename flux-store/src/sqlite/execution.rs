@@ -269,7 +269,7 @@ pub(super) fn claim(
          takeover_last = NULL WHERE eid = ?1";
     const WAKE: &str =
         "UPDATE flux_executions SET ready_at = NULL WHERE eid = ?1 AND ready_at IS NOT NULL";
-    record.owner = Some(worker);
+    record.taken_from = record.owner.replace(worker);
     record.epoch = Epoch(record.epoch.0 + 1);
     record.hold = None;
     let mut claim = connection.prepare_cached(CLAIM)?;

@@ -70,6 +70,7 @@ fn execution_of(row: &Row<'_>, key: i64) -> rusqlite::Result<ExecutionRecord> {
             .map(|found| seq(found, 13))
             .transpose()?,
         owner: row.get::<_, Option<i64>>(14)?.map(WorkerId),
+        taken_from: None,
         epoch: Epoch(row.get(15)?),
         started_at: moment(row, 16)?,
         ready_at,

@@ -144,7 +144,7 @@ impl<'a> Desk<'a> {
 
     /// Hands an execution over that is the worker's now.
     pub(super) fn hand_over(&mut self, mut record: ExecutionRecord) {
-        record.owner = Some(self.request.worker);
+        record.taken_from = record.owner.replace(self.request.worker);
         record.epoch = Epoch(record.epoch.0 + 1);
         record.ready_at = None;
         if let Some(queue) = &record.placement.queue {

@@ -225,7 +225,7 @@ impl Driver {
             return;
         }
         let payload = Payload::encode(&failure).ok();
-        tracing::debug!(execution_id = %self.id, task = %failure.task, attempt = meta.attempt, error = %failure.error.message, "attempt failed");
+        tracing::debug!(target: "flux::task", execution_id = %self.id, workflow = self.def.name, task = %failure.task, attempt = meta.attempt, error = %failure.error.message, "attempt of a task failed; another follows");
         task.progress
             .observe(EventKind::TaskAttemptFailed, &meta, payload.as_ref());
         let note = Note {

@@ -230,6 +230,7 @@ impl Driver {
         if let Some(first) = activation.events.first().filter(|_| self.record.is_none()) {
             self.created_at = first.at;
         }
+        let lines = self.lines(&activation.events, change.as_ref());
         let laid = self.lay(activation.births).await?;
         let commit = Commit {
             target: self.target(),
@@ -251,6 +252,7 @@ impl Driver {
         }
         self.unwritten.clear();
         self.committed(key, change);
+        self.log(&lines);
         self.set_to_work(laid, born).await;
         Ok(())
     }
@@ -331,6 +333,7 @@ impl Driver {
             base: EventSeq::FIRST,
             rewound: None,
             owner: self.engine.owner_if_any(),
+            taken_from: None,
             epoch: Epoch(1),
             started_at: Some(self.created_at),
             ready_at: None,

@@ -22,6 +22,7 @@ use tokio::sync::mpsc;
 use super::Inner;
 use super::active::{Refusal, Settled};
 use super::history::Rewind;
+use super::log;
 use super::ownership::{Claimed, Ownership};
 use super::pool::{Pool, Taken};
 use super::replaying::fresh_machine;
@@ -49,6 +50,7 @@ mod end;
 mod family;
 mod fault;
 mod limits;
+mod lines;
 mod own_time;
 pub(crate) mod requests;
 mod rest;
@@ -480,6 +482,7 @@ impl Driver {
                     record, ownership, ..
                 } = *claimed;
                 self.ownership = Some(ownership);
+                self.log_takeover(&record);
                 let Some(intent) = Self::fit(&record, intent) else {
                     self.release(None).await;
                     return Ok(self.engine.snapshot(record).await?);
@@ -601,6 +604,9 @@ impl Driver {
     /// The execution cannot go on here. What bodies have returned and a store did not take is kept for a later
     /// resume in this process; after a crash it would be lost.
     async fn give_up(&mut self, error: Halt) -> Halt {
+        if let Halt::Error(error) = &error {
+            log::cannot_continue(&self.id, self.def.name, error);
+        }
         let is_store_fault = matches!(error, Halt::Error(Error::Store(_)));
         if is_store_fault {
             self.salvage();

@@ -15,6 +15,7 @@ use crate::context::unseen::Unseen;
 use crate::event::{Event, EventKind};
 use crate::id::EventSeq;
 use crate::payload::Payload;
+use crate::replay::outline::outline;
 use crate::store::{Message, MessageId};
 
 /// What takes a value: the kind of call, and its name.
@@ -246,7 +247,7 @@ impl Driver {
             if self.signals.odd.insert(message.id) {
                 tracing::warn!(
                     signal = %message.name,
-                    value = %message.payload,
+                    value = outline(&message.payload),
                     "a signal has another type than the code waits for and is passed over"
                 );
             }

@@ -10,6 +10,7 @@ use super::quarantine::{Quarantine, may_pass};
 use crate::engine::Inner;
 use crate::engine::active::{DriverGuard, OnSettled};
 use crate::engine::driver::{Begin, Intent};
+use crate::engine::log;
 use crate::engine::ownership::Claimed;
 use crate::error::Error;
 use crate::event::Event;
@@ -146,7 +147,7 @@ impl Crew {
     /// Gives back what cannot be driven here.
     async fn hand_back(&mut self, claimed: Claimed, error: &Error) {
         let key = claimed.record.key;
-        tracing::error!(execution_id = %claimed.record.id, %error, "a claimed execution cannot be driven");
+        log::cannot_continue(&claimed.record.id, &claimed.record.workflow, error);
         self.quarantine.put(key, error, self.engine.clock.now());
         let epoch = claimed.record.epoch;
         self.engine.note_obstacle(key, epoch, error).await;
@@ -178,13 +179,12 @@ impl Crew {
         self.count_out(&member);
         match &ended.outcome {
             Some(Ok(status)) => {
-                tracing::info!(target: "flux::worker", execution_id = %member.id, %status, "an execution came to rest");
+                tracing::debug!(target: "flux::worker", execution_id = %member.id, %status, "a worker has done what there was to do for an execution");
                 self.quarantine.release(ended.key);
                 self.engine.waiters.hope(&member.id);
             }
             Some(Err(error)) if !matches!(error, Error::TakenOver { .. }) => {
                 let now = self.engine.clock.now();
-                tracing::error!(execution_id = %member.id, %error, "an execution cannot go on here");
                 self.quarantine.put(ended.key, error, now);
                 if !may_pass(error) {
                     self.engine.waiters.give_up(&member.id, error);

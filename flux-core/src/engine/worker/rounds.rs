@@ -10,6 +10,7 @@ use super::crew::Crew;
 use super::local::Present;
 use super::lookout::Lookout;
 use crate::clock::Timestamp;
+use crate::engine::log;
 use crate::engine::ownership::ClaimedWork;
 use crate::engine::ownership::audit::{AUDIT_EVERY, Audit, Cause};
 use crate::engine::schedule::{bring_forward, declare, fire_due};
@@ -158,7 +159,7 @@ async fn round(
         ..
     } = rest;
     for (id, reason) in held {
-        tracing::error!(execution_id = %id, %reason, "an execution was put on hold");
+        log::held(&id, &reason);
         engine.waiters.ring(&id);
     }
     let is_full = claimed.len() >= limit;

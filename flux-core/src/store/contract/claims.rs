@@ -7,7 +7,9 @@ use futures::future::join_all;
 use super::given::{at, change, commit, create, create_ownerless, extend, record, set};
 use crate::execution::Status;
 use crate::id::{Epoch, ExecutionId};
-use crate::store::{Change, ClaimError, Commit, CommitError, Owned, Release, Store, Target};
+use crate::store::{
+    Change, ClaimError, Commit, CommitError, ExecutionRecord, Owned, Release, Store, Target,
+};
 
 /// While the owner lives nobody else gets the execution, and the refusal says who has it.
 pub async fn a_living_owner_is_not_robbed(store: Arc<dyn Store>) {
@@ -26,13 +28,15 @@ pub async fn a_living_owner_is_not_robbed(store: Arc<dyn Store>) {
 pub async fn a_departed_owner_is_replaced(store: Arc<dyn Store>) {
     let (owner, heir) = (store.join().await.unwrap(), store.join().await.unwrap());
     create(&store, "a", owner.id()).await;
+    let dead = owner.id();
     drop(owner);
     let row = store
         .claim(&ExecutionId::from("a"), heir.id())
         .await
         .unwrap();
     assert_eq!((row.owner, row.epoch), (Some(heir.id()), Epoch(2)));
-    assert_eq!(record(&store, "a").await, row);
+    assert_eq!(row.taken_from, Some(dead), "it had not given it up");
+    assert_eq!(record(&store, "a").await, as_read(row));
 }
 
 /// Claiming again what one owns makes one's earlier claim stale.
@@ -144,7 +148,7 @@ pub async fn a_late_release_changes_nothing(store: Arc<dyn Store>) {
         .await
         .unwrap();
     store.release(key, Epoch(1), None).await.unwrap();
-    assert_eq!(record(&store, "a").await, row);
+    assert_eq!(record(&store, "a").await, as_read(row.clone()));
     let late = Commit {
         change: Some(Change {
             release: Some(Release::default()),
@@ -156,7 +160,7 @@ pub async fn a_late_release_changes_nothing(store: Arc<dyn Store>) {
         })
     };
     assert!(matches!(store.commit(late).await, Err(CommitError::Fenced)));
-    assert_eq!(record(&store, "a").await, row);
+    assert_eq!(record(&store, "a").await, as_read(row));
 }
 
 /// There is nothing to claim.
@@ -180,7 +184,7 @@ pub async fn of_many_who_claim_one_wins(store: Arc<dyn Store>) {
         .filter_map(|outcome| outcome.unwrap().ok())
         .collect();
     assert_eq!(won.len(), 1);
-    assert_eq!(record(&store, "a").await, won[0]);
+    assert_eq!(record(&store, "a").await, as_read(won[0].clone()));
 }
 
 /// Orphans: running, owner gone; oldest first, at most as many as asked for.
@@ -217,4 +221,12 @@ pub async fn an_orphan_is_running_and_has_no_living_owner(store: Arc<dyn Store>)
     assert_eq!(names(10).await, ["released", "younger"]);
     drop(alive);
     assert_eq!(names(10).await, ["orphan", "driven", "released", "younger"]);
+}
+
+/// A claimed row as every other reader sees it.
+fn as_read(claimed: ExecutionRecord) -> ExecutionRecord {
+    ExecutionRecord {
+        taken_from: None,
+        ..claimed
+    }
 }

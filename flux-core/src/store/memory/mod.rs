@@ -578,12 +578,15 @@ impl State {
         entry.takeovers = work::Takeovers::default();
         let record = &mut entry.record;
         record.hold = None;
-        record.owner = Some(worker);
+        let taken_from = record.owner.replace(worker);
         record.epoch = Epoch(record.epoch.0 + 1);
         if record.status != Status::Pending {
             record.ready_at = None;
         }
-        Ok(record.clone())
+        Ok(ExecutionRecord {
+            taken_from,
+            ..record.clone()
+        })
     }
 
     fn orphans(&self, now: Timestamp, limit: usize) -> Vec<ExecutionRecord> {
@@ -709,6 +712,7 @@ impl NewExecution {
             base: EventSeq::FIRST,
             rewound: None,
             owner: self.owner,
+            taken_from: None,
             epoch: Epoch(1),
             started_at: is_driven.then_some(self.created_at),
             ready_at: (!is_driven).then(|| self.placement.due.unwrap_or(self.created_at)),

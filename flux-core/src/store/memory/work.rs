@@ -311,13 +311,16 @@ impl State {
             return;
         };
         let record = &mut entry.record;
-        record.owner = Some(desk.request.worker);
+        let taken_from = record.owner.replace(desk.request.worker);
         record.epoch = Epoch(record.epoch.0 + 1);
         record.ready_at = None;
         if let Some(queue) = &record.placement.queue {
             *desk.driving.entry(Arc::clone(queue)).or_default() += 1;
         }
-        desk.work.claimed.push(record.clone());
+        desk.work.claimed.push(ExecutionRecord {
+            taken_from,
+            ..record.clone()
+        });
     }
 
     /// When more may be ready by itself.

@@ -300,6 +300,7 @@ impl Side {
         let plain = ExecutionRecord {
             key: ExecutionKey(0),
             owner: None,
+            taken_from: None,
             started_at: row.started_at.map(|at| whole(at, 60)),
             ..row
         };

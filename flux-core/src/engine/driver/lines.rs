@@ -1,0 +1,98 @@
+//! Which changes a commit of a driver makes that are worth a line in the log.
+
+use super::Driver;
+use crate::engine::log::{About, Line};
+use crate::error::FailureData;
+use crate::event::{Event, EventKind};
+use crate::execution::{PausePoint, Status};
+use crate::store::{Change, ExecutionRecord};
+
+impl Driver {
+    /// The lines of a commit, to be logged once it is written.
+    pub(super) fn lines(&self, events: &[Event], change: Option<&Change>) -> Vec<Line> {
+        let mut lines = Vec::new();
+        let before = self.record.as_ref();
+        let was_paused = before.is_some_and(|before| before.status == Status::Paused);
+        let goes_on = change.is_some_and(|change| change.status == Status::Running);
+        let is_resumed = (was_paused && goes_on) || events.iter().any(is_resume(events));
+        if is_resumed {
+            lines.push(Line::Resumed);
+        }
+        lines.extend(events.iter().filter_map(|event| self.line(event, events)));
+        let Some(change) = change.filter(|change| change.status == Status::Paused) else {
+            return lines;
+        };
+        if let Some(reason) = &change.hold {
+            lines.push(Line::Held {
+                reason: reason.clone(),
+            });
+        } else if is_resumed || !was_paused {
+            let points = self.pause_points();
+            let at = points.iter().map(PausePoint::full_name).collect();
+            lines.push(Line::Paused { at });
+        }
+        lines
+    }
+
+    fn line(&self, event: &Event, events: &[Event]) -> Option<Line> {
+        Some(match event.kind {
+            EventKind::WorkflowStarted if self.is_first_start() => Line::Started {
+                version: self.def.version,
+            },
+            EventKind::WorkflowCompleted => Line::Completed {
+                took: event.at.since(self.created_at),
+            },
+            EventKind::WorkflowFailed => {
+                let failure: FailureData = event.payload.as_ref()?.decode().ok()?;
+                match has_rewind(events) {
+                    true => Line::AttemptFailed(Box::new(failure)),
+                    false => Line::Failed(Box::new(failure)),
+                }
+            }
+            EventKind::WorkflowCancelled => Line::Cancelled,
+            EventKind::WorkflowTerminated => Line::Terminated {
+                reason: event.payload.as_ref()?.decode().ok()?,
+            },
+            _ => return None,
+        })
+    }
+
+    /// Whether its code has not run before this commit: a later attempt of one that was queued starts once more.
+    fn is_first_start(&self) -> bool {
+        let before = self.record.as_ref();
+        before.is_none_or(|before| before.attempt == 1 && before.rewound.is_none())
+    }
+
+    /// Says that the process is gone that drove it before, if it is.
+    pub(super) fn log_takeover(&self, record: &ExecutionRecord) {
+        if let Some(from) = record.taken_from {
+            Line::TakenOver { from }.log(About::of(record));
+        }
+    }
+
+    pub(super) fn log(&self, lines: &[Line]) {
+        for line in lines {
+            line.log(About {
+                id: &self.id,
+                workflow: self.def.name,
+                attempt: self.attempt,
+            });
+        }
+    }
+}
+
+fn has_rewind(events: &[Event]) -> bool {
+    events.iter().any(|event| event.kind == EventKind::Rewound)
+}
+
+/// An answer to a pause point, or a rewind that is not the next attempt of what fails in the same commit.
+fn is_resume(events: &[Event]) -> impl Fn(&Event) -> bool {
+    let fails = events
+        .iter()
+        .any(|event| event.kind == EventKind::WorkflowFailed);
+    move |event| match event.kind {
+        EventKind::PauseAnswered => true,
+        EventKind::Rewound => !fails,
+        _ => false,
+    }
+}
