@@ -81,7 +81,7 @@ impl Line {
                 tracing::debug!(target: TARGET, execution_id = %id, workflow, attempt = failure.attempt, kind, error, "attempt of a workflow failed; another follows");
             }
             Self::Held { reason } => {
-                tracing::warn!(target: TARGET, execution_id = %id, workflow, %reason, "execution put on hold");
+                tracing::warn!(target: TARGET, execution_id = %id, workflow, reason = &**reason, "execution put on hold");
             }
             Self::Completed { took } => {
                 let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
