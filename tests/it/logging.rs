@@ -360,6 +360,26 @@ async fn what_becomes_of_an_execution_is_logged_once() {
     }
 }
 
+#[workflow]
+async fn delegate_measure(_ctx: ExecutionContext) -> Result<(), TaskError> {
+    log_child.call(()).await
+}
+
+#[workflow]
+async fn log_child(_ctx: ExecutionContext) {}
+
+/// A child is created by the commit of its parent, or waits for a worker.
+#[tokio::test(start_paused = true)]
+async fn a_child_is_logged_as_any_execution() {
+    let (lines, _guard) = debug();
+    let engine = Shelf::memory().engine().await;
+    let run = delegate_measure.on(&engine).run(()).await.unwrap();
+    let children = engine.list().children_of(run.execution_id()).await.unwrap();
+    let both = ["started", "finished"].map(|word| ("INFO", word));
+    told(&lines, run.execution_id(), &both);
+    told(&lines, children[0].execution_id(), &both);
+}
+
 /// Who ends what no process drives says so.
 #[tokio::test(start_paused = true)]
 async fn the_end_of_what_nobody_drives_is_logged() {

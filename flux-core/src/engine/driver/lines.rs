@@ -36,9 +36,7 @@ impl Driver {
 
     fn line(&self, event: &Event, events: &[Event]) -> Option<Line> {
         Some(match event.kind {
-            EventKind::WorkflowStarted if self.is_first_start() => Line::Started {
-                version: self.def.version,
-            },
+            EventKind::WorkflowStarted if self.is_first_start() => self.start_line(),
             EventKind::WorkflowCompleted => Line::Completed {
                 took: event.at.since(self.created_at),
             },
@@ -55,6 +53,12 @@ impl Driver {
             },
             _ => return None,
         })
+    }
+
+    pub(super) fn start_line(&self) -> Line {
+        Line::Started {
+            version: self.def.version,
+        }
     }
 
     /// Whether its code has not run before this commit: a later attempt of one that was queued starts once more.

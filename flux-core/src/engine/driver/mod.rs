@@ -466,6 +466,7 @@ impl Driver {
                 } = *claimed;
                 self.ownership = Some(ownership);
                 self.boot_born(record, start);
+                self.log(&[self.start_line()]);
                 self.has_stale_inbox = has_orders;
                 started();
             }
