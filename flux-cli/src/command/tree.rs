@@ -14,47 +14,73 @@ use crate::view::ExecutionView;
 /// How many are read at once.
 const PAGE: usize = 200;
 
+/// How deep a tree is read and drawn. A deeper one would be wider than any screen, and nested deeper than readers of JSON
+/// take.
+const DEEPEST: usize = 40;
+
 /// A child with its own.
 #[derive(Clone, Serialize)]
 pub(super) struct Branch {
     #[serde(flatten)]
     view: ExecutionView,
-    children: Vec<Branch>,
+    /// None where it has some, deeper than the tree is read.
+    children: Option<Vec<Branch>>,
     #[serde(skip)]
     execution: Execution,
 }
 
 /// Reads the children of an execution, oldest first, and theirs.
-pub(super) fn children<'a>(
+pub(super) async fn children(
+    engine: &Engine,
+    parent: &Execution,
+    owners: &Owners,
+) -> Result<Vec<Branch>, Error> {
+    branches(engine, parent, owners, DEEPEST).await
+}
+
+fn branches<'a>(
     engine: &'a Engine,
     parent: &'a Execution,
     owners: &'a Owners,
+    depth: usize,
 ) -> BoxFuture<'a, Result<Vec<Branch>, Error>> {
     async move {
-        let mut found: Vec<Execution> = Vec::new();
-        loop {
-            let mut list = engine.list().children_of(parent.execution_id()).limit(PAGE);
-            if let Some(last) = found.last() {
-                list = list.before(last.execution_id());
-            }
-            let page = list.await?;
-            let is_last = page.len() < PAGE;
-            found.extend(page);
-            if is_last {
-                break;
-            }
-        }
-        let mut branches = Vec::with_capacity(found.len());
-        for execution in found.into_iter().rev() {
-            branches.push(Branch {
+        let found = all_of(engine, parent).await?;
+        let mut grown = Vec::with_capacity(found.len());
+        for execution in found {
+            let children = if depth > 1 {
+                Some(branches(engine, &execution, owners, depth - 1).await?)
+            } else {
+                let first = engine.list().children_of(execution.execution_id()).limit(1);
+                first.await?.is_empty().then(Vec::new)
+            };
+            grown.push(Branch {
                 view: ExecutionView::of(&execution, owners),
-                children: children(engine, &execution, owners).await?,
+                children,
                 execution,
             });
         }
-        Ok(branches)
+        Ok(grown)
     }
     .boxed()
+}
+
+/// The children of an execution, oldest first.
+async fn all_of(engine: &Engine, parent: &Execution) -> Result<Vec<Execution>, Error> {
+    let mut found: Vec<Execution> = Vec::new();
+    loop {
+        let mut list = engine.list().children_of(parent.execution_id()).limit(PAGE);
+        if let Some(last) = found.last() {
+            list = list.before(last.execution_id());
+        }
+        let page = list.await?;
+        let is_last = page.len() < PAGE;
+        found.extend(page);
+        if is_last {
+            found.reverse();
+            return Ok(found);
+        }
+    }
 }
 
 /// Draws them as a tree.
@@ -90,12 +116,13 @@ fn grow(text: &mut String, branches: &[Branch], margin: &str, owners: &Owners, o
             ids::short(execution.execution_id()),
             paint(status_style(status), status),
         );
-        grow(
-            text,
-            &branch.children,
-            &format!("{margin}{below}"),
-            owners,
-            output,
-        );
+        let margin = format!("{margin}{below}");
+        match &branch.children {
+            Some(children) => grow(text, children, &margin, owners, output),
+            None => {
+                let id = ids::short(execution.execution_id());
+                let _ = writeln!(text, "{margin}└─ ..  deeper: `flux show {id} --tree`");
+            }
+        }
     }
 }

@@ -26,5 +26,6 @@ mod status;
 mod steer;
 mod stores;
 mod streams;
+mod tree;
 mod worker;
 mod workflow;
