@@ -1,6 +1,7 @@
 //! The workflows that are measured: nothing in them takes time but Flux.
 
 use flux::{ExecutionContext, TaskError, task, workflow};
+use futures::stream::{FuturesUnordered, StreamExt as _};
 
 #[task]
 async fn increment(number: u64) -> u64 {
@@ -38,6 +39,31 @@ async fn refuse(number: u64) -> Result<u64, String> {
 pub(crate) async fn fail(ctx: ExecutionContext<u64>) -> Result<u64, TaskError> {
     let number = increment(*ctx.input()).await?;
     refuse(number).await
+}
+
+#[workflow]
+async fn leaf(ctx: ExecutionContext<u32>) -> u32 {
+    *ctx.input()
+}
+
+/// So many children at once.
+#[workflow]
+pub(crate) async fn spread(ctx: ExecutionContext<u32>) -> Result<u64, TaskError> {
+    let mut children: FuturesUnordered<_> = (0..*ctx.input()).map(|n| leaf.call(n)).collect();
+    let mut sum = 0;
+    while let Some(done) = children.next().await {
+        sum += u64::from(done?);
+    }
+    Ok(sum)
+}
+
+/// A child, and its child, and so on.
+#[workflow]
+pub(crate) async fn dig(ctx: ExecutionContext<u32>) -> Result<u32, TaskError> {
+    match ctx.input() {
+        0 => Ok(0),
+        deeper => Ok(dig.call(deeper - 1).await? + 1),
+    }
 }
 
 /// Waits until a moment, in microseconds since 1970.

@@ -6,6 +6,8 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::hash::hash_bytes;
+
 /// Names one execution: a UUIDv7 minted by Flux, or any string the caller chose.
 ///
 /// Everything that takes an id takes anything that names one: `&ExecutionId`, `&str`, `String`, `Uuid`.
@@ -24,11 +26,25 @@ impl ExecutionId {
         &self.0
     }
 
-    /// Derives the id of the child started by `call`, the same in every replay.
+    /// Derives the id of the child started by `call`, the same in every replay: the parent's with the number behind it.
+    /// Where that grows long, a hash stands for the middle of it, so that no depth makes an id longer than a row.
     pub(crate) fn child(&self, call: EventSeq) -> Self {
-        Self(format!("{}.{call}", self.0).into())
+        let id = format!("{}.{call}", self.0);
+        if id.len() <= LONGEST_DERIVED {
+            return Self(id.into());
+        }
+        let root = self.0.split('.').next().unwrap_or_default();
+        let root = &root[..root.floor_char_boundary(LONGEST_ROOT)];
+        let middle = hash_bytes(b'i', self.0.as_bytes());
+        Self(format!("{root}.~{middle:032x}.{call}").into())
     }
 }
+
+/// The longest id that is derived by adding to the parent's.
+const LONGEST_DERIVED: usize = 160;
+
+/// As much of the first ancestor's id as begins an id with a hash in it.
+const LONGEST_ROOT: usize = 64;
 
 impl fmt::Display for ExecutionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -144,3 +160,43 @@ pub struct WorkerId(pub i64);
 /// A store's own handle on an execution: small, so that hot rows stay narrow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ExecutionKey(pub i64);
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn a_child_is_named_after_its_parent() {
+        let parent = ExecutionId::from("order-42");
+        assert_eq!(parent.child(EventSeq::new(7)), "order-42.7");
+        let grandchild = parent.child(EventSeq::new(7)).child(EventSeq::new(12));
+        assert_eq!(grandchild, "order-42.7.12");
+    }
+
+    /// What they are derived to is recorded: it never changes.
+    #[test]
+    fn a_long_id_is_shortened_in_the_middle() {
+        let parent = ExecutionId::from(format!("{}.2", "ü".repeat(80)));
+        let child = parent.child(EventSeq::new(3));
+        let wanted = format!(
+            "{}.~{}.3",
+            "ü".repeat(32),
+            "457287509a7db004c948ca1c7db8c0cc"
+        );
+        assert_eq!(child.as_str(), wanted);
+    }
+
+    #[test]
+    fn ids_stay_short_and_different_at_every_depth() {
+        let mut seen = BTreeSet::new();
+        let mut id = ExecutionId::mint();
+        for _ in 0..10_000 {
+            assert!(id.as_str().len() <= LONGEST_DERIVED);
+            assert!(seen.insert(id.child(EventSeq::new(3))));
+            id = id.child(EventSeq::new(2));
+            assert!(seen.insert(id.clone()));
+        }
+    }
+}

@@ -7,6 +7,7 @@ mod engine;
 mod error;
 pub mod event;
 pub mod execution;
+mod hash;
 pub mod id;
 mod names;
 pub mod payload;

@@ -188,6 +188,29 @@ async fn a_child_costs_no_commit_of_its_own() {
 }
 
 #[workflow]
+async fn plant_a_field(ctx: ExecutionContext<u32>) -> Result<u32, TaskError> {
+    let all = futures::future::try_join_all((0..*ctx.input()).map(|n| plant.call(n))).await?;
+    Ok(all.into_iter().sum())
+}
+
+/// PITFALL: each end of a child had its parent's whole inbox read, and looked at each of its other children.
+#[tokio::test]
+async fn many_children_cost_as_much_each_as_few() {
+    for shelf in Shelf::each().await {
+        let engine = shelf.engine().await;
+        for n in [50, 400] {
+            let (commits, messages) = (shelf.commits(), shelf.messages_read());
+            let run = plant_a_field.on(&engine).run(n).await.unwrap();
+            assert_eq!(run.output(), Some(&n));
+            let commits = shelf.commits() - commits;
+            assert!(commits <= 3 * n as usize + 2, "{n}: {commits} commits");
+            let messages = shelf.messages_read() - messages;
+            assert_eq!(messages, n as usize, "{n}: messages");
+        }
+    }
+}
+
+#[workflow]
 async fn plant_when_told(_ctx: ExecutionContext) -> Result<u32, TaskError> {
     slow_water().await?;
     plant.call(1).await

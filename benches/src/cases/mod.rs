@@ -5,6 +5,7 @@ use std::path::Path;
 
 use crate::measure::Measured;
 
+mod children;
 mod claims;
 mod cli;
 mod concurrent;
@@ -91,6 +92,21 @@ pub(crate) const ALL: &[Case] = &[
             unit: "ms",
             bar: "at most the floor + 0.3 ms",
         }],
+    },
+    Case {
+        name: "children",
+        figures: &[
+            Figure {
+                name: "  8,000 of one",
+                unit: "us",
+                bar: "at most 1.5 of 500",
+            },
+            Figure {
+                name: "  2,000 nested",
+                unit: "us",
+                bar: "at most 1.5 of 125",
+            },
+        ],
     },
     Case {
         name: "queue_throughput",
@@ -244,6 +260,7 @@ pub(crate) async fn run(case: &Case, dir: &Path) -> Outcome {
         "replay_1k" => replay::run(dir, 500).await,
         "replay_100k" => replay::run(dir, 50_000).await,
         "start_to_result" => latency::start_to_result(dir).await,
+        "children" => children::run(dir).await,
         "queue_throughput" => jobs::throughput(dir).await,
         "enqueue_to_result" => jobs::latency(dir).await,
         "takeover" => takeover::run(dir).await,

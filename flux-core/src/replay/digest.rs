@@ -4,6 +4,8 @@
 //! order. The text is walked once, without allocating: an array mixes its items in order, an object adds up
 //! its entries, each mixed from key and value.
 
+use crate::hash::{SEED, hash_bytes, mix};
+
 /// The digest of a JSON text; equal for texts that differ in the order of keys alone.
 pub(crate) fn digest(json: &str) -> u128 {
     let mut walk = Walk {
@@ -16,24 +18,6 @@ pub(crate) fn digest(json: &str) -> u128 {
 struct Walk<'a> {
     bytes: &'a [u8],
     at: usize,
-}
-
-const SEED: u128 = 0x6c62_272e_07bb_0142_62b8_2175_6295_c58d;
-const PRIME: u128 = 0x0000_0000_0100_0000_0000_0000_0000_013b;
-
-fn mix(hash: u128, word: u128) -> u128 {
-    let mixed = (hash ^ word).wrapping_mul(PRIME);
-    mixed ^ (mixed >> 67)
-}
-
-fn hash_bytes(tag: u8, bytes: &[u8]) -> u128 {
-    let mut hash = mix(SEED, u128::from(tag));
-    for chunk in bytes.chunks(16) {
-        let mut word = [0; 16];
-        word[..chunk.len()].copy_from_slice(chunk);
-        hash = mix(hash, u128::from_le_bytes(word));
-    }
-    mix(hash, bytes.len() as u128)
 }
 
 impl Walk<'_> {

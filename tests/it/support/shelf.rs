@@ -129,6 +129,11 @@ impl Shelf {
         self.store.reads()
     }
 
+    /// How many messages anybody read so far.
+    pub(crate) fn messages_read(&self) -> usize {
+        self.store.messages_read()
+    }
+
     /// The row of an execution.
     pub(crate) async fn row(&self, id: &ExecutionId) -> ExecutionRecord {
         self.store.execution(id).await.unwrap().unwrap()

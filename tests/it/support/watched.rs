@@ -26,6 +26,7 @@ pub(crate) struct Watched {
     commits: AtomicUsize,
     writes: AtomicUsize,
     reads: AtomicUsize,
+    messages: AtomicUsize,
     stop: Mutex<Option<(usize, When)>>,
     stopped: watch::Sender<bool>,
     faults: Mutex<Vec<(usize, Fault)>>,
@@ -43,6 +44,7 @@ impl Watched {
             commits: AtomicUsize::new(0),
             writes: AtomicUsize::new(0),
             reads: AtomicUsize::new(0),
+            messages: AtomicUsize::new(0),
             stop: Mutex::new(None),
             stopped: watch::Sender::new(false),
             faults: Mutex::default(),
@@ -64,6 +66,11 @@ impl Watched {
     /// How often anybody read a history, and how many events that gave.
     pub(crate) fn reads(&self) -> usize {
         self.reads.load(Ordering::SeqCst)
+    }
+
+    /// How many messages anybody read.
+    pub(crate) fn messages_read(&self) -> usize {
+        self.messages.load(Ordering::SeqCst)
     }
 
     fn count_write(&self) {
@@ -375,7 +382,12 @@ impl Store for Watched {
         key: ExecutionKey,
         after: Option<MessageId>,
     ) -> BoxFuture<'_, Result<Vec<Message>, StoreError>> {
-        self.inner.inbox_after(key, after)
+        async move {
+            let messages = self.inner.inbox_after(key, after).await?;
+            self.messages.fetch_add(messages.len(), Ordering::SeqCst);
+            Ok(messages)
+        }
+        .boxed()
     }
 
     fn posted(
