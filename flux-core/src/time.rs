@@ -92,7 +92,7 @@ mod tests {
                 prop_assert!(delay <= max);
             }
             let jittered = backoff.jittered(attempt, random);
-            prop_assert!(jittered >= delay || delay - jittered < Duration::from_secs(4_096));
+            prop_assert!(jittered >= delay || delay.checked_sub(jittered).unwrap() < Duration::from_secs(4_096));
             let due = Timestamp::from_micros(now).after(jittered);
             prop_assert!(due.as_micros() >= now);
         }
@@ -124,7 +124,7 @@ mod tests {
             let scaled = scaled(duration, factor);
             if (0.0..=1.0).contains(&factor) {
                 // Seconds are scaled as `f64`, which rounds those of ages.
-                prop_assert!(scaled <= duration || scaled - duration < Duration::from_secs(4_096));
+                prop_assert!(scaled <= duration || scaled.checked_sub(duration).unwrap() < Duration::from_secs(4_096));
             }
         }
 

@@ -17,7 +17,7 @@ async fn a_row_whose_base_is_damaged_is_an_error_that_names_it() {
         let engine = Engine::open(&path).await.unwrap();
         for id in ["whole", "damaged"] {
             let on = wait_to_be_damaged.on(&engine);
-            on.run(0).execution_id(id).await.unwrap();
+            let _ = on.run(0).execution_id(id).await.unwrap();
         }
         let set = format!("UPDATE flux_executions SET base = {base} WHERE id = 'damaged'");
         Connection::open(&path).unwrap().execute(&set, []).unwrap();

@@ -241,7 +241,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_reading_goes_on_with_a_clock_that_is_ahead_of_the_system() {
-        let hour = Duration::from_secs(3600);
+        let hour = Duration::from_hours(1);
         let began = SystemClock.now();
         tokio::time::advance(hour).await;
         let reading = SystemClock.read();

@@ -463,7 +463,7 @@ impl fmt::Display for WaitedThere {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(true) => {
-                f.write_str("; it waited there before, and was answered or stopped waiting")?
+                f.write_str("; it waited there before, and was answered or stopped waiting")?;
             }
             Some(false) => f.write_str("; its code has not reached that pause point so far")?,
             None => {}

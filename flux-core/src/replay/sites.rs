@@ -176,7 +176,9 @@ fn by_order(recorded: &[Option<Site>], today: &[Site]) -> Option<BTreeMap<Site, 
 /// Whether each file has moved by one distance: nothing was put between its sites.
 fn moves_as_a_whole(sites: &BTreeMap<Site, Site>) -> bool {
     let mut moves = Moves::default();
-    sites.iter().for_each(|(is, was)| moves.note(is, was));
+    for (is, was) in sites.iter() {
+        moves.note(is, was);
+    }
     moves.files.values().all(|file| file.by.is_some())
 }
 
@@ -262,7 +264,9 @@ impl Moves {
     /// Takes in how equal calls were told apart.
     pub(crate) fn learn(&mut self, told: &Told) {
         if let Told::BySite(sites) = told {
-            sites.iter().for_each(|(is, was)| self.note(is, was));
+            for (is, was) in sites.iter() {
+                self.note(is, was);
+            }
         }
     }
 

@@ -180,15 +180,14 @@ impl Workers {
     /// Deletes the file of a dead worker; true if it is dead.
     fn bury(&self, worker: WorkerId) -> bool {
         let path = self.file(worker);
-        let is_dead = File::open(&path).is_ok_and(|file| {
+        File::open(&path).is_ok_and(|file| {
             let is_dead = file.try_lock().is_ok();
             if is_dead {
                 // While it is locked by us: nobody can lock a file that is about to vanish.
                 let _ = fs::remove_file(&path);
             }
             is_dead
-        });
-        is_dead
+        })
     }
 
     fn file(&self, worker: WorkerId) -> PathBuf {

@@ -106,9 +106,10 @@ impl Driver {
         };
         // A fallback does other work.
         let is_fallback = task.progress.fallback_after.is_some();
-        let before = match is_fallback {
-            true => None,
-            false => self.threads.left_by(&task.name, &task.input),
+        let before = if is_fallback {
+            None
+        } else {
+            self.threads.left_by(&task.name, &task.input)
         };
         let run = self.next_run;
         self.next_run += 1;

@@ -230,9 +230,10 @@ impl Driver {
             _ => Intent::Recover,
         };
         // The end that it has come to is known already; what is waited for is the next one.
-        let since = match record.status.is_finished() {
-            true => Epoch(record.epoch.0 + 1),
-            false => record.epoch,
+        let since = if record.status.is_finished() {
+            Epoch(record.epoch.0 + 1)
+        } else {
+            record.epoch
         };
         self.claim_child(call, wanted, since, intent).await
     }

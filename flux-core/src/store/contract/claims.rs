@@ -128,15 +128,15 @@ pub async fn an_owner_is_told_what_it_owns(store: Arc<dyn Store>) {
     let first = create(&store, "runs", owner.id()).await;
     let asks = ExecutionId::from("asks");
     let asks = store.claim(&asks, owner.id()).await.unwrap().key;
-    let mut owned = store.owned_by(owner.id()).await.unwrap();
-    owned.sort_by_key(|owned| owned.key);
+    let mut found = store.owned_by(owner.id()).await.unwrap();
+    found.sort_by_key(|found| found.key);
     let expected = [(asks, "asks", Epoch(2)), (first, "runs", Epoch(1))];
     let expected = expected.map(|(key, id, epoch)| Owned {
         key,
         id: id.into(),
         epoch,
     });
-    assert_eq!(owned, expected);
+    assert_eq!(found, expected);
 }
 
 /// Who was replaced cannot release what is no longer theirs.
