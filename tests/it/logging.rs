@@ -275,7 +275,7 @@ async fn each_failure_is_logged_once_with_its_error() {
             };
             let sold = begin(sell_in_vain.on(&engine).start(())).await;
             let id = sold.execution_id().clone();
-            sold.wait().await.unwrap();
+            let _ = sold.wait().await.unwrap();
             assert_eq!(
                 lines.of(TARGET, &id),
                 [
@@ -323,7 +323,7 @@ async fn what_becomes_of_an_execution_is_logged_once() {
         let engine = shelf.engine().await;
         let on = measure_and_ask.on(&engine);
         let id = on.run(()).await.unwrap().execution_id().clone();
-        on.resume(&id).await.unwrap();
+        let _ = on.resume(&id).await.unwrap();
         let words = ["started", "paused", "resumed", "finished"];
         told(&lines, &id, &words.map(|word| ("INFO", word)));
         assert_eq!(
@@ -339,7 +339,7 @@ async fn what_becomes_of_an_execution_is_logged_once() {
                 "terminated" => engine.terminate(&id, "enough").await.unwrap(),
                 _ => engine.pause(&id).await.unwrap(),
             }
-            handle.wait().await.unwrap();
+            let _ = handle.wait().await.unwrap();
             id
         };
         for end in ["cancelled", "terminated", "put on hold"] {

@@ -176,7 +176,7 @@ fn by_order(recorded: &[Option<Site>], today: &[Site]) -> Option<BTreeMap<Site, 
 /// Whether each file has moved by one distance: nothing was put between its sites.
 fn moves_as_a_whole(sites: &BTreeMap<Site, Site>) -> bool {
     let mut moves = Moves::default();
-    for (is, was) in sites.iter() {
+    for (is, was) in sites {
         moves.note(is, was);
     }
     moves.files.values().all(|file| file.by.is_some())
@@ -264,7 +264,7 @@ impl Moves {
     /// Takes in how equal calls were told apart.
     pub(crate) fn learn(&mut self, told: &Told) {
         if let Told::BySite(sites) = told {
-            for (is, was) in sites.iter() {
+            for (is, was) in sites {
                 self.note(is, was);
             }
         }

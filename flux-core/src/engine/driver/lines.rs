@@ -42,9 +42,10 @@ impl Driver {
             },
             EventKind::WorkflowFailed => {
                 let failure: FailureData = event.payload.as_ref()?.decode().ok()?;
-                match has_rewind(events) {
-                    true => Line::AttemptFailed(Box::new(failure)),
-                    false => Line::Failed(Box::new(failure)),
+                if has_rewind(events) {
+                    Line::AttemptFailed(Box::new(failure))
+                } else {
+                    Line::Failed(Box::new(failure))
                 }
             }
             EventKind::WorkflowCancelled => Line::Cancelled,
@@ -68,7 +69,7 @@ impl Driver {
     }
 
     /// Says that the process is gone that drove it before, if it is.
-    pub(super) fn log_takeover(&self, record: &ExecutionRecord) {
+    pub(super) fn log_takeover(record: &ExecutionRecord) {
         if let Some(from) = record.taken_from {
             Line::TakenOver { from }.log(About::of(record));
         }

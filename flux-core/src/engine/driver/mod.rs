@@ -483,7 +483,7 @@ impl Driver {
                     record, ownership, ..
                 } = *claimed;
                 self.ownership = Some(ownership);
-                self.log_takeover(&record);
+                Self::log_takeover(&record);
                 let Some(intent) = Self::fit(&record, intent) else {
                     self.release(None).await;
                     return Ok(self.engine.snapshot(record).await?);
