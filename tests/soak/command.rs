@@ -13,11 +13,21 @@ use crate::plan::Plan;
 use crate::script::ms;
 use crate::site::Site;
 
-/// The binary `flux`, which `cargo test --workspace` builds, too.
-pub fn binary() -> Option<PathBuf> {
+/// The binary `flux`, which `cargo test --workspace` builds, too; nothing where there is none of these sources.
+pub fn binary(site: &Site) -> Option<PathBuf> {
     let me = std::env::current_exe().unwrap();
     let binary = me.parent()?.parent()?.join("flux");
-    binary.exists().then_some(binary)
+    if !binary.exists() {
+        println!("without the command line: there is no {}", binary.display());
+        return None;
+    }
+    let checked = run(&binary, site, &["db", "check"]);
+    if !checked.status.success() {
+        let said = String::from_utf8_lossy(&checked.stderr);
+        println!("without the command line, which is of other sources: {said}");
+        return None;
+    }
+    Some(binary)
 }
 
 /// Runs a command on the store of a round.
@@ -28,15 +38,15 @@ pub fn run(binary: &Path, site: &Site, args: &[&str]) -> Output {
 }
 
 /// Uses the command line for as long as planned; what was wrong with how a command ended.
-pub fn use_for(site: &Site, plan: Plan) -> Result<(), String> {
+pub fn use_for(binary: Option<&Path>, site: &Site, plan: Plan) -> Result<(), String> {
     let began = Instant::now();
-    let Some(binary) = binary().filter(|_| Feature::Command.is_on()) else {
+    let Some(binary) = binary.filter(|_| Feature::Command.is_on()) else {
         return Ok(());
     };
     let mut dice = Rng::with_seed(plan.seed.rotate_left(7));
     while began.elapsed() < plan.storm {
         std::thread::sleep(ms(dice.u64(..600)));
-        run_any(&binary, site, &mut dice)?;
+        run_any(binary, site, &mut dice)?;
     }
     Ok(())
 }

@@ -23,10 +23,10 @@ pub mod queue {
     pub const AT_ONCE: u32 = 3;
     pub const SHARED: &str = "shared";
     /// So many of the shared queue at once in one process.
-    pub const PER_WORKER: u32 = 2;
+    pub const PER_WORKER: u32 = 1;
     pub const RATED: &str = "rated";
     /// So many starts of the rated queue in any second.
-    pub const RATE: usize = 8;
+    pub const RATE: usize = 3;
     pub const FAIR: &str = "fair";
 }
 

@@ -1,5 +1,6 @@
 //! One round: a storm, a calm, and then everything is looked at.
 
+use std::path::Path;
 use std::time::Instant;
 
 use crate::chaos::{self, Count, Crowd};
@@ -36,9 +37,11 @@ async fn one(plan: Plan, ground: &Ground) -> Result<String, String> {
     let engine = program::builder(site).build().await.unwrap();
     ground.lay_out();
     desk::furnish(&engine).await.unwrap();
+    let binary = command::binary(site);
+    let binary = binary.as_deref();
     let mut people = People::of(&engine, plan.seed);
 
-    let (mut crowd, count) = storm(plan, ground, &mut people).await?;
+    let (mut crowd, count) = storm(plan, binary, ground, &mut people).await?;
     let calmed = Instant::now();
     let stuck = settle::to_the_end(&mut people).await;
     let settled = calmed.elapsed();
@@ -48,13 +51,13 @@ async fn one(plan: Plan, ground: &Ground) -> Result<String, String> {
             told += &format!("{run}, owner {:?}\n", run.worker());
         }
         for run in stuck.iter().take(3) {
-            told += &settle::tell(site, run).await;
+            told += &settle::tell(binary, site, run).await;
         }
         return Err(told);
     }
     crowd.tend()?;
     drop(crowd);
-    let checked = check::everything(site, &engine).await?;
+    let checked = check::everything(binary, site, &engine).await?;
     let happened = count.iter().map(|(what, count)| format!("{count} {what}"));
     let happened = happened.collect::<Vec<_>>().join(", ");
     Ok(format!("{checked}; {happened}; settled in {settled:.1?}"))
@@ -63,13 +66,15 @@ async fn one(plan: Plan, ground: &Ground) -> Result<String, String> {
 /// Everything happens while people do what they do. Much of it makes them wait, so it has a thread of its own.
 async fn storm(
     plan: Plan,
+    binary: Option<&Path>,
     ground: &Ground,
     people: &mut People<'_>,
 ) -> Result<(Crowd, Count), String> {
     let (site, is_small) = (ground.site.clone(), ground.is_small);
     let rages = std::thread::spawn(move || chaos::rage(site, is_small, plan));
     let site = ground.site.clone();
-    let commands = std::thread::spawn(move || command::use_for(&site, plan));
+    let binary = binary.map(Path::to_owned);
+    let commands = std::thread::spawn(move || command::use_for(binary.as_deref(), &site, plan));
     while !rages.is_finished() {
         people.serve().await;
         people.meddle().await;

@@ -1,5 +1,6 @@
 //! After the storm: everything comes to its end, without a restart of what lives.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use flux::Execution;
@@ -45,14 +46,14 @@ pub async fn to_the_end(people: &mut People<'_>) -> Vec<Execution> {
 }
 
 /// What is known of an execution that is stuck.
-pub async fn tell(site: &Site, run: &Execution) -> String {
+pub async fn tell(binary: Option<&Path>, site: &Site, run: &Execution) -> String {
     let mut told = format!("{run:?}\n");
     if let Ok(events) = run.events().await {
         told += &crate::history::lines(&events);
     }
-    if let Some(binary) = command::binary() {
+    if let Some(binary) = binary {
         for args in [&["show", run.execution_id().as_str()][..], &["doctor"]] {
-            let output = command::run(&binary, site, args);
+            let output = command::run(binary, site, args);
             told += &String::from_utf8_lossy(&output.stdout);
         }
     }

@@ -1,6 +1,7 @@
 //! What has to hold when everything is over.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use flux::{Engine, Event, EventKind, Execution};
 
@@ -22,7 +23,11 @@ pub struct Evidence {
 }
 
 /// Looks at everything; what it was.
-pub async fn everything(site: &Site, engine: &Engine) -> Result<String, String> {
+pub async fn everything(
+    binary: Option<&Path>,
+    site: &Site,
+    engine: &Engine,
+) -> Result<String, String> {
     let evidence = gather(site, engine).await?;
     let mut wrong = Vec::new();
     for (run, events) in &evidence.runs {
@@ -39,7 +44,7 @@ pub async fn everything(site: &Site, engine: &Engine) -> Result<String, String> 
     wrong.extend(outcomes::check_booked(site, &evidence));
     wrong.extend(limits::check(&evidence));
     wrong.extend(children::check(&evidence));
-    wrong.extend(check_store(site));
+    wrong.extend(binary.and_then(|binary| check_store(binary, site)));
     for id in &evidence.entries.started {
         if !evidence
             .runs
@@ -81,8 +86,8 @@ async fn replay(engine: &Engine, run: &Execution) -> Result<(), String> {
     replayed.map(drop).map_err(|error| error.to_string())
 }
 
-fn check_store(site: &Site) -> Option<String> {
-    let output = command::run(&command::binary()?, site, &["db", "check"]);
+fn check_store(binary: &Path, site: &Site) -> Option<String> {
+    let output = command::run(binary, site, &["db", "check"]);
     let said = [output.stdout, output.stderr].concat();
     (!output.status.success()).then(|| String::from_utf8_lossy(&said).into_owned())
 }
