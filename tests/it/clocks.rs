@@ -190,6 +190,33 @@ async fn what_sleeps_in_the_store_keeps_its_length_when_the_clock_is_set_back() 
     }
 }
 
+/// PITFALL: an engine that had not seen the clock set back reckoned from the last event whenever it took an execution up,
+/// so that a wait longer than executions stay in memory never ended.
+#[tokio::test]
+async fn a_sleep_ends_on_an_engine_that_has_not_seen_the_clock_set_back() {
+    for shelf in Shelf::each().await {
+        let clock = HandClock::at(utc(START));
+        let engine = engine_by(&clock, &shelf).await;
+        let worker = engine.worker().spawn();
+        let sleeper = take_a_nap.on(&engine).start(10).await.unwrap();
+        let id = sleeper.execution_id().clone();
+        asleep(&engine, &id).await;
+        worker.stop().await;
+        drop((engine, sleeper));
+        clock.set_back(hours(1));
+
+        let engine = engine_by(&clock, &shelf).await;
+        let worker = engine.worker().spawn();
+        engine.signal(&id, "wake up", &()).await.unwrap();
+        waits_for(&clock, secs(10)).await;
+        asleep(&engine, &id).await;
+        clock.pass(secs(10));
+        let run = take_a_nap.on(&engine).run(10).execution_id(&id);
+        assert!(soon(run).await.unwrap().has_succeeded());
+        worker.stop().await;
+    }
+}
+
 #[workflow]
 async fn wait_for_three_o_clock_and_a_minute(_ctx: ExecutionContext) -> (SystemTime, SystemTime) {
     let three = async {

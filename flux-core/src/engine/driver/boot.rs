@@ -115,6 +115,7 @@ impl Driver {
         self.has_stale_inbox = true;
         self.refresh_inbox().await?;
         self.match_signals();
+        self.reckon_by_row();
         self.fire_due();
         match intent {
             Intent::Answer(answer) => {

@@ -43,6 +43,13 @@ impl Ahead {
         }
     }
 
+    /// A wait whose end was written down by the clock when the execution was left shows how far its time was ahead then.
+    fn was(&mut self, ahead: Duration) {
+        if !self.is_known && !self.at_first.is_zero() {
+            self.at_first = self.at_first.max(ahead);
+        }
+    }
+
     /// How far it is ahead of the clock as that was read.
     fn by(self, set_back: Duration) -> Duration {
         let since = set_back.saturating_sub(self.seen);
@@ -59,6 +66,17 @@ impl Driver {
     /// Reckons how far its time is ahead, once its history is read.
     pub(super) fn reckon_time(&mut self) {
         self.ahead = Ahead::of(&self.engine.time, self.machine.last_at());
+    }
+
+    /// Goes by what the row says of its next wait, once it is known what it waits for. By its last event alone, a wait that
+    /// is longer than executions stay in memory would begin again whenever it is taken up.
+    pub(super) fn reckon_by_row(&mut self) {
+        let wake_at = self.record.as_ref().and_then(|record| record.wake_at);
+        if let (Some(wake_at), Some(due)) = (wake_at, self.due.first_length())
+            && self.due.first_moment() != Some(wake_at)
+        {
+            self.ahead.was(due.since(wake_at));
+        }
     }
 
     /// The present moment in its own time.
