@@ -188,6 +188,8 @@ impl Chaos {
             }
             5 | 6 if Feature::Stop.is_on() => {
                 self.counts("stopped");
+                // Often for longer than it takes to count as stalled.
+                let length = ms(self.dice.u64(300..longest));
                 let ends = crowd.stop(&self.ledger, length, &mut self.dice);
                 self.lasting.push(ends);
             }

@@ -15,7 +15,7 @@ use crate::site::Site;
 pub use crate::process::version;
 
 /// How long a process may stand still before others take over what it drives.
-pub const STALL: Duration = Duration::from_secs(3);
+pub const STALL: Duration = Duration::from_millis(1500);
 
 pub fn builder(site: &Site) -> EngineBuilder {
     let builder = Engine::builder()
@@ -56,7 +56,10 @@ pub fn play(role: &str) {
         };
         match role {
             "worker" => {
-                let worker = engine.worker().concurrency(24).grace(STALL);
+                let worker = engine
+                    .worker()
+                    .concurrency(24)
+                    .grace(Duration::from_secs(3));
                 worker.run_until(flux::shutdown_signal()).await.unwrap();
             }
             "desk" => desk::open(&engine, &site, process::seed()).await,
