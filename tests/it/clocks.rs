@@ -1,7 +1,7 @@
 //! Clocks that jump: a machine that slept, a clock that is set back.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use flux::clock::{Clock, Timestamp};
@@ -215,6 +215,67 @@ async fn a_sleep_ends_on_an_engine_that_has_not_seen_the_clock_set_back() {
         assert!(soon(run).await.unwrap().has_succeeded());
         worker.stop().await;
     }
+}
+
+#[workflow(max_attempts = 2, retry = "restart")]
+async fn nap_twice(ctx: ExecutionContext) -> Result<(), TaskError> {
+    flux::sleep(secs(10)).await;
+    match ctx.attempt() {
+        1 => flux::step("wake up", async { Err("too tired") }).await,
+        _ => Ok(()),
+    }
+}
+
+/// PITFALL: an attempt that begins from the beginning has no history of its own yet, and was not known to be ahead.
+#[tokio::test]
+async fn a_sleep_of_a_second_attempt_keeps_its_length_after_the_clock_was_set_back() {
+    for shelf in Shelf::each().await {
+        let clock = HandClock::at(utc(START));
+        let engine = engine_by(&clock, &shelf).await;
+        let handle = nap_twice.on(&engine).start(()).await.unwrap();
+        waits_for(&clock, secs(10)).await;
+        clock.set_back(hours(1));
+        waits_for(&clock, secs(10)).await;
+        clock.pass(secs(10));
+        waits_for(&clock, secs(10)).await;
+        clock.pass(secs(10));
+        assert!(soon(handle.wait()).await.unwrap().has_succeeded());
+    }
+}
+
+static IS_RESTED: AtomicBool = AtomicBool::new(false);
+
+#[task]
+async fn get_up() -> Result<(), String> {
+    match IS_RESTED.load(Ordering::SeqCst) {
+        true => Ok(()),
+        false => Err("too tired".to_owned()),
+    }
+}
+
+#[workflow]
+async fn get_up_early(_ctx: ExecutionContext) -> Result<(), TaskError> {
+    get_up().await?;
+    flux::sleep(secs(10)).await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn what_is_retried_after_the_clock_was_set_back_goes_on_in_its_own_time() {
+    let clock = HandClock::at(utc(START));
+    let engine = engine_by(&clock, &Shelf::memory()).await;
+    let failed = get_up_early.on(&engine).run(()).await.unwrap();
+    assert!(failed.has_failed());
+    clock.set_back(hours(1));
+    IS_RESTED.store(true, Ordering::SeqCst);
+    let id = failed.execution_id();
+    let retrying = tokio::spawn(get_up_early.on(&engine).resume(id));
+    waits_for(&clock, secs(10)).await;
+    clock.pass(secs(10));
+    let run = soon(retrying).await.unwrap().unwrap();
+    assert!(run.has_succeeded());
+    let events = run.events().await.unwrap();
+    assert!(events.is_sorted_by_key(|event| event.at), "{events:?}");
 }
 
 #[workflow]

@@ -40,6 +40,14 @@ impl Arrival {
         matches!(self, Self::Cancel(_))
     }
 
+    /// When it was recorded, if it is.
+    pub(super) fn recorded_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Open(event) => Some(event.at),
+            Self::Outcome(_) | Self::Note(_) | Self::Cancel(_) => None,
+        }
+    }
+
     /// Whether it lies in the inbox until it is delivered.
     pub(super) fn came_by_message(&self) -> bool {
         match self {

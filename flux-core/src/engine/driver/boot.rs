@@ -189,6 +189,7 @@ impl Driver {
         self.input = failed.input;
         self.attempt = record.attempt;
         self.machine.skip_to(failed.last.seq);
+        self.reckon_from(failed.last.at);
         if decided_by_itself(&failed.failure) && !failed.failure.rolled_back {
             self.tentative = Some(Box::new(failed.snapshot));
         }
@@ -210,6 +211,7 @@ impl Driver {
         self.rewind = rewind;
         self.input = recorded_input(&self.engine.store, &record).await?;
         self.machine.skip_to(last.seq);
+        self.reckon_from(last.at);
         let ended = last.meta::<EndedMeta>();
         let mut plan = RewindPlan {
             to: ended.since.unwrap_or(last.seq),

@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use super::Driver;
+use super::activation::Arrival;
 use crate::clock::{Steady, Timekeeper, Timestamp};
 
 /// How far the time of an execution is ahead of the clock.
@@ -63,9 +64,17 @@ impl Ahead {
 }
 
 impl Driver {
-    /// Reckons how far its time is ahead, once its history is read.
+    /// Reckons how far its time is ahead, once its history is read. What begins it again may be the only event that counts,
+    /// and has not been delivered yet.
     pub(super) fn reckon_time(&mut self) {
-        self.ahead = Ahead::of(&self.engine.time, self.machine.last_at());
+        let open = self.arrivals.iter().filter_map(Arrival::recorded_at);
+        let last = open.chain([self.machine.last_at()]).max();
+        self.reckon_from(last.unwrap_or_else(|| self.machine.last_at()));
+    }
+
+    /// Reckons how far its time is ahead if its last event is of `last`.
+    pub(super) fn reckon_from(&mut self, last: Timestamp) {
+        self.ahead = Ahead::of(&self.engine.time, last);
     }
 
     /// Goes by what the row says of its next wait, once it is known what it waits for. By its last event alone, a wait that
