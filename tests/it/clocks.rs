@@ -232,14 +232,17 @@ async fn a_sleep_of_a_second_attempt_keeps_its_length_after_the_clock_was_set_ba
     for shelf in Shelf::each().await {
         let clock = HandClock::at(utc(START));
         let engine = engine_by(&clock, &shelf).await;
+        let worker = engine.worker().spawn();
         let handle = nap_twice.on(&engine).start(()).await.unwrap();
         waits_for(&clock, secs(10)).await;
         clock.set_back(hours(1));
         waits_for(&clock, secs(10)).await;
         clock.pass(secs(10));
         waits_for(&clock, secs(10)).await;
+        asleep(&engine, handle.execution_id()).await;
         clock.pass(secs(10));
         assert!(soon(handle.wait()).await.unwrap().has_succeeded());
+        worker.stop().await;
     }
 }
 
