@@ -20,6 +20,8 @@ use crate::site::Site;
 
 const WORKERS: usize = 3;
 const SIGTERM: i32 = 15;
+/// After this a worker has told the store that the clock was set back.
+const NOTICED: Duration = Duration::from_secs(3);
 
 /// The processes of a round.
 pub struct Crowd {
@@ -206,11 +208,14 @@ impl Chaos {
                 self.lasting.push(Ends::Empty(until));
             }
             10 if Feature::Clock.is_on() => {
+                // What was set back counts from where somebody notices and can say so.
+                self.end(crowd, true);
                 self.counts("clock set");
                 // Seconds, or as far as a machine that slept for hours.
                 let most = if self.dice.bool() { 5_000 } else { 10_000_000 };
                 let ahead = self.dice.i64(-most..most);
                 WallClock::set(&self.site.clock(), ahead);
+                thread::sleep(NOTICED);
             }
             _ => {}
         }
