@@ -1,9 +1,9 @@
 //! What the code was given: words in order, answers to those who asked, transactions once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use flux::sqlite::rusqlite::Connection;
-use flux::{EventKind, Execution};
+use flux::{Event, EventKind, Execution};
 
 use super::Evidence;
 use crate::code::{Given, answer};
@@ -33,6 +33,10 @@ pub fn check(run: &Execution, evidence: &Evidence) -> Result<(), String> {
     Ok(())
 }
 
+fn of_kind(events: &[Event], kind: EventKind) -> impl Iterator<Item = &Event> {
+    events.iter().filter(move |event| event.kind == kind)
+}
+
 /// What was booked is what is recorded as booked.
 pub fn check_booked(site: &Site, evidence: &Evidence) -> Vec<String> {
     let connection = Connection::open(site.store()).unwrap();
@@ -43,24 +47,18 @@ pub fn check_booked(site: &Site, evidence: &Evidence) -> Vec<String> {
     let booked: BTreeMap<String, i64> = rows.unwrap().collect::<Result<_, _>>().unwrap();
     let mut wrong = Vec::new();
     for (run, events) in &evidence.runs {
-        let calls: Vec<_> = events
-            .iter()
-            .filter(|event| {
-                event.kind == EventKind::TaskStarted && event.name.as_deref() == Some("book")
-            })
-            .map(|event| Some(event.seq))
-            .collect();
-        let completed = events
-            .iter()
-            .filter(|event| event.kind == EventKind::TaskCompleted);
-        let recorded = completed
-            .filter(|event| calls.contains(&event.refers))
-            .count();
+        let is_book = |event: &&Event| event.name.as_deref() == Some("book");
+        let calls = of_kind(events, EventKind::TaskStarted).filter(is_book);
+        let calls: BTreeSet<_> = calls.map(|event| Some(event.seq)).collect();
+        // An outcome may be delivered again after a rewind, and is then recorded again, too.
+        let completed = of_kind(events, EventKind::TaskCompleted).map(|event| event.refers);
+        let completed: BTreeSet<_> = completed.filter(|call| calls.contains(call)).collect();
+        let recorded = completed.len() as i64;
         let booked = booked
             .get(run.execution_id().as_str())
             .copied()
             .unwrap_or(0);
-        if booked != recorded as i64 {
+        if booked != recorded {
             let id = run.execution_id();
             wrong.push(format!(
                 "{id} booked {booked} times, and {recorded} are recorded"
