@@ -200,7 +200,7 @@ async fn a_sleep_ends_on_an_engine_that_has_not_seen_the_clock_set_back() {
         let worker = engine.worker().spawn();
         let sleeper = take_a_nap.on(&engine).start(10).await.unwrap();
         let id = sleeper.execution_id().clone();
-        asleep(&engine, &id).await;
+        let _ = asleep(&engine, &id).await;
         worker.stop().await;
         drop((engine, sleeper));
         clock.set_back(hours(1));
@@ -209,7 +209,7 @@ async fn a_sleep_ends_on_an_engine_that_has_not_seen_the_clock_set_back() {
         let worker = engine.worker().spawn();
         engine.signal(&id, "wake up", &()).await.unwrap();
         waits_for(&clock, secs(10)).await;
-        asleep(&engine, &id).await;
+        let _ = asleep(&engine, &id).await;
         clock.pass(secs(10));
         let run = take_a_nap.on(&engine).run(10).execution_id(&id);
         assert!(soon(run).await.unwrap().has_succeeded());
@@ -239,7 +239,7 @@ async fn a_sleep_of_a_second_attempt_keeps_its_length_after_the_clock_was_set_ba
         waits_for(&clock, secs(10)).await;
         clock.pass(secs(10));
         waits_for(&clock, secs(10)).await;
-        asleep(&engine, handle.execution_id()).await;
+        let _ = asleep(&engine, handle.execution_id()).await;
         clock.pass(secs(10));
         assert!(soon(handle.wait()).await.unwrap().has_succeeded());
         worker.stop().await;

@@ -464,13 +464,21 @@ impl Driver {
         }
     }
 
-    /// Children that ended without a last word: a resume that came out as before writes nothing.
-    pub(super) fn hear_ended_children(&mut self) {
+    /// Children whose end is heard before their last word, or that have none: a resume that came out as before writes
+    /// nothing. Which of them this execution ended itself, before it began again, only their histories tell.
+    pub(super) async fn hear_ended_children(&mut self) -> Result<(), Halt> {
         for (call, snapshot) in std::mem::take(&mut self.ended_children) {
             if !self.children.waits_for(call, snapshot.record.epoch) {
                 continue;
             }
+            let was_stopped = matches!(
+                snapshot.record.status,
+                Status::Cancelled | Status::Terminated
+            );
+            let by_parent = was_stopped && self.was_ended_by_parent(&snapshot.record).await?;
             let outcome = match (snapshot.record.status, snapshot.output, snapshot.failure) {
+                (Status::Cancelled, ..) if by_parent => ChildOutcome::CancelledByParent,
+                (Status::Terminated, ..) if by_parent => ChildOutcome::TerminatedByParent,
                 (Status::Completed, Some(output), _) => ChildOutcome::Completed(output),
                 (Status::Failed, _, Some(failure)) => ChildOutcome::Failed(failure),
                 (Status::Terminated, ..) => ChildOutcome::Terminated {
@@ -480,6 +488,7 @@ impl Driver {
             };
             self.take_child_outcome(call, outcome, None);
         }
+        Ok(())
     }
 
     fn take_child_outcome(

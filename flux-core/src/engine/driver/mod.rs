@@ -533,7 +533,7 @@ impl Driver {
         // Nobody may have said yet that it is to go on after all.
         self.has_stale_inbox |= self.hold.is_some();
         self.refresh_inbox().await?;
-        self.hear_ended_children();
+        self.hear_ended_children().await?;
         self.reopen_children().await?;
         self.match_signals();
         self.fire_due();
