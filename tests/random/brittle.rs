@@ -171,16 +171,30 @@ impl Brittle {
         written
     }
 
-    fn id_of(&self, target: &Target) -> Option<ExecutionId> {
-        match target {
-            Target::New(new) => Some(new.id.clone()),
-            Target::Existing { key, .. } => self.ids.lock().unwrap().get(&key.0).cloned(),
+    async fn id_of(&self, target: &Target) -> Option<ExecutionId> {
+        let key = match target {
+            Target::New(new) => return Some(new.id.clone()),
+            Target::Existing { key, .. } => *key,
+        };
+        let known = self.ids.lock().unwrap().get(&key.0).cloned();
+        if known.is_some() {
+            return known;
         }
+        // A child, which the commit of its parent has created.
+        let all = Filter {
+            limit: usize::MAX >> 1,
+            ..Filter::default()
+        };
+        let records = self.inner.executions(all).await.ok()?;
+        let record = records.into_iter().find(|record| record.key == key)?;
+        self.ids.lock().unwrap().insert(key.0, record.id.clone());
+        Some(record.id)
     }
 
     async fn commit_counted(&self, commit: Commit) -> Result<Committed, CommitError> {
         let id = self
             .id_of(&commit.target)
+            .await
             .expect("a known execution")
             .to_string();
         let seen = self.world.seen_by(&id);
