@@ -36,6 +36,19 @@ fn copy_cut(site: &Site, to: &Path, end: u64, torn: &[u8]) {
     log.truncate(usize::try_from(end).unwrap());
     log.extend(torn);
     fs::write(to.join("flux.db-wal"), log).unwrap();
+    copy_locks(site, to);
+}
+
+/// A power cut leaves the lock files, which show that their owners are dead. Without them that takes a while to tell.
+fn copy_locks(site: &Site, to: &Path) {
+    let mut from = site.file().into_os_string();
+    from.push("-workers");
+    let to = to.join("flux.db-workers");
+    fs::create_dir(&to).unwrap();
+    for file in fs::read_dir(from).unwrap() {
+        let file = file.unwrap();
+        fs::copy(file.path(), to.join(file.file_name())).unwrap();
+    }
 }
 
 /// Resumes everything that is left, and starts what is not.
