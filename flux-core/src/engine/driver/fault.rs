@@ -14,10 +14,20 @@ use crate::id::Epoch;
 /// The wait before a store that could not put the execution on hold is asked again.
 const AFTER_FAULT: Duration = Duration::from_secs(1);
 
+/// What tokio's timers panic with when they are polled while their runtime shuts down, which is no fault of the driver.
+const RUNTIME_ENDS: &str = "is being shutdown";
+
 impl Driver {
     /// Puts the execution on hold. While the store cannot do that, this driver stays its owner, so that no other begins a
     /// body again.
     pub(super) async fn hold_after_panic(&mut self, message: &str) -> Result<Snapshot, Halt> {
+        if message.contains(RUNTIME_ENDS) {
+            // A crash and no more: dropping the driver releases its execution.
+            return Err(Error::Interrupted {
+                id: self.id.clone(),
+            }
+            .into());
+        }
         tracing::error!(
             execution_id = %self.id,
             workflow = self.def.name,
