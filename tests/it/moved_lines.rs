@@ -199,8 +199,10 @@ async fn branches_that_join_has_rotated_keep_their_results() {
             assert_eq!(run.output().cloned(), seen, "{knocks} knocks, {by}");
         }
     }
+    // Code that is replayed before every activation is polled from its first branch on each time.
+    let is_always_replayed = std::env::var_os("FLUX_ALWAYS_REPLAY").is_some();
     assert!(
-        orders.contains(&true) && orders.contains(&false),
+        is_always_replayed || (orders.contains(&true) && orders.contains(&false)),
         "no branch was rotated"
     );
 }
