@@ -274,9 +274,27 @@ pub(crate) struct CallMeta {
     /// Of a child: what becomes of it when it is let go of.
     #[serde(default, skip_serializing_if = "ChildPolicy::is_default")]
     pub(crate) when_parent_ends: ChildPolicy,
+    /// Of a pause point: its answer stays given when the execution is rolled back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) keep: bool,
+    /// Of a signal: it is waited for again when the execution is rolled back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) again: bool,
     /// Of a rollback: the call it undoes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) undoes: Option<EventSeq>,
+}
+
+impl CallMeta {
+    /// Whether what a call of this kind received is asked for again after the execution was rolled back. A person who
+    /// answered a pause point did so for what was undone; a signal tells what happened elsewhere and is not sent twice.
+    pub(crate) fn is_asked_again(&self, kind: EventKind) -> bool {
+        match kind {
+            EventKind::PauseReached => !self.keep,
+            EventKind::SignalAwaited => self.again,
+            _ => false,
+        }
+    }
 }
 
 /// `meta` of what happens to a task: how many attempts were made, and when the next is due.

@@ -65,6 +65,7 @@ mod resting;
 mod resume_failed;
 mod robust;
 mod rollback;
+mod rolled_back;
 mod rounds;
 mod schedules;
 mod signal_order;

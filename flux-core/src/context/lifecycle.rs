@@ -179,7 +179,7 @@ impl Lifecycle {
         } else {
             failed.taken_back()
         };
-        state.would_repeat_unknown(to)
+        !state.unknown_since(to).is_empty()
     }
 
     fn run_exit(&mut self, cx: &mut Context<'_>) -> Poll<End> {

@@ -60,6 +60,7 @@ pub struct PauseValue<T> {
     pending: Pending,
     name: Arc<str>,
     site: &'static Location<'static>,
+    is_kept: bool,
     _value: PhantomData<fn() -> T>,
 }
 
@@ -73,7 +74,19 @@ impl Pause {
             type_name: std::any::type_name::<T>(),
             check: check::<T>,
         };
-        PauseValue::at(&self.0.name, (!is_unit).then_some(wants), self.0.site)
+        let value = PauseValue::at(&self.0.name, (!is_unit).then_some(wants), self.0.site);
+        if self.0.is_kept {
+            value.keep_after_rollback()
+        } else {
+            value
+        }
+    }
+
+    /// Keeps the answer also when the execution is rolled back. Without this, a `resume` of an execution that failed and
+    /// was rolled back pauses here again: what a person has approved was undone, and is done again only if a person
+    /// approves it again.
+    pub fn keep_after_rollback(self) -> Self {
+        Self(self.0.keep_after_rollback())
     }
 }
 
@@ -93,14 +106,27 @@ impl<T> PauseValue<T> {
             name: Arc::clone(&name),
             input: None,
             site,
-            request: Request::Pause { wants },
+            request: Request::Pause {
+                wants,
+                is_kept: false,
+            },
         };
         Self {
             pending: Pending::new(shared, call),
             name,
             site,
+            is_kept: false,
             _value: PhantomData,
         }
+    }
+
+    /// Keeps the value that is given also when the execution is rolled back: see [`Pause::keep_after_rollback`].
+    pub fn keep_after_rollback(mut self) -> Self {
+        if let Some(Request::Pause { is_kept, .. }) = self.pending.request() {
+            *is_kept = true;
+        }
+        self.is_kept = true;
+        self
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use super::current;
+use super::request::Request;
 use super::shared::{CallKey, NewCall, Outcome, Shared};
 
 /// A call from its construction to its end.
@@ -35,6 +36,11 @@ impl Pending {
             new: Some(call),
             key: None,
         }
+    }
+
+    /// The call as it is to be made, until it is.
+    pub(crate) fn request(&mut self) -> Option<&mut Request> {
+        self.new.as_mut().map(|call| &mut call.request)
     }
 
     pub(crate) fn shared(&self) -> &Arc<Shared> {

@@ -27,11 +27,19 @@ pub(crate) enum Request {
     /// Wait until a moment; `is_moment` says that the code named it, and not the time until then.
     Timer { due: Timestamp, is_moment: bool },
     /// Wait for a signal of the call's name; `check` says whether a value is of the wanted type.
-    Signal { check: Check },
+    Signal {
+        check: Check,
+        /// Whether it is waited for again when the execution is rolled back.
+        again: bool,
+    },
     /// Wait until the execution is to be cancelled.
     Cancelled,
     /// Wait for a `resume`; `wants` is the type of the value it must give, if any.
-    Pause { wants: Option<Wanted> },
+    Pause {
+        wants: Option<Wanted>,
+        /// Whether an answer stays one when the execution is rolled back.
+        is_kept: bool,
+    },
     /// Run another workflow.
     Child {
         def: &'static WorkflowDef,
@@ -122,12 +130,12 @@ impl Policy {
 }
 
 impl Request {
-    /// Whether it is what undoes another call.
-    pub(crate) fn undoes_another(&self) -> bool {
+    /// The call that it undoes.
+    pub(super) fn undoes(&self) -> Option<EventSeq> {
         match self {
-            Self::Task(task) => task.undoes.is_some(),
-            Self::Transaction(transaction) => transaction.undoes.is_some(),
-            _ => false,
+            Self::Task(task) => task.undoes,
+            Self::Transaction(transaction) => transaction.undoes,
+            _ => None,
         }
     }
 }

@@ -3,7 +3,7 @@
 //! A rollback is registered when its call is recorded, not when the call has its result: a body that is cut off may have
 //! done its work. What is registered is derived from what happens to calls, and so is the same in every replay.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -44,6 +44,10 @@ pub(crate) struct Rollbacks {
     registered: BTreeMap<EventSeq, Registered>,
     /// Whether any was begun: then the calls before it no longer stand for what is.
     have_begun: bool,
+    /// Those that were begun and did not fail, and the calls they undo.
+    undone: BTreeMap<EventSeq, EventSeq>,
+    /// The tasks of calls whose rollbacks were begun.
+    tasks: BTreeMap<EventSeq, Arc<str>>,
 }
 
 struct Registered {
@@ -66,8 +70,9 @@ enum Output {
 impl Rollbacks {
     /// A call was recorded.
     pub(super) fn register(&mut self, seq: EventSeq, call: &Call) {
-        if call.request.as_ref().is_some_and(Request::undoes_another) {
+        if let Some(undone) = call.request.as_ref().and_then(Request::undoes) {
             self.have_begun = true;
+            self.undone.insert(seq, undone);
             return;
         }
         let Some(Request::Task(request)) = &call.request else {
@@ -90,6 +95,9 @@ impl Rollbacks {
     /// A call has its outcome. A task that says by an error that it did nothing leaves nothing to undo.
     pub(super) fn settle(&mut self, seq: EventSeq, outcome: &Outcome) {
         let Some(registered) = self.registered.get_mut(&seq) else {
+            if matches!(outcome, Outcome::Error(_)) {
+                self.undone.remove(&seq);
+            }
             return;
         };
         match outcome {
@@ -125,7 +133,24 @@ impl Rollbacks {
         let up_to_last = self.registered.range(..=last).rev();
         let mut over = up_to_last.filter(|(_, one)| !matches!(one.output, Output::Awaited));
         let seq = *over.next()?.0;
-        self.registered.remove_entry(&seq)
+        let taken = self.registered.remove_entry(&seq);
+        if let Some((seq, registered)) = &taken {
+            self.tasks.insert(*seq, Arc::clone(&registered.task));
+        }
+        taken
+    }
+
+    /// The tasks that were undone, in the order of their calls, each once.
+    pub(crate) fn undone(&self) -> Vec<Arc<str>> {
+        let calls: BTreeSet<_> = self.undone.values().collect();
+        let tasks = calls.into_iter().filter_map(|call| self.tasks.get(call));
+        let mut names: Vec<Arc<str>> = Vec::new();
+        for task in tasks {
+            if !names.contains(task) {
+                names.push(Arc::clone(task));
+            }
+        }
+        names
     }
 }
 

@@ -461,7 +461,7 @@ impl State {
                 self.cancelled.push(seq);
                 self.rollbacks.let_go(seq);
                 if call.is_once {
-                    self.unknown.let_go(self.delivery);
+                    self.unknown.let_go(self.delivery, &call.name);
                 }
             }
             Some(Outcome::Value(payload, _)) if call.kind.takes_from_a_queue() => {
@@ -477,11 +477,18 @@ impl State {
         Some(call)
     }
 
-    /// Whether an attempt that takes back what happened from `to` on would run a body again that may have done its work and
-    /// is not to do it twice.
-    pub(crate) fn would_repeat_unknown(&self, to: EventSeq) -> bool {
-        let is_cut_off = |call: &Call| call.is_once && call.seq.is_some() && !call.is_answered();
-        self.unknown.has_one_since(to) || self.calls.values().any(is_cut_off)
+    /// The tasks whose bodies would run again, although they may have done their work and are not to do it twice, if what
+    /// happened from `to` on were taken back.
+    pub(crate) fn unknown_since(&self, to: EventSeq) -> Vec<Arc<str>> {
+        let is_cut_off = |call: &&Call| call.is_once && call.seq.is_some() && !call.is_answered();
+        let cut_off = self.calls.values().filter(is_cut_off);
+        let mut names: Vec<Arc<str>> = Vec::new();
+        for task in self.unknown.since(to).chain(cut_off.map(|call| &call.name)) {
+            if !names.contains(task) {
+                names.push(Arc::clone(task));
+            }
+        }
+        names
     }
 
     /// Whether there is something to do when the code is gone. A good end undoes nothing.

@@ -53,7 +53,10 @@ pub fn signal<T: DeserializeOwned + 'static>(name: impl Into<String>) -> SignalW
         name: Arc::clone(&name),
         input: None,
         site: Location::caller(),
-        request: Request::Signal { check: check::<T> },
+        request: Request::Signal {
+            check: check::<T>,
+            again: false,
+        },
     };
     SignalWait {
         pending: Pending::new(shared, call),
@@ -68,6 +71,18 @@ pub struct SignalWait<T> {
     pending: Pending,
     name: Arc<str>,
     _value: PhantomData<fn() -> T>,
+}
+
+impl<T> SignalWait<T> {
+    /// Waits for the signal again when the execution is resumed after it was rolled back: for what a person approves by a
+    /// signal. Without this, a value that was received stays received, since a signal mostly tells what happened
+    /// elsewhere and is not sent twice.
+    pub fn ask_again_after_rollback(mut self) -> Self {
+        if let Some(Request::Signal { again, .. }) = self.pending.request() {
+            *again = true;
+        }
+        self
+    }
 }
 
 impl<T: DeserializeOwned + 'static> Future for SignalWait<T> {

@@ -3,6 +3,8 @@
 //!
 //! Which there are follows from what happens to calls, and so is the same live and in every replay.
 
+use std::sync::Arc;
+
 use super::shared::Outcome;
 use crate::error::TaskErrorKind;
 use crate::id::EventSeq;
@@ -10,8 +12,8 @@ use crate::id::EventSeq;
 /// The unknown outcomes of the history that counts.
 #[derive(Debug, Default)]
 pub(crate) struct UnknownOutcomes {
-    /// The delivery of the last one.
-    last: Option<EventSeq>,
+    /// The delivery of each, and the task.
+    all: Vec<(EventSeq, Arc<str>)>,
 }
 
 impl UnknownOutcomes {
@@ -20,17 +22,18 @@ impl UnknownOutcomes {
         if let Outcome::Error(error) = outcome
             && error.kind() == TaskErrorKind::OutcomeUnknown
         {
-            self.last = Some(delivery);
+            self.all.push((delivery, error.task().into()));
         }
     }
 
     /// A call whose body may not run twice was dropped before it had its outcome.
-    pub(super) fn let_go(&mut self, delivery: EventSeq) {
-        self.last = Some(delivery);
+    pub(super) fn let_go(&mut self, delivery: EventSeq, task: &Arc<str>) {
+        self.all.push((delivery, Arc::clone(task)));
     }
 
-    /// Whether what happened from `to` on has one.
-    pub(super) fn has_one_since(&self, to: EventSeq) -> bool {
-        self.last >= Some(to)
+    /// The tasks of those that happened from `to` on.
+    pub(super) fn since(&self, to: EventSeq) -> impl Iterator<Item = &Arc<str>> {
+        let after = self.all.partition_point(|(delivery, _)| *delivery < to);
+        self.all[after..].iter().map(|(_, task)| task)
     }
 }

@@ -210,4 +210,9 @@ impl Rewind {
             runs: chain.runs(),
         }))
     }
+
+    /// Whether the code begins from its input, so that nothing before counts.
+    pub(crate) fn begins(&self) -> bool {
+        self.meta.from >= self.meta.to
+    }
 }

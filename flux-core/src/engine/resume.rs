@@ -30,6 +30,8 @@ use crate::workflow::WorkflowDef;
 /// | paused | answers the one pause point that waits; with several, the one that [`at`](Resume::at) names |
 /// | crashed | replays what is recorded and goes on; bodies that were cut off run again |
 /// | failed | keeps every success and tries again the calls whose error escaped |
+/// | failed and [rolled back](crate::Failure::is_rolled_back) | begins the code again: [what was undone](crate::Failure::undone) runs again under new idempotency keys, a person is asked again at pause points, and what was not undone keeps its result |
+/// | failed with an [unknown outcome](crate::Failure::has_unknown_outcome) | runs that body again, which may have done its work: look first what it did |
 /// | completed | runs nothing, writes nothing and returns the stored output |
 /// | cancelled, terminated | is refused: [`Error::AlreadyFinished`] |
 /// | driven by somebody alive | is refused: [`Error::AlreadyRunning`] |

@@ -32,9 +32,12 @@ pub(crate) struct FailureData {
     /// Whether what the execution had done was undone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rolled_back: bool,
-    /// Whether another try runs a body again that may have done its work and is not to do it twice.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub unknown: bool,
+    /// The tasks that were undone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undone: Vec<Arc<str>>,
+    /// The tasks whose bodies another try runs again, although they may have done their work and are not to do it twice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown: Vec<Arc<str>>,
 }
 
 /// One failed call whose error escaped to the end of its workflow.
@@ -120,16 +123,28 @@ impl Failure {
     }
 
     /// Whether the rollbacks of the execution were begun. A `resume` then begins its code again: what was undone is done
-    /// again under new idempotency keys, and pause points and signals are waited for again.
+    /// again under new idempotency keys, and a person is asked again at pause points that do not
+    /// [keep](crate::Pause::keep_after_rollback) their answers.
     pub fn is_rolled_back(&self) -> bool {
         self.data.rolled_back
+    }
+
+    /// The tasks that were rolled back, in the order of their calls: a `resume` runs them again, under new idempotency
+    /// keys. A task whose rollback failed is not among them and keeps its result.
+    pub fn undone(&self) -> impl Iterator<Item = &str> {
+        self.data.undone.iter().map(|task| &**task)
     }
 
     /// Whether it is not known what a body did that is not to do it twice: an `at_most_once` task that was cut off, or a
     /// body that crashed its process again and again. The workflow's own attempts end there, and a `resume` runs that
     /// body again: look first what it did.
     pub fn has_unknown_outcome(&self) -> bool {
-        self.data.unknown
+        !self.data.unknown.is_empty()
+    }
+
+    /// The tasks of which that is not known, and the workflows of children that have such a task.
+    pub fn unknown_outcomes(&self) -> impl Iterator<Item = &str> {
+        self.data.unknown.iter().map(|task| &**task)
     }
 
     /// The message of the returned error.

@@ -35,6 +35,7 @@ pub struct CallInfo {
     site: Option<String>,
     wants: Option<String>,
     is_reused: bool,
+    is_asked_again: bool,
 }
 
 /// What a call asks for.
@@ -242,6 +243,12 @@ impl CallInfo {
         self.is_reused
     }
 
+    /// Whether what it received is asked for again when the execution is resumed after it was rolled back: an answer to a
+    /// pause point, unless it is [kept](crate::Pause::keep_after_rollback).
+    pub fn is_asked_again_after_rollback(&self) -> bool {
+        self.is_asked_again
+    }
+
     /// Learns from the pause points that wait what they want.
     pub(super) fn wanted_at(mut self, execution: &ExecutionId, points: &[PausePoint]) -> Self {
         let is_this =
@@ -257,6 +264,7 @@ impl CallInfo {
 
     fn started(kind: CallKind, event: &Event) -> Self {
         let meta = event.meta::<CallMeta>();
+        let is_asked_again = meta.is_asked_again(event.kind);
         Self {
             name: event.name_str().to_owned(),
             kind,
@@ -278,6 +286,7 @@ impl CallInfo {
             site: Some(meta.site).filter(|site| !site.is_empty()),
             wants: None,
             is_reused: false,
+            is_asked_again,
         }
     }
 

@@ -70,6 +70,8 @@ impl Machine {
                     .unwrap_or_else(|| self.shared.id.child(self.next));
                 meta.child = Some(id.as_str().into());
             }
+            Some(Request::Pause { is_kept, .. }) => meta.keep = *is_kept,
+            Some(Request::Signal { again, .. }) => meta.again = *again,
             Some(Request::Task(task)) => meta.undoes = task.undoes,
             Some(Request::Transaction(transaction)) => meta.undoes = transaction.undoes,
             _ => {}

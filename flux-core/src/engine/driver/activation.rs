@@ -401,7 +401,7 @@ impl Driver {
                 self.await_cancellation(seq);
                 false
             }
-            Some(Request::Pause { wants }) => {
+            Some(Request::Pause { wants, .. }) => {
                 let wants = wants.map(|wanted| wanted.name());
                 self.signals.stir(EventKind::PauseReached, &name);
                 self.pauses.insert(

@@ -511,7 +511,7 @@ impl Driver {
             }
             ChildOutcome::Failed(failure) => {
                 let kind = match failure.kind {
-                    _ if failure.unknown => TaskErrorKind::OutcomeUnknown,
+                    _ if !failure.unknown.is_empty() => TaskErrorKind::OutcomeUnknown,
                     FailureKind::Error => TaskErrorKind::Failed,
                     FailureKind::Panicked => TaskErrorKind::Panicked,
                     FailureKind::Timeout { .. } | FailureKind::Deadline { .. } => {

@@ -1,5 +1,7 @@
 //! The end of an execution, or of one attempt of its workflow.
 
+use std::sync::Arc;
+
 use super::Driver;
 use super::activation::{Activation, Ended};
 use super::children::{ChildOutcome, LastWord};
@@ -57,6 +59,10 @@ impl Driver {
 
     /// Records a failure, and with attempts left, the next attempt.
     fn end_failed(&mut self, activation: &mut Activation, kind: FailureKind, failed: FailedEnd) {
+        let (rolled_back, undone) = {
+            let state = self.machine.shared.state();
+            (state.rollbacks.have_begun(), state.rollbacks.undone())
+        };
         let mut failure = FailureData {
             kind,
             attempt: self.attempt,
@@ -64,8 +70,9 @@ impl Driver {
             delivery: failed.delivery,
             escaped: failed.escaped,
             stopped: failed.stopped,
-            rolled_back: self.machine.shared.state().rollbacks.have_begun(),
-            unknown: false,
+            rolled_back,
+            undone,
+            unknown: Vec::new(),
         };
         if self.fails_as_before(&failure) {
             activation.ended = Some(Ended::Unchanged);
@@ -79,7 +86,9 @@ impl Driver {
             ..plan
         };
         let is_tried_again = self.is_tried_again(kind, plan.to);
-        failure.unknown = !is_tried_again && self.would_repeat_unknown(plan.to, plan.anew);
+        if !is_tried_again {
+            failure.unknown = self.unknown_since(plan.to, false);
+        }
         event.payload = Payload::encode(&failure).ok();
         activation.events.push(event);
         if is_tried_again {
@@ -111,14 +120,15 @@ impl Driver {
     /// Whether another attempt follows a failure that takes back what happened from `to` on. None does where that would run
     /// a body again that may have done its work and is not to do it twice.
     pub(super) fn is_tried_again(&self, kind: FailureKind, to: EventSeq) -> bool {
-        self.has_attempts_left(kind) && !self.would_repeat_unknown(to, self.def.options.restart)
+        let restarts = self.def.options.restart;
+        self.has_attempts_left(kind) && self.unknown_since(to, restarts).is_empty()
     }
 
-    /// Whether another try has such a body run again; `begins`: it takes back everything.
-    fn would_repeat_unknown(&self, to: EventSeq, begins: bool) -> bool {
+    /// The tasks of such bodies; with `begins`, everything is taken back.
+    fn unknown_since(&self, to: EventSeq, begins: bool) -> Vec<Arc<str>> {
         let state = self.machine.shared.state();
         let begins = begins || state.rollbacks.have_begun();
-        state.would_repeat_unknown(if begins { EventSeq::FIRST } else { to })
+        state.unknown_since(if begins { EventSeq::FIRST } else { to })
     }
 
     /// Whether a resumed workflow that had decided to fail decided so again.

@@ -265,7 +265,7 @@ impl Driver {
                     .call_by_seq(*call)
                     .and_then(|call| call.request.as_ref());
                 match request {
-                    Some(Request::Signal { check }) => Some(*check),
+                    Some(Request::Signal { check, .. }) => Some(*check),
                     _ => None,
                 }
             };

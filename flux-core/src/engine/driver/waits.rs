@@ -153,7 +153,7 @@ impl Driver {
     fn pause_wants(&self, call: EventSeq) -> Option<Wanted> {
         let mut state = self.machine.shared.state();
         match state.call_by_seq(call)?.request {
-            Some(Request::Pause { wants }) => wants,
+            Some(Request::Pause { wants, .. }) => wants,
             _ => None,
         }
     }

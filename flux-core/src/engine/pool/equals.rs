@@ -108,11 +108,12 @@ impl Equals {
         pooled.memo.take()
     }
 
-    /// Takes away the results that these events recorded.
-    pub(super) fn forget_results(&mut self, of: &BTreeSet<EventSeq>) {
+    /// Takes away the results, each with its call, for which this holds.
+    pub(super) fn forget_results(&mut self, is_forgotten: impl Fn(&Event, &Memo) -> bool) {
         let is_of = |call: &&EventSeq| {
-            let memo = self.calls[*call].memo.as_ref();
-            memo.is_some_and(|memo| of.contains(&memo.from))
+            let pooled = &self.calls[*call];
+            let memo = pooled.memo.as_ref();
+            memo.is_some_and(|memo| is_forgotten(&pooled.event, memo))
         };
         let calls: Vec<EventSeq> = self.open.iter().filter(is_of).copied().collect();
         for call in calls {

@@ -6,7 +6,8 @@
 //! [their sites](crate::replay::sites). Where the code has taken another way, so that no such delivery is recorded, a call takes
 //! the result of the site that it probably had, and otherwise the first that is left.
 //!
-//! What was undone is no success any more, and what was done at the end of the execution is to be done at each end.
+//! What was undone is no success any more, and what was done at the end of the execution is to be done at each end. Where
+//! anything was undone, a person is asked again for the answers from before it, unless their calls keep them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -113,6 +114,9 @@ impl Pool {
     ) -> Result<Self, StoreError> {
         let mut builder = Builder::new(self);
         while let Some(event) = changed.next_event().await? {
+            if event.kind == EventKind::Rewound && event.payload.is_some() {
+                builder.begin_again();
+            }
             if rewind.runs.counts(event.seq) {
                 builder.see_counting(&event);
             } else {

@@ -139,7 +139,20 @@ impl Builder {
         self.memos.insert(call, memo);
     }
 
+    /// What was done was undone, and the code begins from its input. What a person answered was about what was undone.
+    pub(super) fn begin_again(&mut self) {
+        let calls = &self.calls;
+        self.memos
+            .retain(|call, _| !is_asked_again(&calls[call].event));
+        for equals in self.pool.equals.values_mut() {
+            equals.forget_results(|call, _| is_asked_again(call));
+        }
+    }
+
     pub(super) fn finish(mut self, rewind: &Rewind) -> Pool {
+        if rewind.begins() {
+            self.begin_again();
+        }
         self.pool.known_to = Some(rewind.seq);
         self.forget_what_is_taken();
         let mut grown = BTreeSet::new();
@@ -176,7 +189,7 @@ impl Builder {
         let mut taken: BTreeSet<EventSeq> = undone.map(|memo| memo.from).collect();
         if !taken.is_empty() {
             let equals = self.pool.equals.values_mut();
-            equals.for_each(|equals| equals.forget_results(&taken));
+            equals.for_each(|equals| equals.forget_results(|_, memo| taken.contains(&memo.from)));
         }
         let calls: Vec<EventSeq> = self.memos.keys().rev().copied().collect();
         for call in calls {
@@ -186,4 +199,9 @@ impl Builder {
             }
         }
     }
+}
+
+/// Whether what this call received is asked for again when the code begins again.
+fn is_asked_again(call: &Event) -> bool {
+    call.kind.takes_from_a_queue() && call.meta::<CallMeta>().is_asked_again(call.kind)
 }
