@@ -123,6 +123,7 @@ fn failed() -> TaskError {
         kind: flux::TaskErrorKind::Failed,
         attempts: 1,
         error: flux_core::ErrorRecord::message("on purpose"),
+        undone: Vec::new(),
     })
 }
 

@@ -33,7 +33,7 @@ async fn fail_to_refund(_taken: Option<u32>) -> Result<(), String> {
 async fn deliver() -> Result<u32, String> {
     begin();
     match code_of(task_context().unwrap().execution_id()) {
-        0 => Err("nobody at home".to_owned()),
+        0 => Err("the door is closed".to_owned()),
         _ => Ok(7),
     }
 }
@@ -71,6 +71,23 @@ async fn sell_stubbornly(_ctx: ExecutionContext) -> Result<u32, TaskError> {
         return Err(error);
     }
     Ok(approved)
+}
+
+#[workflow]
+async fn sell_through_a_child(_ctx: ExecutionContext) -> Result<u32, TaskError> {
+    take_money().await?;
+    sell_at_once.call(()).await
+}
+
+#[workflow]
+async fn sell_at_once(_ctx: ExecutionContext) -> Result<u32, TaskError> {
+    take_stock("tea".to_owned()).await?;
+    deliver_to_shop().await
+}
+
+#[task]
+async fn deliver_to_shop() -> Result<u32, String> {
+    Err("the shop is closed".to_owned())
 }
 
 /// Fails without anything that could be undone.
@@ -156,6 +173,21 @@ async fn a_person_is_asked_again_by_an_attempt_of_code_that_undid_what_it_did() 
         let run = on.resume(&id).with(&2).await.unwrap();
         assert_eq!(run.output(), Some(&2), "{run}");
         assert_eq!(ran(&id, "take_stock"), 2);
+    }
+}
+
+/// The parent had undone nothing itself, so a retry of it was said to keep what succeeded.
+#[tokio::test]
+async fn a_parent_says_what_was_undone_in_its_child() {
+    for shelf in Shelf::every_way().await {
+        let engine = shelf.engine().await;
+        let id = unique("sale");
+        let on = sell_through_a_child.on(&engine);
+        let run = on.run(()).execution_id(&id).await.unwrap();
+        let failure = run.failure().unwrap();
+        let undone: Vec<&str> = failure.undone().collect();
+        // Its own rollback failed, so only the child's task runs again.
+        assert_eq!(undone, ["take_stock"], "{run}");
     }
 }
 

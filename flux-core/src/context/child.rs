@@ -126,6 +126,7 @@ impl<O> ChildCall<O> {
             kind: TaskErrorKind::Failed,
             attempts: 0,
             error,
+            undone: Vec::new(),
         })
     }
 

@@ -280,5 +280,6 @@ fn panicked(task: &Arc<str>, message: String) -> TaskError {
         kind: TaskErrorKind::Panicked,
         attempts: 0,
         error: ErrorRecord::message(message),
+        undone: Vec::new(),
     })
 }

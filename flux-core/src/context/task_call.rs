@@ -261,6 +261,7 @@ impl<T> TaskCall<T> {
             kind,
             attempts: 0,
             error,
+            undone: Vec::new(),
         })
     }
 
@@ -372,6 +373,7 @@ impl<T: DeserializeOwned + 'static> TaskCall<T> {
             kind: error.kind,
             attempts: 1,
             error: error.record,
+            undone: Vec::new(),
         };
         Err(TaskError::unrecorded(failure))
     }

@@ -270,8 +270,8 @@ impl Engine {
     /// Tries again what failed, as [`resume`](Engine::resume) does, and refuses what has not: await it, or
     /// [`request`](Resume::request) it.
     ///
-    /// What succeeded is kept, with two exceptions that [`Failure`](crate::Failure) tells of before: where the execution
-    /// was [rolled back](crate::Failure::is_rolled_back), [what was undone](crate::Failure::undone) runs again under new
+    /// What succeeded is kept, with two exceptions, which [`Failure`](crate::Failure) names in advance: where the execution
+    /// or a child was [rolled back](crate::Failure::is_rolled_back), [what was undone](crate::Failure::undone) runs again under new
     /// idempotency keys; a body whose [outcome is unknown](crate::Failure::has_unknown_outcome) runs again although it may
     /// have done its work.
     ///

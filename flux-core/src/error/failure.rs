@@ -32,7 +32,7 @@ pub(crate) struct FailureData {
     /// Whether what the execution had done was undone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub rolled_back: bool,
-    /// The tasks that were undone.
+    /// The tasks that were undone, here and in children whose error escaped.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub undone: Vec<Arc<str>>,
     /// The tasks whose bodies another try runs again, although they may have done their work and are not to do it twice.
@@ -129,8 +129,9 @@ impl Failure {
         self.data.rolled_back
     }
 
-    /// The tasks that were rolled back, in the order of their calls: a `resume` runs them again, under new idempotency
-    /// keys. A task whose rollback failed is not among them and keeps its result.
+    /// The tasks that were rolled back, in the order of their calls, and after them those of children whose error escaped: a
+    /// `resume` runs them again, under new idempotency keys. A task whose rollback failed is not among them and keeps its
+    /// result.
     pub fn undone(&self) -> impl Iterator<Item = &str> {
         self.data.undone.iter().map(|task| &**task)
     }

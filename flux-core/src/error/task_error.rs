@@ -40,6 +40,9 @@ pub struct TaskFailure {
     pub attempts: u32,
     /// The last error.
     pub error: ErrorRecord,
+    /// Of a child: the tasks that were rolled back in it, and that run again if it is tried again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub undone: Vec<Arc<str>>,
 }
 
 /// What sort of failure a [`TaskError`] is.
@@ -147,6 +150,7 @@ impl fmt::Display for TaskError {
             kind,
             attempts,
             error,
+            ..
         } = &self.inner.data;
         write!(f, "task `{task}` {kind}")?;
         if *attempts > 1 {

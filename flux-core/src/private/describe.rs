@@ -222,6 +222,7 @@ mod tests {
             kind: TaskErrorKind::Failed,
             attempts: 1,
             error,
+            undone: Vec::new(),
         })
     }
 

@@ -39,6 +39,8 @@ pub(crate) struct FailedEnd {
     pub(crate) panicked: bool,
     pub(crate) error: ErrorRecord,
     pub(crate) escaped: Vec<EscapedCall>,
+    /// The tasks that were rolled back in children among them.
+    pub(crate) undone: Vec<Arc<str>>,
     /// The delivery in which the code failed.
     pub(crate) delivery: EventSeq,
     /// The delivery that stopped the code, where it did not end by itself.
@@ -61,7 +63,9 @@ impl FailedEnd {
         } else {
             error.record
         };
+        let undone = escaped.iter().flat_map(|handed| &handed.data.undone);
         Self {
+            undone: undone.cloned().collect(),
             escaped: escaped.into_iter().map(HandedError::escaped).collect(),
             ..Self::new(record, state.delivery)
         }
@@ -73,6 +77,7 @@ impl FailedEnd {
             panicked: false,
             error,
             escaped: Vec::new(),
+            undone: Vec::new(),
             delivery,
             stopped: None,
         }

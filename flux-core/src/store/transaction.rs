@@ -51,6 +51,7 @@ impl Transaction {
             kind: TaskErrorKind::Failed,
             attempts: 1,
             error: record,
+            undone: Vec::new(),
         };
         Payload::encode(&failure).unwrap_or(error)
     }

@@ -74,6 +74,7 @@ fn failure(task: &Arc<str>, error: BodyError) -> Payload {
         kind: error.kind,
         attempts: 1,
         error: error.record,
+        undone: Vec::new(),
     };
     Payload::encode(&failure).unwrap_or_else(|error| {
         let failure = TaskFailure {
@@ -81,6 +82,7 @@ fn failure(task: &Arc<str>, error: BodyError) -> Payload {
             kind: TaskErrorKind::Failed,
             attempts: 1,
             error: ErrorRecord::message(error.to_string()),
+            undone: Vec::new(),
         };
         Payload::encode(&failure).unwrap_or_else(|_| Payload::null())
     })

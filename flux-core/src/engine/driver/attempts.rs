@@ -91,6 +91,7 @@ impl Task {
             kind: error.kind,
             attempts: self.progress.failed + 1,
             error: error.record.clone().within(limit),
+            undone: Vec::new(),
         }
     }
 
@@ -284,6 +285,7 @@ impl Driver {
             kind: TaskErrorKind::OutcomeUnknown,
             attempts,
             error: ErrorRecord::message(reason),
+            undone: Vec::new(),
         };
         if at_most_once && !waits {
             let what = match cut_off {

@@ -167,7 +167,8 @@ impl Driver {
     pub(super) fn child_refused(&mut self, call: EventSeq, def: &WorkflowDef, message: String) {
         self.children.set(call, ChildState::Ended);
         let error = ErrorRecord::message(message);
-        self.child_failed(call, def.name, TaskErrorKind::Failed, 0, error, None);
+        let failure = failure_of(def.name, TaskErrorKind::Failed, 0, error);
+        self.child_failed(call, &failure, None);
     }
 
     /// A child that is recorded is not set to work before this execution goes on.
@@ -518,23 +519,20 @@ impl Driver {
                         TaskErrorKind::TimedOut
                     }
                 };
-                self.child_failed(
-                    call,
-                    workflow,
-                    kind,
-                    failure.attempt,
-                    failure.error,
-                    consumed,
-                );
+                let failure = TaskFailure {
+                    undone: failure.undone,
+                    ..failure_of(workflow, kind, failure.attempt, failure.error)
+                };
+                self.child_failed(call, &failure, consumed);
             }
             ChildOutcome::Cancelled => {
                 let error = ErrorRecord::message("the child execution was cancelled");
-                self.child_failed(call, workflow, TaskErrorKind::Cancelled, 1, error, consumed);
+                self.child_failed(call, &cancelled(workflow, error), consumed);
             }
             ChildOutcome::Terminated { reason } => {
                 let message = format!("the child execution was terminated: {reason}");
                 let error = ErrorRecord::message(message);
-                self.child_failed(call, workflow, TaskErrorKind::Cancelled, 1, error, consumed);
+                self.child_failed(call, &cancelled(workflow, error), consumed);
             }
             // The call still waits, so this execution has failed and been resumed since it ended the child.
             ChildOutcome::CancelledByParent | ChildOutcome::TerminatedByParent => {
@@ -557,23 +555,9 @@ impl Driver {
         Ok(())
     }
 
-    fn child_failed(
-        &mut self,
-        call: EventSeq,
-        workflow: &'static str,
-        kind: TaskErrorKind,
-        attempts: u32,
-        error: ErrorRecord,
-        consumed: Option<MessageId>,
-    ) {
-        let failure = TaskFailure {
-            task: Arc::from(workflow),
-            kind,
-            attempts,
-            error,
-        };
+    fn child_failed(&mut self, call: EventSeq, failure: &TaskFailure, consumed: Option<MessageId>) {
         let mut outcome = NewOutcome::new(EventKind::ChildFailed, call);
-        outcome.payload = Payload::encode(&failure).ok();
+        outcome.payload = Payload::encode(failure).ok();
         outcome.consumed = consumed;
         self.outcome(outcome);
     }
@@ -654,5 +638,24 @@ impl Driver {
             status: self.status(),
             has_waited_there: None,
         }
+    }
+}
+
+fn cancelled(workflow: &str, error: ErrorRecord) -> TaskFailure {
+    failure_of(workflow, TaskErrorKind::Cancelled, 1, error)
+}
+
+fn failure_of(
+    workflow: &str,
+    kind: TaskErrorKind,
+    attempts: u32,
+    error: ErrorRecord,
+) -> TaskFailure {
+    TaskFailure {
+        task: Arc::from(workflow),
+        kind,
+        attempts,
+        error,
+        undone: Vec::new(),
     }
 }

@@ -59,10 +59,15 @@ impl Driver {
 
     /// Records a failure, and with attempts left, the next attempt.
     fn end_failed(&mut self, activation: &mut Activation, kind: FailureKind, failed: FailedEnd) {
-        let (rolled_back, undone) = {
+        let (rolled_back, mut undone) = {
             let state = self.machine.shared.state();
             (state.rollbacks.have_begun(), state.rollbacks.undone())
         };
+        for task in failed.undone {
+            if !undone.contains(&task) {
+                undone.push(task);
+            }
+        }
         let mut failure = FailureData {
             kind,
             attempt: self.attempt,

@@ -23,7 +23,7 @@ pub enum ReleaseKind {
     /// Once per moment, which has to be one of the schedule's: an execution of it that is there is what one gets.
     #[default]
     Normal,
-    /// As `Normal`, and one that has failed is resumed: what succeeded is kept, what failed is tried again.
+    /// As `Normal`, and one that has failed is resumed, as [`Engine::retry`](crate::Engine::retry) does.
     Rerun,
     /// In any case, as a new execution, for any moment.
     Force,
