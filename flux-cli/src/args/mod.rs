@@ -18,7 +18,7 @@ pub(crate) use queue::{Limit, Limits, Queue};
 pub(crate) use schedule::{Backfill, Moments, NewSchedule, Schedule};
 pub(crate) use select::{Filters, Selection};
 pub(crate) use start::{Beginning, Run, Start, Watching, Worker, WorkerCommand};
-pub(crate) use steer::{Cancel, Pause, Replay, Resume, Retry, Signal, Terminate};
+pub(crate) use steer::{Also, Cancel, Pause, Replay, Resume, Retry, Signal, Terminate};
 pub(crate) use workflow::Workflow;
 
 /// See, start and steer durable executions.

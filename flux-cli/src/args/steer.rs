@@ -31,8 +31,18 @@ pub(super) const TERMINATE: &str = "Examples:
   flux terminate --status paused --since 7d --reason stale -y";
 
 pub(super) const RETRY: &str = "Examples:
-  flux retry 01a2b3c4d5e6                    keeps what succeeded
-  flux retry --status failed --workflow shop";
+  flux retry 01a2b3c4d5e6
+  flux retry --status failed --workflow shop
+  flux retry --status failed --rolled-back
+
+What succeeded is kept, and the calls whose error escaped run again. Two kinds of failed executions are different, and `flux \
+show` says so of each:
+
+- One that was rolled back begins its code again: what was undone runs again under new idempotency keys, and a person is asked \
+again at pause points, unless the workflow keeps their answers.
+- One with an unknown outcome (an `at_most_once` task that was cut off) runs that body again, which may have done its work.
+
+With filters, both are left out unless `--rolled-back` or `--unknown-outcome` names them.";
 
 pub(super) const REPLAY: &str = "Examples:
   cargo run -- replay 01a2b3c4d5e6           executes nothing, writes nothing
@@ -70,13 +80,28 @@ pub(crate) struct Resume {
     #[command(flatten)]
     pub(crate) filters: super::Filters,
     #[command(flatten)]
+    pub(crate) also: Also,
+    #[command(flatten)]
     pub(crate) watching: Watching,
+}
+
+/// What filters leave out of failed executions unless it is named.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Also {
+    /// With filters: also what was rolled back, which runs again under new keys
+    #[arg(long)]
+    pub(crate) rolled_back: bool,
+    /// With filters: also what has an unknown outcome, whose body runs again
+    #[arg(long)]
+    pub(crate) unknown_outcome: bool,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Retry {
     #[command(flatten)]
     pub(crate) selection: Selection,
+    #[command(flatten)]
+    pub(crate) also: Also,
     #[command(flatten)]
     pub(crate) watching: Watching,
 }

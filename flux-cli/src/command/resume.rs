@@ -1,6 +1,8 @@
 //! `resume`: goes on with what is paused, held, crashed or failed.
 
-use flux_core::{Engine, Error, EventSeq, Execution, ExecutionId, Resume, Status};
+use flux_core::{
+    CallInfo, Engine, Error, EventSeq, Execution, ExecutionId, Failure as Failed, Resume, Status,
+};
 use futures::{StreamExt, stream};
 use serde_json::Value;
 
@@ -11,6 +13,7 @@ use crate::follow::Driving;
 use crate::ids;
 use crate::select::{Chosen, choose, confirm_many};
 use crate::session::Session;
+use crate::story::{again, again_in_short, repeats_undone};
 use crate::view::ExecutionView;
 
 /// How many of many are driven here at once.
@@ -24,6 +27,7 @@ pub(super) async fn resume(session: &Session, args: args::Resume) -> Outcome {
         at: args.at,
         value,
         only_failed: false,
+        also: args.also,
     };
     let selection = Selection {
         ids: args.id.into_iter().collect(),
@@ -49,6 +53,8 @@ pub(super) struct How {
     pub(super) value: Option<Value>,
     /// Whether all but failed ones are refused.
     pub(super) only_failed: bool,
+    /// What is not left out of many.
+    pub(super) also: args::Also,
 }
 
 impl How {
@@ -91,12 +97,20 @@ pub(super) async fn go_on(
         Status::Failed => true,
         status => !how.only_failed && !status.is_finished() && status != Status::Pending,
     });
+    let chosen = leave_out(session, chosen, how.also);
     if let Some(exit) = confirm_many(session, &chosen, verb)? {
         return Ok(exit);
     }
     match chosen.one() {
         Some(one) => go_on_with(session, engine, one, how, watching).await,
-        None => go_on_with_many(session, engine, &chosen.executions, how).await,
+        None => {
+            for execution in &chosen.executions {
+                if let Some(again) = execution.failure().and_then(again_in_short) {
+                    session.say(format!("{}: {again}", ids::short(execution.execution_id())));
+                }
+            }
+            go_on_with_many(session, engine, &chosen.executions, how).await
+        }
     }
 }
 
@@ -115,6 +129,7 @@ async fn go_on_with(
         }
         .into());
     }
+    say_what_runs_again(session, engine, execution).await?;
     if start::has(engine, execution.workflow()) {
         let driving = Driving::here(how.of(engine, id));
         return settle::wait(session, engine, id, watching, Some(driving)).await;
@@ -145,6 +160,53 @@ async fn go_on_with(
     start::warn_unserved(session, engine, &execution).await?;
     session.suggest("how it goes", &["show", ids::short(id), "--follow"]);
     Ok(Exit::Done)
+}
+
+/// Leaves out of what filters found the failed ones that would run something twice, unless a flag names them.
+fn leave_out(session: &Session, chosen: Chosen, also: args::Also) -> Chosen {
+    let is_rolled_back = |execution: &Execution| {
+        !also.rolled_back && execution.failure().is_some_and(repeats_undone)
+    };
+    let is_unknown = |execution: &Execution| {
+        let failure = execution.failure();
+        !also.unknown_outcome && failure.is_some_and(Failed::has_unknown_outcome)
+    };
+    let before = chosen.executions.len();
+    let chosen = chosen.keep(|execution| !is_rolled_back(execution));
+    let kept = chosen.executions.len();
+    if kept < before {
+        session.say(format!(
+            "left out: {} rolled back, which would run again under new keys; `--rolled-back` includes them",
+            before - kept
+        ));
+    }
+    let chosen = chosen.keep(|execution| !is_unknown(execution));
+    if chosen.executions.len() < kept {
+        session.say(format!(
+            "left out: {} with an unknown outcome, whose bodies would run again; `--unknown-outcome` includes them",
+            kept - chosen.executions.len()
+        ));
+    }
+    chosen
+}
+
+/// Prints, before a retry, which tasks it runs again although they did their work.
+async fn say_what_runs_again(
+    session: &Session,
+    engine: &Engine,
+    execution: &Execution,
+) -> Result<(), Failure> {
+    let Some(failure) = execution.failure() else {
+        return Ok(());
+    };
+    let calls = match failure.is_rolled_back() {
+        true => CallInfo::of(&engine.history(execution.execution_id()).await?),
+        false => Vec::new(),
+    };
+    for line in again(failure, &calls) {
+        session.say(line);
+    }
+    Ok(())
 }
 
 /// The pause points that wait, each as the execution and the event it is.

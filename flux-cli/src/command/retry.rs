@@ -12,6 +12,7 @@ pub(super) async fn retry(session: &Session, args: Retry) -> Outcome {
         at: None,
         value: None,
         only_failed: true,
+        also: args.also,
     };
     let chosen = choose(session, &engine, &args.selection).await?;
     resume::go_on(session, &engine, chosen, &how, &args.watching, "Retry").await

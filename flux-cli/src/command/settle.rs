@@ -10,7 +10,7 @@ use crate::follow::{self, Driving, Watched};
 use crate::ids::short;
 use crate::output::{paint, pretty, span, status_style};
 use crate::session::Session;
-use crate::story::{Owners, note};
+use crate::story::{Owners, again_in_short, note};
 use crate::view::{ExecutionView, failure_text};
 
 /// Waits as was asked for and says how it came out.
@@ -102,7 +102,9 @@ fn suggest(session: &Session, execution: &Execution) {
         }
         Status::Failed => {
             session.suggest("what happened", &["show", id]);
-            session.suggest("try again what failed", &["retry", id]);
+            let again = execution.failure().and_then(again_in_short);
+            let what = again.as_deref().unwrap_or("try again what failed");
+            session.suggest(what, &["retry", id]);
         }
         _ => {}
     }

@@ -1,5 +1,6 @@
 //! The three questions people have of an execution: where is it, what happened, what can I do next.
 
+mod again;
 mod next;
 mod obstacle;
 mod owners;
@@ -13,6 +14,7 @@ use flux_core::{Execution, Status};
 use crate::output::{Output, printable};
 use crate::view::failure_text;
 
+pub(crate) use again::{again, again_in_short, repeats_undone};
 pub(crate) use next::{Step, next_steps};
 pub(crate) use obstacle::{is_obstructed, obstacle_note, obstacle_text};
 pub(crate) use owners::Owners;

@@ -4,6 +4,7 @@ use flux_core::{
     CallInfo, CallKind, CallStatus, Execution, Failure, FailureKind, ObstacleKind, Status,
 };
 
+use super::again;
 use super::is_obstructed;
 use super::waits::{Driver, Whereabouts};
 
@@ -55,7 +56,7 @@ pub(crate) fn next_steps(
         Status::Running => running(execution, calls, id),
         Status::Paused => paused(execution, id),
         Status::Completed => vec![Step::new(&["result", id], "its output alone")],
-        Status::Failed => failed(execution, id),
+        Status::Failed => failed(execution, calls, id),
         _ => vec![Step::new(&["events", id], "its history")],
     };
     if let Some(queue) = &place.stopped_queue {
@@ -155,15 +156,20 @@ fn paused(execution: &Execution, id: &str) -> Vec<Step> {
     steps
 }
 
-fn failed(execution: &Execution, id: &str) -> Vec<Step> {
+fn failed(execution: &Execution, calls: &[CallInfo], id: &str) -> Vec<Step> {
     let failure = execution.failure();
+    let again = failure.map(|failure| again(failure, calls));
+    let again = again.filter(|lines| !lines.is_empty());
+    let is_rolled_back = failure.is_some_and(Failure::is_rolled_back);
     let escaped = failure.map(Failure::escaped).unwrap_or_default();
     let is_panic = failure.is_some_and(|failure| failure.kind() == FailureKind::Panicked);
-    let why = match escaped {
-        [] if is_panic => "run its code again".to_owned(),
-        [] => "run its code again: it decided to fail by itself".to_owned(),
-        [call] => format!("try `{}` again; what succeeded is kept", call.task),
-        calls => format!("try {} calls again; what succeeded is kept", calls.len()),
+    let why = match (again, escaped) {
+        (Some(lines), _) if is_rolled_back => lines.join("; "),
+        (Some(lines), _) => format!("{}; what succeeded is kept", lines.join("; ")),
+        (None, []) if is_panic => "run its code again".to_owned(),
+        (None, []) => "run its code again: it decided to fail by itself".to_owned(),
+        (None, [call]) => format!("try `{}` again; what succeeded is kept", call.task),
+        (None, calls) => format!("try {} calls again; what succeeded is kept", calls.len()),
     };
     vec![
         Step::new(&["retry", id], why),

@@ -107,6 +107,11 @@ struct FailureView {
     attempt: u32,
     /// The calls whose error escaped: those that `retry` tries again.
     escaped: Vec<EscapedView>,
+    /// The tasks that were rolled back, here or in a child that failed, and that `retry` runs again under new keys.
+    undone: Vec<String>,
+    is_rolled_back: bool,
+    /// The tasks that may have done their work, and that `retry` runs again.
+    unknown_outcomes: Vec<String>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -207,6 +212,9 @@ fn failure(failure: &Failure) -> FailureView {
                 attempts: call.attempts,
             })
             .collect(),
+        undone: failure.undone().map(str::to_owned).collect(),
+        is_rolled_back: failure.is_rolled_back(),
+        unknown_outcomes: failure.unknown_outcomes().map(str::to_owned).collect(),
     }
 }
 
