@@ -10,6 +10,7 @@ pub mod execution;
 mod hash;
 pub mod id;
 mod names;
+mod order;
 pub mod payload;
 #[doc(hidden)]
 pub mod private;

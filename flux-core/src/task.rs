@@ -15,6 +15,7 @@ use serde::de::DeserializeOwned;
 use crate::context::UndoCall;
 use crate::error::{ErrorRecord, TaskError};
 use crate::payload::{Payload, PayloadError};
+use crate::private::reencode;
 use crate::retry::Backoff;
 
 /// A task as the macro describes it, one `static` per `#[task]`.
@@ -158,9 +159,9 @@ impl BodyError {
 ///
 /// # Errors
 ///
-/// A value that does not survive its own round trip fails the call, with its JSON path.
+/// A value that does not survive its own round trip, or that has no fixed order, fails the call, with its JSON path.
 pub fn success<T: Serialize + DeserializeOwned + Send + 'static>(value: &T) -> BodyResult {
-    let recorded = Payload::encode(value).and_then(|payload| {
+    let recorded = Payload::record_again(value, reencode::<T>).and_then(|payload| {
         let value: T = payload.decode()?;
         Ok(BodyOutput {
             payload,

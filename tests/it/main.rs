@@ -78,6 +78,7 @@ mod sweeps;
 mod terminate;
 mod time_limits;
 mod transactions;
+mod unordered;
 mod values;
 mod versions;
 mod views;

@@ -77,7 +77,7 @@ pub(crate) fn child_call<I: Serialize, O>(def: &'static WorkflowDef, input: &I) 
     ChildCall {
         stage: Stage::New {
             shared: current::workflow(),
-            input: Payload::encode(input),
+            input: Payload::record_again(input, def.reencode),
         },
         def,
         id: None,

@@ -132,7 +132,7 @@ impl<I> ExecutionContext<I> {
     where
         I: Serialize,
     {
-        let payload = Payload::encode(&input)
+        let payload = Payload::record_again(&input, self.shared.workflow.reencode)
             .unwrap_or_else(|error| panic!("the new input cannot be recorded: {error}"));
         {
             let mut state = self.shared.state();

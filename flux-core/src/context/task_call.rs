@@ -98,7 +98,7 @@ where
             shared,
             work: Work::Task {
                 def,
-                input: Payload::encode(&args),
+                input: Payload::record_again(&args, def.reencode),
             },
         },
         None => Stage::Plain {

@@ -109,19 +109,15 @@ fn recorded<T: Serialize + DeserializeOwned>(name: &str, draw: fn() -> T) -> T {
 ///
 /// # Panics
 ///
-/// When `value` cannot be written as JSON (a map with keys that are not text); as any panic of workflow code,
-/// that fails the execution.
+/// When `value` cannot be written as JSON (a map with keys that are not text), or has no fixed order (a `HashSet`); as
+/// any panic of workflow code, that fails the execution.
 #[track_caller]
 pub fn publish<T: Serialize + ?Sized>(key: impl Into<String>, value: &T) {
     let Some(shared) = current::workflow() else {
         return;
     };
     let key: Arc<str> = key.into().into();
-    let replaying = shared.state().replaying;
-    if replaying {
-        return;
-    }
-    let payload = Payload::encode(value).unwrap_or_else(|error| {
+    let payload = Payload::record(value).unwrap_or_else(|error| {
         panic!("the value published as `{key}` cannot be recorded: {error}")
     });
     let (size, limit) = (payload.size(), shared.env.payload_limit);
@@ -129,7 +125,11 @@ pub fn publish<T: Serialize + ?Sized>(key: impl Into<String>, value: &T) {
         size <= limit,
         "the value published as `{key}` takes {size} bytes, and the payload limit is {limit}"
     );
-    shared.value(EventKind::Published, &key, Location::caller(), || payload);
+    // What cannot be recorded is refused in every replay, too.
+    let is_replaying = shared.state().replaying;
+    if !is_replaying {
+        shared.value(EventKind::Published, &key, Location::caller(), || payload);
+    }
 }
 
 /// Guards a change of a workflow's code: `true` where the new code is to run, `false` where the history was

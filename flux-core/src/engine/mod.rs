@@ -260,7 +260,7 @@ impl Engine {
         name: &str,
         value: &T,
     ) -> Result<(), Error> {
-        self.post_signal(id.into(), name, Payload::encode(value), None)
+        self.post_signal(id.into(), name, Payload::record(value), None)
             .await
     }
 
@@ -273,7 +273,7 @@ impl Engine {
         value: &T,
         key: &str,
     ) -> Result<(), Error> {
-        self.post_signal(id.into(), name, Payload::encode(value), Some(key.into()))
+        self.post_signal(id.into(), name, Payload::record(value), Some(key.into()))
             .await
     }
 

@@ -106,7 +106,7 @@ impl<O> Resume<O> {
     /// written.
     pub fn with<T: Serialize + ?Sized>(mut self, value: &T) -> Self {
         if let Stage::Described(Some(description)) = &mut self.0 {
-            description.value = Some(Payload::encode(value));
+            description.value = Some(Payload::record(value));
         }
         self
     }

@@ -63,10 +63,14 @@ pub(super) enum Due {
 
 impl Description {
     fn new<I: Serialize>(engine: Option<Engine>, workflow: Named, input: &I) -> Self {
+        let input = match &workflow {
+            Named::Code(def) => Payload::record_again(input, def.reencode),
+            Named::Name(_) => Payload::record(input),
+        };
         Self {
             engine: Chosen::here(engine),
             workflow,
-            input: Payload::encode(input),
+            input,
             id: None,
             queue: None,
             priority: 0,

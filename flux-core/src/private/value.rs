@@ -149,7 +149,7 @@ pub trait DefaultInput<const DEFAULT: bool> {
 
 impl<I: Serialize + Default> DefaultInput<true> for I {
     fn default_input() -> Result<Payload, PayloadError> {
-        Payload::encode(&I::default())
+        Payload::record(&I::default())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use flux_core::private::reencode;
 use flux_core::{
     BodyError, ErrorRecord, Payload, TaskCall, TaskErrorKind, TaskFailure, transaction_call,
 };
@@ -53,7 +54,8 @@ where
         )
     };
     let encode = move |value: &T| {
-        let payload = Payload::encode(value).map_err(|error| unrecordable(&error))?;
+        let payload = Payload::record_again(value, reencode::<T>);
+        let payload = payload.map_err(|error| unrecordable(&error))?;
         payload
             .decode::<T>()
             .map_err(|error| unrecordable(&error))?;
