@@ -207,3 +207,25 @@ async fn it_is_the_json_that_is_compared() {
     let run = nest.on(&engine).resume("nest").await.unwrap();
     assert_eq!(run.output().unwrap(), "None");
 }
+
+#[derive(Debug, thiserror::Error, Serialize, Deserialize)]
+#[error("not in stock")]
+struct Missing {
+    ids: HashSet<u32>,
+}
+
+#[workflow]
+async fn miss(_ctx: ExecutionContext) -> Result<(), Missing> {
+    Err(Missing {
+        ids: (0..20).collect(),
+    })
+}
+
+/// An error is always recorded, so the order of what it holds is not compared.
+#[tokio::test]
+async fn an_error_that_holds_a_set_is_the_same_error_in_a_replay() {
+    let engine = Engine::in_memory();
+    let run = miss.on(&engine).run(()).await.unwrap();
+    assert!(run.has_failed());
+    engine.replay(run.execution_id()).await.unwrap();
+}

@@ -11,6 +11,7 @@ use super::outline::outline;
 use super::{Divergence, End, Polled};
 use crate::error::{ErrorRecord, FailureData, FailureKind};
 use crate::event::{Event, EventKind};
+use crate::order::has_same_items;
 use crate::payload::Payload;
 use crate::workflow::StopReason;
 
@@ -122,8 +123,17 @@ fn is_out_of_time(failure: &FailureData) -> bool {
 
 /// The name of its type is no part of what an error says: it changes when a module is renamed.
 fn is_same_error(recorded: &ErrorRecord, found: &ErrorRecord) -> bool {
-    let json = |error: &ErrorRecord| error.json.as_ref().map(Payload::as_str).map(digest);
     recorded.message == found.message
         && recorded.chain == found.chain
-        && json(recorded) == json(found)
+        && is_same_json(recorded.json.as_ref(), found.json.as_ref())
+}
+
+/// An error is recorded even if it holds a `HashSet`, so the order of items does not count.
+fn is_same_json(recorded: Option<&Payload>, found: Option<&Payload>) -> bool {
+    match (recorded, found) {
+        (Some(recorded), Some(found)) => {
+            digest(recorded.as_str()) == digest(found.as_str()) || has_same_items(recorded, found)
+        }
+        (recorded, found) => recorded.is_none() && found.is_none(),
+    }
 }
