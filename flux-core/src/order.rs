@@ -426,6 +426,7 @@ impl ser::SerializeMap for Parts<'_> {
 }
 
 #[cfg(test)]
+#[expect(clippy::disallowed_types, reason = "they are what is to be found")]
 mod tests {
     use std::collections::{BTreeMap, BTreeSet, BinaryHeap, HashMap, HashSet, VecDeque};
 
@@ -481,7 +482,7 @@ mod tests {
             at("items[0].Pair[1]")
         );
         assert_eq!(
-            found(&std::sync::Arc::new(vec![std::rc::Rc::new(set())])),
+            found(&std::sync::Arc::new(vec![std::sync::Arc::new(set())])),
             at("[0]")
         );
     }
