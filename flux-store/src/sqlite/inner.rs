@@ -68,10 +68,10 @@ impl Inner {
             lane,
             blame.clone(),
         );
-        let life = Arc::new(Life {
-            workers: Workers::new(at.workers.clone()),
-            beats: Beats::new(stall_after),
-        });
+        let life = Arc::new(Life::new(
+            Workers::new(at.workers.clone()),
+            Beats::new(stall_after),
+        ));
         let readers = Arc::new(Readers::new(at.file.clone(), presence));
         let deaths = DeathWatch::new(Arc::clone(&life), Arc::clone(&readers));
         Self {

@@ -1,10 +1,13 @@
 //! Who has lost what they own: the dead, and those who live and do nothing.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
 use flux_core::id::WorkerId;
 use rusqlite::Connection;
 
 use super::beat::{self, Beats, Lock, Shown};
-use super::worker::{Sign, Workers};
+use super::worker::{self, Sign, Workers};
 
 /// An owner who is to be replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,9 +31,46 @@ impl Lost {
 pub(super) struct Life {
     pub(super) workers: Workers,
     pub(super) beats: Beats,
+    last_look: Mutex<Option<Look>>,
 }
 
+/// Who was found lost, and when.
+struct Look {
+    at: Instant,
+    /// How many workers of this process had left by then.
+    left: u64,
+    lost: Vec<Lost>,
+}
+
+/// How long it counts what a look has found: to look at the lock file of every owner costs as much as all else of a
+/// worker's round, and more the more there are. A process that dies is noticed that much later.
+const COUNTS_FOR: Duration = Duration::from_millis(500);
+
 impl Life {
+    pub(super) fn new(workers: Workers, beats: Beats) -> Self {
+        Self {
+            workers,
+            beats,
+            last_look: Mutex::default(),
+        }
+    }
+
+    /// Those who own executions that have not finished, and are to be replaced, as was found not long ago.
+    pub(super) fn known_lost(&self, connection: &Connection) -> rusqlite::Result<Vec<Lost>> {
+        let left = worker::left_in_this_process();
+        let counts = |look: &&Look| look.left == left && look.at.elapsed() < COUNTS_FOR;
+        if let Some(look) = self.last_look().as_ref().filter(counts) {
+            return Ok(look.lost.clone());
+        }
+        self.all_lost(connection)
+    }
+
+    fn last_look(&self) -> MutexGuard<'_, Option<Look>> {
+        self.last_look
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether what this worker owns may be taken from it.
     pub(super) fn lost(
         &self,
@@ -58,9 +98,20 @@ impl Life {
 
     /// Those who own executions that have not finished, and are to be replaced.
     pub(super) fn all_lost(&self, connection: &Connection) -> rusqlite::Result<Vec<Lost>> {
+        // Before the look, so that whoever leaves meanwhile makes another necessary.
+        let (at, left) = (Instant::now(), worker::left_in_this_process());
         let mut lost = Vec::new();
         for owner in owners(connection)? {
             lost.extend(self.lost(connection, owner)?);
+        }
+        let mut last = self.last_look();
+        // One that began earlier and took longer does not take the place of this: who has died since would be forgotten.
+        if last.as_ref().is_none_or(|last| last.at <= at) {
+            *last = Some(Look {
+                at,
+                left,
+                lost: lost.clone(),
+            });
         }
         Ok(lost)
     }

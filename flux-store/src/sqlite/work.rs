@@ -37,7 +37,7 @@ pub(super) fn peek(
     request: &WorkRequest,
     life: &Life,
 ) -> rusqlite::Result<Found> {
-    let lost = life.all_lost(connection)?;
+    let lost = life.known_lost(connection)?;
     let mut desk = Desk::new(connection, request);
     let found = match request.only {
         Some(key) => desk.has_turn(key, &lost)?,

@@ -10,6 +10,7 @@
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -240,9 +241,18 @@ pub(super) struct Alive {
     pub(super) gone: Arc<Notify>,
 }
 
+/// Counts the workers of this process that have left.
+static LEFT: AtomicU64 = AtomicU64::new(0);
+
+/// How many workers of this process have left, of whatever store.
+pub(super) fn left_in_this_process() -> u64 {
+    LEFT.load(Ordering::Acquire)
+}
+
 impl Drop for Alive {
     fn drop(&mut self) {
         self.lock.give_up();
+        LEFT.fetch_add(1, Ordering::AcqRel);
         self.writer.enqueue(Box::new(Farewell {
             worker: self.worker,
             workers: self.workers.clone(),
