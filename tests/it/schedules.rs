@@ -8,7 +8,7 @@ use flux::{
     task, workflow,
 };
 
-use crate::support::{Shelf, begin};
+use crate::support::{Shelf, Step, begin};
 
 #[task]
 async fn write_page(_about: String) -> usize {
@@ -225,6 +225,42 @@ async fn moments_are_started_by_hand() {
             .unwrap()
             .is_empty()
     );
+    worker.stop().await;
+}
+
+/// PITFALL: each fired in a commit of its own before anything was claimed, so that a thousand that fire every second left
+/// no time for what was ready.
+#[tokio::test(start_paused = true)]
+async fn a_thousand_schedules_that_are_due_at_once_keep_nothing_ready_from_running() {
+    let shelf = Shelf::memory();
+    let engine = shelf.engine().await;
+    for n in 0..1000 {
+        let schedule = engine.schedule(format!("s{n:03}"), report, String::new());
+        schedule.every("1h").await.unwrap();
+    }
+    pass(hours(1)).await;
+    let ready = report.on(&engine).start(String::new()).for_worker();
+    let ready = ready.await.unwrap();
+    let worker = engine.worker().concurrency(2000).spawn();
+    pass(mins(1)).await;
+    let (mut fired, mut could_run) = (Vec::new(), true);
+    for step in shelf.take_steps() {
+        match step {
+            Step::Fired(count) => {
+                assert!(could_run, "two commits of firings in a row: {fired:?}");
+                fired.push(count);
+                could_run = false;
+            }
+            Step::Claimed(ids) => {
+                let is_first = fired.len() == 1 && !could_run;
+                assert!(!is_first || ids.contains(ready.execution_id()), "{ids:?}");
+                could_run = true;
+            }
+        }
+    }
+    assert_eq!(fired, [256, 256, 256, 232]);
+    let last = executions(&engine, "s999").await;
+    assert!(last[0].has_succeeded(), "{last:?}");
     worker.stop().await;
 }
 

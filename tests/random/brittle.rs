@@ -8,10 +8,10 @@ use std::sync::{Arc, Mutex};
 
 use flux::clock::Timestamp;
 use flux::store::{
-    Barrier, ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Fire, Fired,
-    Message, MessageId, NewMessage, Owned, PostError, QueueChange, QueueRecord, QueueSettings,
-    ScheduleChange, ScheduleRecord, Serves, Store, StoreError, Target, Work, WorkRequest,
-    WorkerGuard, WorkerRecord, WorkflowCount, WorkflowDescription,
+    Barrier, ClaimError, Commit, CommitError, Committed, DueRequest, DueSchedules, ExecutionRecord,
+    Filter, Fire, Fired, Message, MessageId, NewMessage, Owned, PostError, QueueChange,
+    QueueRecord, QueueSettings, ScheduleChange, ScheduleRecord, Serves, Store, StoreError, Target,
+    Work, WorkRequest, WorkerGuard, WorkerRecord, WorkflowCount, WorkflowDescription,
 };
 use flux::{Epoch, Event, EventSeq, ExecutionId, Payload};
 use flux::{ExecutionKey, WorkerId};
@@ -430,15 +430,22 @@ impl Store for Brittle {
         self.write(self.inner.set_queue(name, change)).boxed()
     }
 
-    fn schedules(
-        &self,
-        due_by: Option<Timestamp>,
-    ) -> BoxFuture<'_, Result<Vec<ScheduleRecord>, StoreError>> {
-        pass!(self, self.inner.schedules(due_by))
+    fn schedules(&self) -> BoxFuture<'_, Result<Vec<ScheduleRecord>, StoreError>> {
+        pass!(self, self.inner.schedules())
     }
 
-    fn next_fire(&self) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
-        pass!(self, self.inner.next_fire())
+    fn schedule<'a>(
+        &'a self,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<Option<ScheduleRecord>, StoreError>> {
+        pass!(self, self.inner.schedule(id))
+    }
+
+    fn due_schedules(
+        &self,
+        request: DueRequest,
+    ) -> BoxFuture<'_, Result<DueSchedules, StoreError>> {
+        pass!(self, self.inner.due_schedules(request))
     }
 
     fn put_schedule(&self, schedule: ScheduleRecord) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -457,8 +464,8 @@ impl Store for Brittle {
         self.write(self.inner.delete_schedule(id)).boxed()
     }
 
-    fn fire(&self, fire: Fire) -> BoxFuture<'_, Result<Fired, StoreError>> {
-        self.write(self.inner.fire(fire)).boxed()
+    fn fire(&self, firings: Vec<Fire>) -> BoxFuture<'_, Result<Vec<Fired>, StoreError>> {
+        self.write(self.inner.fire(firings)).boxed()
     }
 
     fn workers(&self) -> BoxFuture<'_, Result<Vec<WorkerRecord>, StoreError>> {

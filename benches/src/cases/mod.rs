@@ -9,9 +9,11 @@ mod children;
 mod claims;
 mod cli;
 mod concurrent;
+mod engines;
 mod jobs;
 mod latency;
 mod replay;
+mod schedules;
 mod sequential;
 mod sleepers;
 mod takeover;
@@ -130,6 +132,22 @@ pub(crate) const ALL: &[Case] = &[
                 bar: "below 150 ms",
             },
         ],
+    },
+    Case {
+        name: "engines_50",
+        figures: &[Figure {
+            name: "engines_50",
+            unit: "jobs/s",
+            bar: "at least half of one engine",
+        }],
+    },
+    Case {
+        name: "schedules_1000",
+        figures: &[Figure {
+            name: "schedules_1000",
+            unit: "ms",
+            bar: "below 100 ms",
+        }],
     },
     Case {
         name: "takeover",
@@ -263,6 +281,8 @@ pub(crate) async fn run(case: &Case, dir: &Path) -> Outcome {
         "children" => children::run(dir).await,
         "queue_throughput" => jobs::throughput(dir).await,
         "enqueue_to_result" => jobs::latency(dir).await,
+        "engines_50" => engines::run(dir, 50).await,
+        "schedules_1000" => schedules::run(dir, 1000).await,
         "takeover" => takeover::run(dir).await,
         "wake_1000" => sleepers::wake(dir, 1000).await,
         "sleepers" => sleepers::run(dir, 100_000).await,

@@ -39,7 +39,9 @@ pub use maintenance::{BackedUp, Maintenance, Migrated, Problem, StoreContents, S
 pub use memory::MemoryStore;
 pub use placement::{Gate, InTheWay, Placement};
 pub use queue::{QueueChange, QueueRecord, QueueSettings, Rate};
-pub use schedule::{Fire, Fired, ScheduleChange, ScheduleRecord, Unfinished};
+pub use schedule::{
+    DueRequest, DueSchedules, Fire, Fired, ScheduleChange, ScheduleRecord, Unfinished,
+};
 pub use set_back::{SetBack, is_to_come};
 pub use transaction::in_transaction;
 pub use work::{Owned, Runnable, Work, WorkRequest, WorkerRecord, hold_reason};
@@ -220,14 +222,19 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
         change: QueueChange,
     ) -> BoxFuture<'a, Result<QueueSettings, StoreError>>;
 
-    /// Lists schedules by name; with a moment, only those that are not paused and due by then.
-    fn schedules(
-        &self,
-        due_by: Option<Timestamp>,
-    ) -> BoxFuture<'_, Result<Vec<ScheduleRecord>, StoreError>>;
+    /// Lists all schedules by name.
+    fn schedules(&self) -> BoxFuture<'_, Result<Vec<ScheduleRecord>, StoreError>>;
 
-    /// When the next schedule that is not paused is due.
-    fn next_fire(&self) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>>;
+    /// Reads one schedule.
+    fn schedule<'a>(
+        &'a self,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<Option<ScheduleRecord>, StoreError>>;
+
+    /// Lists schedules that are due and not paused, the earliest first, and tells when the next one after them is due.
+    /// The cost depends on how many are due, not on how many there are.
+    fn due_schedules(&self, request: DueRequest)
+    -> BoxFuture<'_, Result<DueSchedules, StoreError>>;
 
     /// Creates a schedule, or replaces all of it but `created_at`, `last_at` and `is_paused`.
     fn put_schedule(&self, schedule: ScheduleRecord) -> BoxFuture<'_, Result<(), StoreError>>;
@@ -242,8 +249,9 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Removes a schedule, not the executions it started; `false` where there is none of this name.
     fn delete_schedule<'a>(&'a self, id: &'a str) -> BoxFuture<'a, Result<bool, StoreError>>;
 
-    /// Fires a schedule: see [`Fire`].
-    fn fire(&self, fire: Fire) -> BoxFuture<'_, Result<Fired, StoreError>>;
+    /// Fires schedules, one after another in one transaction: see [`Fire`]. Returns what came of each, in the same order. One
+    /// that comes to nothing does not affect the others.
+    fn fire(&self, firings: Vec<Fire>) -> BoxFuture<'_, Result<Vec<Fired>, StoreError>>;
 
     /// Lists who is registered as an owner.
     fn workers(&self) -> BoxFuture<'_, Result<Vec<WorkerRecord>, StoreError>>;

@@ -1,5 +1,6 @@
 //! Schedules: kept in the store, fired by whichever worker is first.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{MessageKind, NewExecution, NewMessage};
@@ -36,6 +37,27 @@ pub struct ScheduleChange {
     pub is_paused: Option<bool>,
     /// See [`ScheduleRecord::next_at`].
     pub next_at: Option<Option<Timestamp>>,
+}
+
+/// Asks for the schedules that are due: see [`Store::due_schedules`](super::Store::due_schedules).
+#[derive(Clone, Debug)]
+pub struct DueRequest {
+    /// Due at this time or earlier.
+    pub now: Timestamp,
+    /// Only those that start one of these workflows.
+    pub workflows: BTreeSet<Arc<str>>,
+    /// At most this many.
+    pub limit: usize,
+}
+
+/// The schedules that are due, and when another one is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DueSchedules {
+    /// Those that have been due for longest, in the order of the times they are due at.
+    pub due: Vec<ScheduleRecord>,
+    /// When the next one after these is due, of the same workflows. Where more are due than were asked for, this time has
+    /// come already.
+    pub next: Option<Timestamp>,
 }
 
 /// One firing: executions to start, and where the schedule then stands. All in one transaction.

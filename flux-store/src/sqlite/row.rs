@@ -251,7 +251,8 @@ impl Names {
     }
 }
 
-fn text<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<&'a str> {
+/// Reads a text.
+pub(super) fn text<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<&'a str> {
     maybe_text(row, column)?.ok_or_else(|| wrong(column, FromSqlError::InvalidType))
 }
 

@@ -4,7 +4,8 @@ use flux_core::clock::Timestamp;
 use flux_core::event::Event;
 use flux_core::id::ExecutionId;
 use flux_core::store::{
-    Fire, Fired, NewExecution, NewMessage, ScheduleChange, ScheduleRecord, Unfinished,
+    DueRequest, DueSchedules, Fire, Fired, NewExecution, NewMessage, ScheduleChange,
+    ScheduleRecord, Unfinished,
 };
 use rusqlite::{Connection, OptionalExtension as _};
 
@@ -12,32 +13,40 @@ use super::{execution, gate, history, inbox, row};
 
 const COLUMNS: &str = "id, workflow, input, spec, is_paused, next_at, last_at, created_at";
 
-/// Lists schedules by name; with a moment, only those that are due by then.
-pub(super) fn list(
-    connection: &Connection,
-    due_by: Option<Timestamp>,
-) -> rusqlite::Result<Vec<ScheduleRecord>> {
-    let Some(due_by) = due_by else {
-        let select = format!("SELECT {COLUMNS} FROM flux_schedules ORDER BY id");
-        let mut all = connection.prepare_cached(&select)?;
-        return all.query_map([], row::schedule)?.collect();
-    };
-    let mut due = connection.prepare_cached(&format!(
-        "SELECT {COLUMNS} FROM flux_schedules INDEXED BY flux_schedules_due \
-         WHERE is_paused = 0 AND next_at IS NOT NULL AND next_at <= ?1"
-    ))?;
-    let due = due.query_map([due_by.as_micros()], row::schedule)?;
-    let mut due = due.collect::<rusqlite::Result<Vec<_>>>()?;
-    due.sort_by(|a, b| a.id.cmp(&b.id));
-    Ok(due)
+/// Lists all schedules by name.
+pub(super) fn list(connection: &Connection) -> rusqlite::Result<Vec<ScheduleRecord>> {
+    let select = format!("SELECT {COLUMNS} FROM flux_schedules ORDER BY id");
+    let mut all = connection.prepare_cached(&select)?;
+    all.query_map([], row::schedule)?.collect()
 }
 
-/// When the next schedule is due.
-pub(super) fn next_fire(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
-    const NEXT: &str = "SELECT min(next_at) FROM flux_schedules INDEXED BY flux_schedules_due \
-         WHERE is_paused = 0 AND next_at IS NOT NULL";
-    let mut next = connection.prepare_cached(NEXT)?;
-    next.query_row([], |row| row::moment(row, 0))
+/// Reads a schedule.
+pub(super) fn find(connection: &Connection, id: &str) -> rusqlite::Result<Option<ScheduleRecord>> {
+    let select = format!("SELECT {COLUMNS} FROM flux_schedules WHERE id = ?1");
+    let mut find = connection.prepare_cached(&select)?;
+    find.query_row([id], row::schedule).optional()
+}
+
+/// Lists schedules that are due, and tells when the next one after them is.
+pub(super) fn due(connection: &Connection, request: &DueRequest) -> rusqlite::Result<DueSchedules> {
+    let mut coming = connection.prepare_cached(&format!(
+        "SELECT {COLUMNS} FROM flux_schedules INDEXED BY flux_schedules_due \
+         WHERE is_paused = 0 AND next_at IS NOT NULL ORDER BY next_at"
+    ))?;
+    let mut coming = coming.query([])?;
+    let mut found = DueSchedules::default();
+    while let Some(row) = coming.next()? {
+        if !request.workflows.contains(row::text(row, 1)?) {
+            continue;
+        }
+        let next_at = row::moment(row, 5)?;
+        if found.due.len() == request.limit || next_at > Some(request.now) {
+            found.next = next_at;
+            break;
+        }
+        found.due.push(row::schedule(row)?);
+    }
+    Ok(found)
 }
 
 /// Creates a schedule, or replaces what its definition says.
@@ -81,8 +90,13 @@ pub(super) fn delete(connection: &Connection, id: &str) -> rusqlite::Result<bool
     Ok(delete.execute([id])? > 0)
 }
 
-/// Moves a schedule on and starts what it is to start.
-pub(super) fn fire(connection: &Connection, fire: &Fire) -> rusqlite::Result<Fired> {
+/// Moves a schedule on and starts what it is to start, of each that is given.
+pub(super) fn fire(connection: &Connection, firings: &[Fire]) -> rusqlite::Result<Vec<Fired>> {
+    let fired = firings.iter().map(|fire| fire_one(connection, fire));
+    fired.collect()
+}
+
+fn fire_one(connection: &Connection, fire: &Fire) -> rusqlite::Result<Fired> {
     if !advance(connection, fire)? {
         return Ok(Fired::Stale);
     }

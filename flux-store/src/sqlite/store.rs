@@ -9,10 +9,10 @@ use flux_core::event::Event;
 use flux_core::id::{Epoch, EventSeq, ExecutionId, ExecutionKey, WorkerId};
 use flux_core::payload::Payload;
 use flux_core::store::{
-    Barrier, ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Fire, Fired,
-    Message, MessageId, NewMessage, Owned, PostError, QueueChange, QueueRecord, QueueSettings,
-    ScheduleChange, ScheduleRecord, Serves, SetBack, Store, StoreError, Work, WorkRequest,
-    WorkerGuard, WorkerRecord, WorkflowCount, WorkflowDescription,
+    Barrier, ClaimError, Commit, CommitError, Committed, DueRequest, DueSchedules, ExecutionRecord,
+    Filter, Fire, Fired, Message, MessageId, NewMessage, Owned, PostError, QueueChange,
+    QueueRecord, QueueSettings, ScheduleChange, ScheduleRecord, Serves, SetBack, Store, StoreError,
+    Work, WorkRequest, WorkerGuard, WorkerRecord, WorkflowCount, WorkflowDescription,
 };
 use futures::future::{BoxFuture, FutureExt as _};
 use rusqlite::Connection;
@@ -314,20 +314,36 @@ impl Store for SqliteStore {
         self.inner.write_news("change a queue", set).boxed()
     }
 
-    fn schedules(
-        &self,
-        due_by: Option<Timestamp>,
-    ) -> BoxFuture<'_, Result<Vec<ScheduleRecord>, StoreError>> {
+    fn schedules(&self) -> BoxFuture<'_, Result<Vec<ScheduleRecord>, StoreError>> {
         async move {
-            self.inner.read("list schedules", 1, |connection| {
-                schedule::list(connection, due_by)
+            self.inner
+                .read("list schedules", usize::MAX, schedule::list)
+        }
+        .boxed()
+    }
+
+    fn schedule<'a>(
+        &'a self,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<Option<ScheduleRecord>, StoreError>> {
+        async move {
+            self.inner.read("read a schedule", 1, |connection| {
+                schedule::find(connection, id)
             })
         }
         .boxed()
     }
 
-    fn next_fire(&self) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
-        async move { self.inner.read("read schedules", 1, schedule::next_fire) }.boxed()
+    fn due_schedules(
+        &self,
+        request: DueRequest,
+    ) -> BoxFuture<'_, Result<DueSchedules, StoreError>> {
+        async move {
+            self.inner.read("list schedules", 1, |connection| {
+                schedule::due(connection, &request)
+            })
+        }
+        .boxed()
     }
 
     fn put_schedule(&self, schedule: ScheduleRecord) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -351,9 +367,9 @@ impl Store for SqliteStore {
         self.inner.write_news("delete a schedule", delete).boxed()
     }
 
-    fn fire(&self, fire: Fire) -> BoxFuture<'_, Result<Fired, StoreError>> {
-        let fire = move |connection: &Connection| schedule::fire(connection, &fire);
-        self.inner.write_news("fire a schedule", fire).boxed()
+    fn fire(&self, firings: Vec<Fire>) -> BoxFuture<'_, Result<Vec<Fired>, StoreError>> {
+        let fire = move |connection: &Connection| schedule::fire(connection, &firings);
+        self.inner.write_news("fire schedules", fire).boxed()
     }
 
     fn workers(&self) -> BoxFuture<'_, Result<Vec<WorkerRecord>, StoreError>> {

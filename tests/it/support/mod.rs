@@ -19,6 +19,7 @@ pub(crate) use shelf::{Fault, Shelf, When};
 pub(crate) use tally::{
     begin, code_of, most_at_once, ran, set_code, spend, spend_in, started, unique,
 };
+pub(crate) use watched::Step;
 
 /// Injected into the tasks that ask for it; every engine of these tests has one.
 #[derive(Debug)]

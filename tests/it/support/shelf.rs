@@ -8,7 +8,7 @@ use flux::store::{ExecutionRecord, MemoryStore, Store};
 use flux::{Engine, EngineBuilder, ExecutionId};
 
 use super::edits::Edit;
-use super::watched::Watched;
+use super::watched::{Step, Watched};
 use super::{Greeter, TokioClock};
 
 /// On which side of a commit the world stops.
@@ -127,6 +127,11 @@ impl Shelf {
     /// How often anybody read a history so far, and how many events that gave, in all.
     pub(crate) fn reads(&self) -> usize {
         self.store.reads()
+    }
+
+    /// What workers have done since the last call, in order.
+    pub(crate) fn take_steps(&self) -> Vec<Step> {
+        self.store.take_steps()
     }
 
     /// How many messages anybody read so far.

@@ -9,10 +9,10 @@ use std::time::Duration;
 
 use flux::clock::Timestamp;
 use flux::store::{
-    Barrier, ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Fire, Fired,
-    Message, MessageId, NewMessage, Owned, PostError, QueueChange, QueueRecord, QueueSettings,
-    ScheduleChange, ScheduleRecord, Serves, SetBack, Store, StoreError, Work, WorkRequest,
-    WorkerGuard, WorkerRecord, WorkflowCount, WorkflowDescription,
+    Barrier, ClaimError, Commit, CommitError, Committed, DueRequest, DueSchedules, ExecutionRecord,
+    Filter, Fire, Fired, Message, MessageId, NewMessage, Owned, PostError, QueueChange,
+    QueueRecord, QueueSettings, ScheduleChange, ScheduleRecord, Serves, SetBack, Store, StoreError,
+    Work, WorkRequest, WorkerGuard, WorkerRecord, WorkflowCount, WorkflowDescription,
 };
 use flux::{Epoch, Event, EventSeq, ExecutionId, ExecutionKey, Payload, WorkerId};
 use futures::future::{BoxFuture, FutureExt as _};
@@ -299,15 +299,22 @@ impl Store for Trip {
         trip!(self, "set_queue", self.inner.set_queue(name, change))
     }
 
-    fn schedules(
-        &self,
-        due_by: Option<Timestamp>,
-    ) -> BoxFuture<'_, Result<Vec<ScheduleRecord>, StoreError>> {
-        trip!(self, "schedules", self.inner.schedules(due_by))
+    fn schedules(&self) -> BoxFuture<'_, Result<Vec<ScheduleRecord>, StoreError>> {
+        trip!(self, "schedules", self.inner.schedules())
     }
 
-    fn next_fire(&self) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
-        trip!(self, "next_fire", self.inner.next_fire())
+    fn schedule<'a>(
+        &'a self,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<Option<ScheduleRecord>, StoreError>> {
+        trip!(self, "schedule", self.inner.schedule(id))
+    }
+
+    fn due_schedules(
+        &self,
+        request: DueRequest,
+    ) -> BoxFuture<'_, Result<DueSchedules, StoreError>> {
+        trip!(self, "due_schedules", self.inner.due_schedules(request))
     }
 
     fn put_schedule(&self, schedule: ScheduleRecord) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -330,8 +337,8 @@ impl Store for Trip {
         trip!(self, "delete_schedule", self.inner.delete_schedule(id))
     }
 
-    fn fire(&self, fire: Fire) -> BoxFuture<'_, Result<Fired, StoreError>> {
-        trip!(self, "fire", self.inner.fire(fire))
+    fn fire(&self, firings: Vec<Fire>) -> BoxFuture<'_, Result<Vec<Fired>, StoreError>> {
+        trip!(self, "fire", self.inner.fire(firings))
     }
 
     fn workers(&self) -> BoxFuture<'_, Result<Vec<WorkerRecord>, StoreError>> {

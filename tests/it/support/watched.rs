@@ -7,10 +7,10 @@ use std::sync::{Arc, Mutex};
 
 use flux::clock::Timestamp;
 use flux::store::{
-    Barrier, ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Fire, Fired,
-    Message, MessageId, NewMessage, Owned, PostError, QueueChange, QueueRecord, QueueSettings,
-    ScheduleChange, ScheduleRecord, Serves, Store, StoreError, Work, WorkRequest, WorkerGuard,
-    WorkerRecord, WorkflowCount, WorkflowDescription,
+    Barrier, ClaimError, Commit, CommitError, Committed, DueRequest, DueSchedules, ExecutionRecord,
+    Filter, Fire, Fired, Message, MessageId, NewMessage, Owned, PostError, QueueChange,
+    QueueRecord, QueueSettings, ScheduleChange, ScheduleRecord, Serves, Store, StoreError, Work,
+    WorkRequest, WorkerGuard, WorkerRecord, WorkflowCount, WorkflowDescription,
 };
 
 use flux::{Epoch, Event, EventSeq, ExecutionId, ExecutionKey, Payload, WorkerId};
@@ -21,12 +21,22 @@ use tokio::sync::watch;
 use super::edits::{Edit, edited};
 use super::shelf::{Fault, When};
 
+/// What a worker's round did.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// So many schedules fired in one transaction.
+    Fired(usize),
+    /// It got these.
+    Claimed(Vec<ExecutionId>),
+}
+
 pub(crate) struct Watched {
     inner: Arc<dyn Store>,
     commits: AtomicUsize,
     writes: AtomicUsize,
     reads: AtomicUsize,
     messages: AtomicUsize,
+    steps: Mutex<Vec<Step>>,
     stop: Mutex<Option<(usize, When)>>,
     stopped: watch::Sender<bool>,
     faults: Mutex<Vec<(usize, Fault)>>,
@@ -45,6 +55,7 @@ impl Watched {
             writes: AtomicUsize::new(0),
             reads: AtomicUsize::new(0),
             messages: AtomicUsize::new(0),
+            steps: Mutex::default(),
             stop: Mutex::new(None),
             stopped: watch::Sender::new(false),
             faults: Mutex::default(),
@@ -71,6 +82,11 @@ impl Watched {
     /// How many messages anybody read.
     pub(crate) fn messages_read(&self) -> usize {
         self.messages.load(Ordering::SeqCst)
+    }
+
+    /// What workers have done since the last call, in order.
+    pub(crate) fn take_steps(&self) -> Vec<Step> {
+        std::mem::take(&mut self.steps.lock().unwrap())
     }
 
     fn count_write(&self) {
@@ -237,7 +253,16 @@ impl Store for Watched {
 
     fn claim_ready(&self, request: WorkRequest) -> BoxFuture<'_, Result<Work, StoreError>> {
         self.count_write();
-        self.inner.claim_ready(request)
+        let claim = self.inner.claim_ready(request);
+        Box::pin(async move {
+            let work = claim.await?;
+            let ids = work.claimed.iter().map(|record| record.id.clone());
+            self.steps
+                .lock()
+                .unwrap()
+                .push(Step::Claimed(ids.collect()));
+            Ok(work)
+        })
     }
 
     fn queue<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<QueueSettings, StoreError>> {
@@ -257,15 +282,22 @@ impl Store for Watched {
         self.inner.set_queue(name, change)
     }
 
-    fn schedules(
-        &self,
-        due_by: Option<Timestamp>,
-    ) -> BoxFuture<'_, Result<Vec<ScheduleRecord>, StoreError>> {
-        self.inner.schedules(due_by)
+    fn schedules(&self) -> BoxFuture<'_, Result<Vec<ScheduleRecord>, StoreError>> {
+        self.inner.schedules()
     }
 
-    fn next_fire(&self) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
-        self.inner.next_fire()
+    fn schedule<'a>(
+        &'a self,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<Option<ScheduleRecord>, StoreError>> {
+        self.inner.schedule(id)
+    }
+
+    fn due_schedules(
+        &self,
+        request: DueRequest,
+    ) -> BoxFuture<'_, Result<DueSchedules, StoreError>> {
+        self.inner.due_schedules(request)
     }
 
     fn put_schedule(&self, schedule: ScheduleRecord) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -287,9 +319,10 @@ impl Store for Watched {
         self.inner.delete_schedule(id)
     }
 
-    fn fire(&self, fire: Fire) -> BoxFuture<'_, Result<Fired, StoreError>> {
+    fn fire(&self, firings: Vec<Fire>) -> BoxFuture<'_, Result<Vec<Fired>, StoreError>> {
         self.count_write();
-        self.inner.fire(fire)
+        self.steps.lock().unwrap().push(Step::Fired(firings.len()));
+        self.inner.fire(firings)
     }
 
     fn workers(&self) -> BoxFuture<'_, Result<Vec<WorkerRecord>, StoreError>> {

@@ -20,7 +20,7 @@ pub(in crate::engine) async fn declare(engine: &Engine) -> Result<(), Error> {
             declared.insert(id);
         }
     }
-    for schedule in engine.inner().store.schedules(None).await? {
+    for schedule in engine.inner().store.schedules().await? {
         let is_ours = defs.iter().any(|def| *schedule.workflow == *def.name);
         if is_ours && is_declared(&schedule) && !declared.contains(&*schedule.id) {
             engine.inner().store.delete_schedule(&schedule.id).await?;

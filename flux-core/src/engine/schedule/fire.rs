@@ -8,69 +8,105 @@ use crate::clock::Timestamp;
 use crate::engine::Inner;
 use crate::error::Error;
 use crate::schedule::slot_id;
-use crate::store::{Fire, Fired, ScheduleRecord, StoreError};
+use crate::store::{DueRequest, Fire, Fired, Runnable, ScheduleRecord, StoreError, Unfinished};
 use crate::workflow::WorkflowDef;
 
-/// Fires what is due; when the next is.
+/// At most this many schedules fire in one transaction. What is ready is claimed before others fire, so that many
+/// schedules do not keep executions from running.
+const BATCH: usize = 256;
+
+/// A firing, and which schedule it is of.
+struct Shot {
+    schedule: Arc<str>,
+    def: &'static WorkflowDef,
+    fire: Fire,
+}
+
+/// Fires schedules that are due, the earliest first, and tells when the next one is due: that time may have come.
+///
+/// A schedule whose workflow is not among `code` is fired by a worker that has it.
 pub(in crate::engine) async fn fire_due(
     engine: &Arc<Inner>,
+    code: &[Runnable],
 ) -> Result<Option<Timestamp>, StoreError> {
     let now = engine.clock.now();
-    let next = engine.store.next_fire().await?;
-    if next.is_none_or(|next| next > now) {
-        return Ok(next);
-    }
-    for schedule in engine.store.schedules(Some(now)).await? {
-        // One whose workflow is not registered here is fired by a worker that has it.
+    let found = engine.store.due_schedules(due_by(now, code, BATCH)).await?;
+    let mut shots = Vec::with_capacity(found.due.len());
+    for schedule in found.due {
         if let Ok(def) = engine.registry.newest(&schedule.workflow) {
-            fire(engine, def, schedule, now).await?;
+            shots.extend(aim(engine, def, &schedule, now).await?);
         }
     }
-    next_of_ours(engine).await
+    if shots.is_empty() {
+        return Ok(found.next);
+    }
+    fire(engine, shots).await?;
+    let others = engine.store.due_schedules(due_by(now, code, 0)).await?;
+    Ok(others.next)
 }
 
-/// When the next schedule is due that this program has the workflow of.
-async fn next_of_ours(engine: &Inner) -> Result<Option<Timestamp>, StoreError> {
-    let schedules = engine.store.schedules(None).await?;
-    let ours = schedules.into_iter().filter(|schedule| {
-        !schedule.is_paused && engine.registry.newest(&schedule.workflow).is_ok()
-    });
-    Ok(ours.filter_map(|schedule| schedule.next_at).min())
+fn due_by(now: Timestamp, code: &[Runnable], limit: usize) -> DueRequest {
+    DueRequest {
+        now,
+        workflows: code.iter().map(|it| Arc::clone(&it.workflow)).collect(),
+        limit,
+    }
 }
 
-async fn fire(
-    engine: &Arc<Inner>,
+/// What a schedule is to start, and where it then stands.
+async fn aim(
+    engine: &Inner,
     def: &'static WorkflowDef,
-    schedule: ScheduleRecord,
+    schedule: &ScheduleRecord,
     now: Timestamp,
-) -> Result<(), StoreError> {
-    let fired = match planned(engine, def, &schedule, now).await {
-        Ok(Some(fire)) => engine.store.fire(fire).await?,
-        Ok(None) => return Ok(()),
+) -> Result<Option<Shot>, StoreError> {
+    let fire = match planned(engine, def, schedule, now).await {
+        Ok(fire) => fire,
         Err(Error::Store(error)) => return Err(error),
         Err(error) => {
             tracing::error!(schedule = %schedule.id, %error, "a schedule cannot fire");
             // Not again and again: at its next moment.
-            skip(engine, &schedule, now).await?
+            Some(skip(schedule, now))
         }
     };
-    if let Fired::Done {
+    Ok(fire.map(|fire| Shot {
+        schedule: Arc::clone(&schedule.id),
+        def,
+        fire,
+    }))
+}
+
+async fn fire(engine: &Arc<Inner>, shots: Vec<Shot>) -> Result<(), StoreError> {
+    let (names, firings): (Vec<_>, Vec<_>) = shots
+        .into_iter()
+        .map(|shot| ((shot.schedule, shot.def), shot.fire))
+        .unzip();
+    let fired = engine.store.fire(firings).await?;
+    for ((schedule, def), fired) in names.iter().zip(fired) {
+        announce(engine, schedule, def, fired).await;
+    }
+    Ok(())
+}
+
+/// Logs what a firing has come to, and wakes those it has cancelled.
+async fn announce(engine: &Arc<Inner>, schedule: &str, def: &WorkflowDef, fired: Fired) {
+    let Fired::Done {
         started,
         skipped,
         cancelled,
     } = fired
-    {
-        for id in started {
-            tracing::info!(target: "flux::schedule", schedule = %schedule.id, workflow = def.name, execution_id = %id, "a schedule fired");
-        }
-        if skipped {
-            tracing::info!(target: "flux::schedule", schedule = %schedule.id, workflow = def.name, "a moment is skipped: an earlier execution has not finished");
-        }
-        for id in cancelled {
-            engine.poke(&id).await;
-        }
+    else {
+        return;
+    };
+    for id in started {
+        tracing::info!(target: "flux::schedule", schedule, workflow = def.name, execution_id = %id, "a schedule fired");
     }
-    Ok(())
+    if skipped {
+        tracing::info!(target: "flux::schedule", schedule, workflow = def.name, "a moment is skipped: an earlier execution has not finished");
+    }
+    for id in cancelled {
+        engine.poke(&id).await;
+    }
 }
 
 async fn planned(
@@ -106,20 +142,16 @@ async fn planned(
     }))
 }
 
-async fn skip(
-    engine: &Inner,
-    schedule: &ScheduleRecord,
-    now: Timestamp,
-) -> Result<Fired, StoreError> {
+/// Moves a schedule on without starting anything.
+fn skip(schedule: &ScheduleRecord, now: Timestamp) -> Fire {
     let next = stored(schedule)
         .ok()
         .and_then(|stored| stored.spec.next_after(now));
-    let fire = Fire {
+    Fire {
         schedule: Arc::clone(&schedule.id),
         advance: schedule.next_at.map(|stands_at| (stands_at, next)),
         start: Vec::new(),
-        unfinished: crate::store::Unfinished::Leave,
+        unfinished: Unfinished::Leave,
         now,
-    };
-    engine.store.fire(fire).await
+    }
 }

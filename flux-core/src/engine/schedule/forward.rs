@@ -15,7 +15,7 @@ const SLACK: Duration = Duration::from_secs(2);
 /// A moment that has fired does not fire again: its execution exists.
 pub(in crate::engine) async fn bring_forward(engine: &Arc<Inner>) -> Result<(), StoreError> {
     let now = engine.clock.now();
-    for schedule in engine.store.schedules(None).await? {
+    for schedule in engine.store.schedules().await? {
         if engine.registry.newest(&schedule.workflow).is_err() {
             continue;
         }

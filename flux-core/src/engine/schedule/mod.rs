@@ -120,7 +120,7 @@ impl Engine {
 
     /// Lists the schedules by name.
     pub async fn schedules(&self) -> Result<Vec<Schedule>, Error> {
-        let records = self.inner().store.schedules(None).await?;
+        let records = self.inner().store.schedules().await?;
         records
             .into_iter()
             .map(|record| Schedule::new(self.clone(), record))
@@ -133,9 +133,8 @@ impl Engine {
     ///
     /// [`Error::ScheduleNotFound`].
     pub async fn get_schedule(&self, id: &str) -> Result<Schedule, Error> {
-        let schedules = self.schedules().await?;
-        let found = schedules.into_iter().find(|schedule| schedule.id() == id);
-        found.ok_or_else(|| self.no_schedule(id))
+        let found = self.inner().store.schedule(id).await?;
+        Schedule::new(self.clone(), found.ok_or_else(|| self.no_schedule(id))?)
     }
 
     fn no_schedule(&self, id: &str) -> Error {
@@ -260,11 +259,7 @@ async fn put(
 ) -> Result<ScheduleRecord, Error> {
     let store = &engine.inner().store;
     let now = engine.now();
-    let existing = store
-        .schedules(None)
-        .await?
-        .into_iter()
-        .find(|schedule| *schedule.id == *id);
+    let existing = store.schedule(id).await?;
     let payload = Payload::encode(stored)
         .map_err(|error| super::invalid(format!("schedule `{id}`"), error))?;
     let fires_as_before = |record: &ScheduleRecord| {

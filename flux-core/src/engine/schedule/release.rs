@@ -115,9 +115,9 @@ impl Schedule {
             unfinished: Unfinished::Leave,
             now: self.engine.now(),
         };
-        match inner.store.fire(fire).await? {
-            Fired::Stale => Err(self.gone()),
-            Fired::Done { started, .. } => {
+        match inner.store.fire(vec![fire]).await?.pop() {
+            None | Some(Fired::Stale) => Err(self.gone()),
+            Some(Fired::Done { started, .. }) => {
                 inner.workers.call();
                 let handle = |id| Handle::new(self.engine.clone(), id);
                 Ok(started.into_iter().map(handle).collect())

@@ -129,7 +129,7 @@ async fn round(
     crew: &mut Crew,
 ) -> Result<Next, StoreError> {
     tell_of_set_back(engine).await?;
-    let next_fire = fire_due(engine).await?;
+    let next_fire = fire_due(engine, code).await?;
     let room = settings.concurrency.saturating_sub(crew.len());
     if room == 0 {
         // Those that only wait make room; their end starts the next round.

@@ -244,7 +244,9 @@ macro_rules! store_contract {
             schedules:
                 a_schedule_is_kept,
                 a_schedule_can_be_changed_and_deleted,
+                schedules_are_listed_by_name,
                 due_schedules_are_found,
+                several_fire_together,
                 a_fired_schedule_starts_executions,
                 a_moment_is_fired_for_once,
                 by_hand_it_starts_without_moving_on,

@@ -1,5 +1,6 @@
 //! Schedules: kept, changed, and fired by whoever is first.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::given::{
@@ -9,8 +10,8 @@ use super::given::{
 use crate::clock::Timestamp;
 use crate::event::Event;
 use crate::store::{
-    Filter, Fire, Fired, MessageKind, NewExecution, Placement, ScheduleChange, ScheduleRecord,
-    Store, Unfinished,
+    DueRequest, Filter, Fire, Fired, MessageKind, NewExecution, Placement, ScheduleChange,
+    ScheduleRecord, Store, Unfinished,
 };
 
 fn schedule(id: &str, next_at: Option<Timestamp>) -> ScheduleRecord {
@@ -54,10 +55,11 @@ fn done(started: &[&str]) -> Fired {
 }
 
 async fn find(store: &Arc<dyn Store>, id: &str) -> ScheduleRecord {
-    let all = store.schedules(None).await.unwrap();
-    all.into_iter()
-        .find(|schedule| *schedule.id == *id)
-        .unwrap()
+    store.schedule(id).await.unwrap().unwrap()
+}
+
+async fn fire_one(store: &Arc<dyn Store>, fire: Fire) -> Fired {
+    store.fire(vec![fire]).await.unwrap().pop().unwrap()
 }
 
 /// Every field comes back; a new definition leaves when it was created, fired last, and whether it is paused.
@@ -86,7 +88,7 @@ pub async fn a_schedule_is_kept(store: Arc<dyn Store>) {
         created_at: first.created_at,
         ..other
     };
-    assert_eq!(store.schedules(None).await.unwrap(), [wanted]);
+    assert_eq!(store.schedules().await.unwrap(), [wanted]);
 }
 
 /// What is not named in a change stays; a name that is not there is told.
@@ -119,12 +121,41 @@ pub async fn a_schedule_can_be_changed_and_deleted(store: Arc<dyn Store>) {
     assert!(!store.change_schedule("nightly", nothing).await.unwrap());
     assert!(!store.delete_schedule("nightly").await.unwrap());
     assert!(store.delete_schedule("daily").await.unwrap());
-    assert_eq!(store.schedules(None).await.unwrap(), []);
+    assert_eq!(store.schedules().await.unwrap(), []);
 }
 
-/// By name; with a moment only those that are due and not paused. The next of those is known.
+/// They are listed by name, and each is found by its name.
+pub async fn schedules_are_listed_by_name(store: Arc<dyn Store>) {
+    assert_eq!(store.schedule("a").await.unwrap(), None);
+    for id in ["c", "a", "b"] {
+        store
+            .put_schedule(schedule(id, Some(hour(2))))
+            .await
+            .unwrap();
+    }
+    assert_eq!(names(store.schedules().await.unwrap()), ["a", "b", "c"]);
+    let b = store.schedule("b").await.unwrap();
+    assert_eq!(b, Some(schedule("b", Some(hour(2)))));
+    assert_eq!(store.schedule("B").await.unwrap(), None);
+}
+
+fn names(found: Vec<ScheduleRecord>) -> Vec<String> {
+    found.into_iter().map(|it| it.id.to_string()).collect()
+}
+
+/// Those that have been due for longest come first, none that is paused or of another workflow, no more than are asked for;
+/// the time of the next one is told.
 pub async fn due_schedules_are_found(store: Arc<dyn Store>) {
-    assert_eq!(store.next_fire().await.unwrap(), None);
+    let due = async |workflow: &str, now: Timestamp, limit: usize| {
+        let request = DueRequest {
+            now,
+            workflows: BTreeSet::from([workflow.into()]),
+            limit,
+        };
+        let found = store.due_schedules(request).await.unwrap();
+        (names(found.due).join(" "), found.next)
+    };
+    assert_eq!(due("order", hour(9), 9).await, (String::new(), None));
     for (id, next_at, is_paused) in [
         ("c", Some(hour(2)), false),
         ("a", Some(hour(3)), false),
@@ -138,15 +169,39 @@ pub async fn due_schedules_are_found(store: Arc<dyn Store>) {
         };
         store.put_schedule(given).await.unwrap();
     }
-    let names = async |due_by| {
-        let found = store.schedules(due_by).await.unwrap();
-        found.iter().map(|it| it.id.to_string()).collect::<Vec<_>>()
+    let other = ScheduleRecord {
+        workflow: "refund".into(),
+        ..schedule("f", Some(hour(1)))
     };
-    assert_eq!(names(None).await, ["a", "b", "c", "d", "e"]);
-    assert_eq!(names(Some(hour(1))).await, [""; 0]);
-    assert_eq!(names(Some(hour(2))).await, ["c"]);
-    assert_eq!(names(Some(hour(3))).await, ["a", "c"]);
-    assert_eq!(store.next_fire().await.unwrap(), Some(hour(2)));
+    store.put_schedule(other).await.unwrap();
+    for (now, limit, wanted, next) in [
+        (hour(1), 9, "", Some(hour(2))),
+        (hour(2), 9, "c", Some(hour(3))),
+        (hour(3), 9, "c a", Some(hour(9))),
+        (hour(3), 1, "c", Some(hour(3))),
+        (hour(3), 0, "", Some(hour(2))),
+        (hour(9), 3, "c a e", None),
+    ] {
+        assert_eq!(due("order", now, limit).await, (wanted.to_owned(), next));
+    }
+    assert_eq!(due("refund", hour(1), 9).await, ("f".to_owned(), None));
+}
+
+/// Several fire in one transaction, one after another; one that comes to nothing does not affect the others.
+pub async fn several_fire_together(store: Arc<dyn Store>) {
+    for id in ["a", "b"] {
+        store
+            .put_schedule(schedule(id, Some(hour(1))))
+            .await
+            .unwrap();
+    }
+    let of = |schedule: &str, id: &str| fire(schedule, hour(1), vec![start(id, schedule, hour(1))]);
+    let all = vec![of("a", "a1"), of("x", "x1"), of("b", "b1"), of("a", "a2")];
+    let wanted = [done(&["a1"]), Fired::Stale, done(&["b1"]), Fired::Stale];
+    assert_eq!(store.fire(all).await.unwrap(), wanted);
+    let listed = store.executions(Filter::default()).await.unwrap();
+    assert_eq!(super::given::ids(&listed), ["b1", "a1"]);
+    assert_eq!(store.fire(Vec::new()).await.unwrap(), []);
 }
 
 /// What it starts waits for a worker, with its first event; the schedule has moved on and knows its last moment.
@@ -158,7 +213,7 @@ pub async fn a_fired_schedule_starts_executions(store: Arc<dyn Store>) {
         start("two", "daily", hour(2)),
         start("one", "daily", hour(1)),
     ];
-    let fired = store.fire(fire("daily", hour(2), both)).await.unwrap();
+    let fired = fire_one(&store, fire("daily", hour(2), both)).await;
     assert_eq!(fired, done(&["two", "one"]));
     let next_at = Some(Timestamp::from_micros(hour(2).as_micros() + 1));
     let wanted = ScheduleRecord {
@@ -186,10 +241,7 @@ pub async fn a_fired_schedule_starts_executions(store: Arc<dyn Store>) {
 /// Of all who fire for one moment one does; one that is paused, gone or elsewhere by now is left alone.
 pub async fn a_moment_is_fired_for_once(store: Arc<dyn Store>) {
     let stale = async |id: &str, from| {
-        let outcome = store
-            .fire(fire(id, from, vec![start("x", id, from)]))
-            .await
-            .unwrap();
+        let outcome = fire_one(&store, fire(id, from, vec![start("x", id, from)])).await;
         assert_eq!(outcome, Fired::Stale);
         assert_eq!(store.execution(&"x".into()).await.unwrap(), None);
     };
@@ -200,7 +252,7 @@ pub async fn a_moment_is_fired_for_once(store: Arc<dyn Store>) {
     let tries = (0..8).map(|i| {
         let store = Arc::clone(&store);
         let started = vec![start(&format!("e{i}"), "daily", hour(1))];
-        tokio::spawn(async move { store.fire(fire("daily", hour(1), started)).await.unwrap() })
+        tokio::spawn(async move { fire_one(&store, fire("daily", hour(1), started)).await })
     });
     let fired = futures::future::join_all(tries).await;
     let fired = fired.into_iter().map(Result::unwrap);
@@ -232,8 +284,8 @@ pub async fn by_hand_it_starts_without_moving_on(store: Arc<dyn Store>) {
         };
         let first = unfinished == Unfinished::Leave;
         let wanted = if first { done(&["a"]) } else { done(&[]) };
-        assert_eq!(store.fire(by_hand()).await.unwrap(), wanted);
-        assert_eq!(store.fire(by_hand()).await.unwrap(), done(&[]));
+        assert_eq!(fire_one(&store, by_hand()).await, wanted);
+        assert_eq!(fire_one(&store, by_hand()).await, done(&[]));
     }
     let key = record(&store, "a").await.key;
     assert_eq!(inbox(&store, key).await, [""; 0]);
@@ -256,21 +308,21 @@ pub async fn an_unfinished_one_may_stop_the_next(store: Arc<dyn Store>) {
         ..fire("daily", moment, vec![start(id, "daily", moment)])
     };
     let after = |moment: Timestamp| Timestamp::from_micros(moment.as_micros() + 1);
-    let fired = store.fire(skip("a", hour(1))).await.unwrap();
+    let fired = fire_one(&store, skip("a", hour(1))).await;
     assert_eq!(fired, done(&["a"]));
     let wanted = Fired::Done {
         started: Vec::new(),
         skipped: true,
         cancelled: Vec::new(),
     };
-    let fired = store.fire(skip("b", after(hour(1)))).await.unwrap();
+    let fired = fire_one(&store, skip("b", after(hour(1)))).await;
     assert_eq!(fired, wanted);
     let now = find(&store, "daily").await;
     assert_eq!(now.next_at, Some(after(after(hour(1)))));
     assert_eq!(now.last_at, Some(hour(1)));
     claim_ready(&store, request(worker.id(), hour(2))).await;
     finish(&store, "a").await;
-    let fired = store.fire(skip("c", after(after(hour(1))))).await.unwrap();
+    let fired = fire_one(&store, skip("c", after(after(hour(1))))).await;
     assert_eq!(fired, done(&["c"]));
 }
 
@@ -282,7 +334,7 @@ pub async fn an_unfinished_one_may_be_cancelled(store: Arc<dyn Store>) {
         .await
         .unwrap();
     let both = vec![start("a", "daily", hour(1)), start("b", "daily", hour(1))];
-    store.fire(fire("daily", hour(1), both)).await.unwrap();
+    fire_one(&store, fire("daily", hour(1), both)).await;
     claim_ready(&store, request(worker.id(), hour(2))).await;
     finish(&store, "b").await;
     let release = Some(crate::store::Release::default());
@@ -301,7 +353,7 @@ pub async fn an_unfinished_one_may_be_cancelled(store: Arc<dyn Store>) {
         skipped: false,
         cancelled: vec!["a".into()],
     };
-    assert_eq!(store.fire(cancel).await.unwrap(), wanted);
+    assert_eq!(fire_one(&store, cancel).await, wanted);
     let row = record(&store, "a").await;
     assert_eq!(row.ready_at, Some(hour(3)));
     let sent = store.inbox(row.key).await.unwrap();
@@ -331,6 +383,6 @@ pub async fn what_cannot_be_started_is_skipped(store: Arc<dyn Store>) {
         skipped: true,
         cancelled: Vec::new(),
     };
-    let fired = store.fire(fire("daily", hour(1), all)).await.unwrap();
+    let fired = fire_one(&store, fire("daily", hour(1), all)).await;
     assert_eq!(fired, wanted);
 }

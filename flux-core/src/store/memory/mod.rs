@@ -9,10 +9,11 @@ use futures::future::BoxFuture;
 use tokio::sync::Notify;
 
 use super::{
-    Barrier, Change, ClaimError, Commit, CommitError, Committed, ExecutionRecord, Filter, Fire,
-    Fired, Message, MessageId, NewChild, NewExecution, NewMessage, Owned, PostError, QueueChange,
-    QueueRecord, QueueSettings, ScheduleChange, ScheduleRecord, Serves, SetBack, Store, StoreError,
-    Target, Work, WorkRequest, WorkerGuard, WorkerRecord, WorkflowCount, WorkflowDescription,
+    Barrier, Change, ClaimError, Commit, CommitError, Committed, DueRequest, DueSchedules,
+    ExecutionRecord, Filter, Fire, Fired, Message, MessageId, NewChild, NewExecution, NewMessage,
+    Owned, PostError, QueueChange, QueueRecord, QueueSettings, ScheduleChange, ScheduleRecord,
+    Serves, SetBack, Store, StoreError, Target, Work, WorkRequest, WorkerGuard, WorkerRecord,
+    WorkflowCount, WorkflowDescription,
 };
 use crate::clock::Timestamp;
 use crate::event::{Event, FORMAT};
@@ -360,15 +361,22 @@ impl Store for MemoryStore {
         .boxed()
     }
 
-    fn schedules(
-        &self,
-        due_by: Option<Timestamp>,
-    ) -> BoxFuture<'_, Result<Vec<ScheduleRecord>, StoreError>> {
-        async move { Ok(self.state().schedules(due_by)) }.boxed()
+    fn schedules(&self) -> BoxFuture<'_, Result<Vec<ScheduleRecord>, StoreError>> {
+        async move { Ok(self.state().schedules.values().cloned().collect()) }.boxed()
     }
 
-    fn next_fire(&self) -> BoxFuture<'_, Result<Option<Timestamp>, StoreError>> {
-        async move { Ok(self.state().next_fire()) }.boxed()
+    fn schedule<'a>(
+        &'a self,
+        id: &'a str,
+    ) -> BoxFuture<'a, Result<Option<ScheduleRecord>, StoreError>> {
+        async move { Ok(self.state().schedules.get(id).cloned()) }.boxed()
+    }
+
+    fn due_schedules(
+        &self,
+        request: DueRequest,
+    ) -> BoxFuture<'_, Result<DueSchedules, StoreError>> {
+        async move { Ok(self.state().due_schedules(&request)) }.boxed()
     }
 
     fn put_schedule(&self, schedule: ScheduleRecord) -> BoxFuture<'_, Result<(), StoreError>> {
@@ -402,9 +410,12 @@ impl Store for MemoryStore {
         .boxed()
     }
 
-    fn fire(&self, fire: Fire) -> BoxFuture<'_, Result<Fired, StoreError>> {
+    fn fire(&self, firings: Vec<Fire>) -> BoxFuture<'_, Result<Vec<Fired>, StoreError>> {
         async move {
-            let fired = self.state().fire(fire);
+            let fired = {
+                let mut state = self.state();
+                firings.into_iter().map(|fire| state.fire(fire)).collect()
+            };
             self.shared.changed.notify_waiters();
             Ok(fired)
         }

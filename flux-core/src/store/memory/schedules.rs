@@ -4,25 +4,30 @@ use super::{Entry, State};
 use crate::clock::Timestamp;
 use crate::id::ExecutionId;
 use crate::store::{
-    Fire, Fired, NewExecution, NewMessage, ScheduleChange, ScheduleRecord, Unfinished,
+    DueRequest, DueSchedules, Fire, Fired, NewExecution, NewMessage, ScheduleChange,
+    ScheduleRecord, Unfinished,
 };
 
 impl State {
-    pub(super) fn schedules(&self, due_by: Option<Timestamp>) -> Vec<ScheduleRecord> {
+    pub(super) fn due_schedules(&self, request: &DueRequest) -> DueSchedules {
         let is_wanted = |schedule: &&ScheduleRecord| {
-            due_by.is_none_or(|now| {
-                !schedule.is_paused && schedule.next_at.is_some_and(|next| next <= now)
-            })
+            !schedule.is_paused && request.workflows.contains(&schedule.workflow)
         };
-        self.schedules.values().filter(is_wanted).cloned().collect()
-    }
-
-    pub(super) fn next_fire(&self) -> Option<Timestamp> {
-        let going = self
-            .schedules
-            .values()
-            .filter(|schedule| !schedule.is_paused);
-        going.filter_map(|schedule| schedule.next_at).min()
+        let wanted = self.schedules.values().filter(is_wanted);
+        let mut coming: Vec<_> = wanted
+            .filter_map(|schedule| Some((schedule.next_at?, schedule)))
+            .collect();
+        coming.sort_by_key(|(next_at, _)| *next_at);
+        let mut coming = coming.into_iter().peekable();
+        let mut due = Vec::new();
+        while due.len() < request.limit {
+            let Some((_, schedule)) = coming.next_if(|(next_at, _)| *next_at <= request.now) else {
+                break;
+            };
+            due.push(schedule.clone());
+        }
+        let next = coming.peek().map(|(next_at, _)| *next_at);
+        DueSchedules { due, next }
     }
 
     pub(super) fn put_schedule(&mut self, schedule: ScheduleRecord) {

@@ -1,6 +1,6 @@
 //! One store, and the answers it gives in words that are the same for every store.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::op::{Firing, Op, Plan, row_of};
@@ -9,8 +9,8 @@ use crate::clock::Timestamp;
 use crate::id::{Epoch, EventSeq, ExecutionKey, WorkerId};
 use crate::store::contract::given::{at, commit, event, ids, json};
 use crate::store::{
-    Change, ClaimError, Commit, CommitError, ExecutionRecord, Fire, Fired, NewMessage, PostError,
-    QueueRecord, Release, ScheduleRecord, Store, Target, WorkRequest, WorkerGuard,
+    Change, ClaimError, Commit, CommitError, DueRequest, ExecutionRecord, Fire, Fired, NewMessage,
+    PostError, QueueRecord, Release, ScheduleRecord, Store, Target, WorkRequest, WorkerGuard,
 };
 
 /// One store, with the numbers it gave.
@@ -233,14 +233,14 @@ impl Side {
             unfinished: firing.unfinished,
             now: firing.now,
         };
-        let fired = self.store.fire(fire).await.unwrap();
-        if let Fired::Done { started, .. } = &fired {
+        let fired = self.store.fire(vec![fire]).await.unwrap();
+        if let [Fired::Done { started, .. }] = &fired[..] {
             for id in started {
                 let row = self.store.execution(id).await.unwrap().unwrap();
                 self.keys.insert(id.to_string(), row.key);
             }
         }
-        format!("{fired:?} {:?}", self.store.schedules(None).await.unwrap())
+        format!("{fired:?} {:?}", self.store.schedules().await.unwrap())
     }
 
     /// What is asked of all executions.
@@ -250,8 +250,12 @@ impl Side {
         let workers = self.store.workers().await.unwrap();
         let alive = workers.iter().filter(|worker| worker.is_alive);
         let owns: Vec<u64> = alive.map(|worker| worker.owns).collect();
-        let due = self.store.schedules(Some(now)).await.unwrap().len();
-        let next = self.store.next_fire().await.unwrap();
+        let all = DueRequest {
+            now,
+            workflows: BTreeSet::from(["order".into()]),
+            limit: IDS,
+        };
+        let due = self.store.due_schedules(all).await.unwrap();
         let mut barriers = Vec::new();
         for (id, key) in self.keys.iter().rev().take(IDS) {
             barriers.extend(
@@ -262,7 +266,7 @@ impl Side {
                     .map(|b| (id, b)),
             );
         }
-        format!("{orphans:?} {queues:?} {owns:?} {due} {next:?} {barriers:?}")
+        format!("{orphans:?} {queues:?} {owns:?} {due:?} {barriers:?}")
     }
 
     pub(super) fn key(&self, id: usize) -> ExecutionKey {
