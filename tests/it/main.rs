@@ -70,6 +70,7 @@ mod rounds;
 mod schedules;
 mod signal_order;
 mod signals;
+mod standoffs;
 mod starts_in_bodies;
 mod steps;
 mod stopping;

@@ -57,6 +57,7 @@ pub(crate) mod rewinding;
 mod run;
 mod schedule;
 mod shutdown;
+mod standoff;
 mod subscribe;
 mod terminate;
 mod turn;

@@ -92,20 +92,29 @@ pub(crate) struct Begun {
     pub(crate) children: Vec<Born>,
 }
 
-/// A child that a commit created, to be driven by this engine at once, or nothing where it waits for its turn; or why it
-/// was not created.
-pub(crate) type Born = Result<Option<Claimed>, CommitError>;
+/// A child that a commit created, or why it did not.
+pub(crate) type Born = Result<Newborn, CommitError>;
 
-/// A child that was created for this engine to drive.
+/// A child that a commit created.
+pub(crate) enum Newborn {
+    /// This engine is to drive it at once.
+    Owned(Box<Claimed>),
+    /// It waits for its turn.
+    Waits(ExecutionKey),
+}
+
+/// A child that was created, and the ownership of it where it has an owner.
 fn own(
     engine: &Arc<Inner>,
     key: ExecutionKey,
     new: NewExecution,
     claiming: Option<Claiming>,
-) -> Option<Claimed> {
-    new.owner?;
+) -> Newborn {
+    if new.owner.is_none() {
+        return Newborn::Waits(key);
+    }
     let record = new.into_record(key, FORMAT);
-    Some(Claimed::new(engine, record, claiming))
+    Newborn::Owned(Box::new(Claimed::new(engine, record, claiming)))
 }
 
 /// Whether an execution without an owner may be ready by this commit, or have a time at which it is.

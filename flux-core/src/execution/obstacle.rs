@@ -44,6 +44,8 @@ pub enum ObstacleKind {
     Store,
     /// A limit is reached: of its queue, of what may run beside it, of the length of its history.
     Limit,
+    /// A child waits for a place that executions hold which wait for it, or for others like it.
+    Standoff,
 }
 
 /// The longest message that is kept.
@@ -88,6 +90,17 @@ impl Obstacle {
             event: None,
             at,
             worker: worker.map(|worker| worker.0),
+        }
+    }
+
+    /// A pending child waits for those that wait for it.
+    pub(crate) fn standoff(message: String, at: Timestamp) -> Self {
+        Self {
+            kind: ObstacleKind::Standoff,
+            message,
+            event: None,
+            at,
+            worker: None,
         }
     }
 
@@ -166,6 +179,7 @@ impl ObstacleKind {
             Self::Decode => "decode",
             Self::Store => "store",
             Self::Limit => "limit",
+            Self::Standoff => "standoff",
         }
     }
 }

@@ -215,13 +215,24 @@ impl Inner {
         thread::run(ACTION, self.blame.clone(), search).await
     }
 
-    pub(super) async fn claim_ready(&self, request: WorkRequest) -> Result<Work, StoreError> {
+    pub(super) async fn claim_ready(&self, mut request: WorkRequest) -> Result<Work, StoreError> {
         const ACTION: &str = "claim what is ready";
+        let only_asks = request.limit == 0;
+        if only_asks {
+            // Whether one would be given.
+            request.limit = 1;
+        }
         let found = self.read(ACTION, 1, |connection| {
             let view = connection.unchecked_transaction()?;
             work::peek(&view, &request, &self.life)
         })?;
         let lost = match found {
+            Found::Something(_) if only_asks => {
+                return Ok(Work {
+                    next: Some(request.now.at()),
+                    ..Work::default()
+                });
+            }
             Found::Something(lost) => lost,
             Found::Nothing(next) => {
                 return Ok(Work {

@@ -21,12 +21,13 @@ use crate::context::request::Request;
 use crate::engine::begin::{QueuedInput, queued_start};
 use crate::engine::ownership::Claimed;
 use crate::engine::place::{Wishes, place};
-use crate::engine::write::Born;
+use crate::engine::standoff::{Line, Standoff};
+use crate::engine::write::{Born, Newborn};
 use crate::error::Error;
 use crate::event::{Event, EventKind, StartedMeta};
 use crate::id::{Epoch, EventSeq, ExecutionId, WorkerId};
 use crate::payload::Payload;
-use crate::store::{CommitError, NewChild, NewExecution, Placement};
+use crate::store::{CommitError, NewChild, NewExecution, Placement, StoreError};
 use crate::workflow::WorkflowDef;
 
 /// What a recorded child call asks for.
@@ -62,6 +63,8 @@ struct LaidChild {
     call: EventSeq,
     birth: Birth,
     new: NewChild,
+    /// It waits for executions that wait for it.
+    standoff: Option<Standoff>,
 }
 
 impl Laid {
@@ -131,18 +134,49 @@ impl Driver {
         let (engine, now) = (Arc::clone(&self.engine), self.now());
         let owner = engine.owner().await?;
         for (call, birth) in births {
-            let Birth { wanted, .. } = &birth;
+            let wanted = &birth.wanted;
             let placed = place(&engine, wanted.def, &wanted.input, Wishes::default()).await;
-            match placed {
-                Ok(placement) => {
-                    let new = self.newborn(wanted, placement, owner, now);
-                    laid.children.push(LaidChild { call, birth, new });
-                }
+            let placement = match placed {
+                Ok(placement) => placement,
                 Err(Error::Store(error)) => return Err(error.into()),
-                Err(error) => laid.refused.push((call, wanted.def, error.to_string())),
+                Err(error) => {
+                    laid.refused.push((call, wanted.def, error.to_string()));
+                    continue;
+                }
+            };
+            let standoff = self.standoff(&placement).await?;
+            let is_for_good = |standoff: &&Standoff| standoff.is_for_good(&self.id);
+            if wanted.policy != ChildPolicy::Abandon
+                && let Some(standoff) = standoff.as_ref().filter(is_for_good)
+            {
+                let message = format!("it could never start: {standoff}");
+                laid.refused.push((call, wanted.def, message));
+                continue;
             }
+            let new = self.newborn(wanted, placement, owner, now);
+            laid.children.push(LaidChild {
+                call,
+                birth,
+                new,
+                standoff,
+            });
         }
         Ok(laid)
+    }
+
+    /// Whether a child placed so would wait for this execution or one that called it.
+    async fn standoff(&mut self, placement: &Placement) -> Result<Option<Standoff>, StoreError> {
+        if placement.queue.is_none() && placement.gate.is_none() {
+            return Ok(None);
+        }
+        let engine = Arc::clone(&self.engine);
+        let line = match self.line.take() {
+            Some(line) => line,
+            None => Line::read(&engine, &self.id, &self.placement, self.parent.as_ref()).await?,
+        };
+        let standoff = line.standoff(&engine, placement).await;
+        self.line = Some(line);
+        standoff
     }
 
     /// A child that has to wait for its turn does so as any other execution of its workflow.
@@ -196,24 +230,35 @@ impl Driver {
         for (call, def, message) in laid.refused {
             self.child_refused(call, def, message);
         }
-        let mut held = Vec::new();
+        let (mut held, mut standoffs) = (Vec::new(), Vec::new());
         let born = born.into_iter().flatten().map(Some);
         let born = born.chain(std::iter::repeat_with(|| None));
-        for (child, born) in laid.children.into_iter().zip(born) {
+        for (mut child, born) in laid.children.into_iter().zip(born) {
+            if let (Some(standoff), Some(Ok(Newborn::Waits(key)))) = (child.standoff.take(), &born)
+            {
+                standoffs.push((child.birth.wanted.id.clone(), *key, standoff));
+            }
             held.extend(self.set_one_to_work(child, born));
         }
         for claimed in held {
             claimed.ownership.release(None).await;
         }
+        for (child, key, standoff) in standoffs {
+            self.engine.tell_of_standoff(&child, key, &standoff).await;
+        }
     }
 
     /// Gives it back where nothing is to start before this execution goes on.
     fn set_one_to_work(&mut self, child: LaidChild, born: Option<Born>) -> Option<Claimed> {
-        let LaidChild { call, birth, new } = child;
+        let LaidChild {
+            call, birth, new, ..
+        } = child;
         let is_let_go = birth.is_let_go;
         match born {
-            Some(Ok(Some(claimed))) => return self.drive_newborn(call, &birth, new, claimed),
-            Some(Ok(None)) => self.await_turn(call, &birth, &new),
+            Some(Ok(Newborn::Owned(claimed))) => {
+                return self.drive_newborn(call, &birth, new, *claimed);
+            }
+            Some(Ok(Newborn::Waits(_))) => self.await_turn(call, &birth, &new),
             _ if is_let_go => {}
             Some(Err(CommitError::Full(other) | CommitError::Duplicate(other))) => {
                 let message = format!(

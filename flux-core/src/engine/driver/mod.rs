@@ -26,6 +26,7 @@ use super::log;
 use super::ownership::{Claimed, Ownership};
 use super::pool::{Pool, Taken};
 use super::replaying::fresh_machine;
+use super::standoff::Line;
 use crate::clock::Timestamp;
 use crate::error::Error;
 use crate::event::Event;
@@ -269,6 +270,8 @@ pub(crate) struct Driver {
     signals: Signals,
     pauses: BTreeMap<EventSeq, PausePoint>,
     children: Family,
+    /// It and those that called it, once a child was bound to a queue or a gate.
+    line: Option<Line>,
     /// Children that are to be looked at again.
     reopened: Vec<EventSeq>,
     /// Children whose drivers have ended, until their last words are found.
@@ -392,6 +395,7 @@ impl Driver {
             signals: Signals::default(),
             pauses: BTreeMap::new(),
             children: Family::default(),
+            line: None,
             ended_children: Vec::new(),
             reopened: Vec::new(),
             last_message: None,

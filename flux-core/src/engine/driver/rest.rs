@@ -12,6 +12,9 @@ use crate::execution::{Snapshot, Status};
 use crate::id::EventSeq;
 use crate::store::{Change, Message, Release};
 
+/// What is due within this does not give up its place for it.
+const SOON: Duration = Duration::from_millis(20);
+
 impl Driver {
     /// How long it may wait before it sleeps; `None` where it may not.
     pub(super) fn idle_limit(&self) -> Option<Duration> {
@@ -56,8 +59,8 @@ impl Driver {
 
     /// Gives the execution up if it is to sleep, to be held or to be left to others, and nothing is at work.
     pub(super) async fn rest(&mut self) -> Result<Option<Snapshot>, Halt> {
-        let is_drowsy = std::mem::take(&mut self.is_to_rest)
-            && self.engine.has_worker_for(self.placement.queue.as_ref());
+        let is_asked = std::mem::take(&mut self.is_to_rest) || self.is_in_the_way();
+        let is_drowsy = is_asked && self.engine.has_worker_for(self.placement.queue.as_ref());
         let leaves = (self.hold.is_some() && self.is_quiet())
             || (self.is_retiring && self.may_be_left())
             || (is_drowsy && self.may_sleep());
@@ -66,6 +69,13 @@ impl Driver {
         }
         self.leave().await?;
         Ok(self.record.clone().map(Snapshot::unfinished))
+    }
+
+    /// Whether others wait for a place in a full worker, so that this one leaves as soon as it only waits; for less than a
+    /// moment it is not worth it.
+    fn is_in_the_way(&self) -> bool {
+        let soon = || self.engine.clock.now().after(SOON);
+        self.engine.workers.wants_room() && self.next_moment().is_none_or(|due| due > soon())
     }
 
     async fn leave(&mut self) -> Result<(), Halt> {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
+use super::local::WantsRoom;
 use super::quarantine::{Quarantine, may_pass};
 use crate::engine::Inner;
 use crate::engine::active::{DriverGuard, OnSettled};
@@ -28,6 +29,8 @@ pub(super) struct Crew {
     sender: mpsc::UnboundedSender<Ended>,
     ended: mpsc::UnboundedReceiver<Ended>,
     pub(super) quarantine: Quarantine,
+    /// Kept while the worker is full and something is ready for it.
+    pub(super) wanting: Option<WantsRoom>,
 }
 
 struct Member {
@@ -69,6 +72,7 @@ impl Crew {
             sender,
             ended,
             quarantine: Quarantine::default(),
+            wanting: None,
         }
     }
 

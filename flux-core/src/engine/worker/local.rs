@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -30,8 +31,20 @@ pub(crate) struct Local {
     calls: watch::Sender<u64>,
     /// Set for good by the engine's shutdown: by when its workers are to have stopped.
     closing: watch::Sender<Option<Instant>>,
+    /// How many of them are full while something is ready for them.
+    wanting: Arc<AtomicUsize>,
     /// One at a time says what they take, so that the last to say it knows of all.
     saying: tokio::sync::Mutex<()>,
+}
+
+/// A worker that is full while something is ready for it.
+#[derive(Debug)]
+pub(super) struct WantsRoom(Arc<AtomicUsize>);
+
+impl Drop for WantsRoom {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Default for Local {
@@ -40,6 +53,7 @@ impl Default for Local {
             present: Mutex::default(),
             calls: watch::Sender::new(0),
             closing: watch::Sender::new(None),
+            wanting: Arc::default(),
             saying: tokio::sync::Mutex::default(),
         }
     }
@@ -55,6 +69,17 @@ impl Local {
         if self.calls.receiver_count() > 0 {
             self.calls.send_modify(|calls| *calls += 1);
         }
+    }
+
+    /// A worker is full while something is ready for it, for as long as this is kept.
+    pub(super) fn want_room(&self) -> WantsRoom {
+        self.wanting.fetch_add(1, Ordering::Relaxed);
+        WantsRoom(Arc::clone(&self.wanting))
+    }
+
+    /// Whether what only waits is to make room.
+    pub(crate) fn wants_room(&self) -> bool {
+        self.wanting.load(Ordering::Relaxed) > 0
     }
 
     /// Counts a worker in for as long as this is kept.

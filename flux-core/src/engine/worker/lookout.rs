@@ -1,4 +1,5 @@
-//! Looks for executions that no worker takes, since none that lives has the code: nobody else would tell.
+//! Looks for executions that no worker takes, because none that lives has the code or because they wait for each other:
+//! nobody else would tell.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -48,6 +49,7 @@ impl Lookout {
 
 /// Writes down, beside what is ready and taken by no worker, which code it waits for.
 async fn look(engine: &Inner) -> Result<(), StoreError> {
+    engine.look_for_standoffs().await?;
     let now = engine.clock.now();
     let waiting = waiting(engine, now).await?;
     if waiting.is_empty() {

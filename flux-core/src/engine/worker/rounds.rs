@@ -131,11 +131,6 @@ async fn round(
     tell_of_set_back(engine).await?;
     let next_fire = fire_due(engine, code).await?;
     let room = settings.concurrency.saturating_sub(crew.len());
-    if room == 0 {
-        // Those that only wait make room; their end starts the next round.
-        engine.active.ask_to_rest();
-        return Ok(Next::At(next_fire));
-    }
     engine.ledger.ensure_settling(engine);
     let reading = engine.clock.read();
     let now = reading.at();
@@ -151,6 +146,11 @@ async fn round(
         only: None,
     };
     let limit = request.limit;
+    if limit == 0 {
+        let next = engine.store.claim_ready(request).await?.next;
+        return Ok(Next::At(make_room(engine, crew, next, next_fire)));
+    }
+    crew.wanting = None;
     let ClaimedWork { claimed, rest } = engine.acquire_ready(request).await?;
     let Work {
         mut queued,
@@ -192,6 +192,26 @@ async fn tell_of_set_back(engine: &Arc<Inner>) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+
+/// The worker is full. Where something is ready for it, what only waits makes room, now and as long as the worker is full:
+/// its end starts the next round.
+fn make_room(
+    engine: &Arc<Inner>,
+    crew: &mut Crew,
+    ready_at: Option<Timestamp>,
+    next_fire: Option<Timestamp>,
+) -> Option<Timestamp> {
+    let is_ready = ready_at.is_some_and(|ready| ready <= engine.clock.now());
+    if !is_ready {
+        crew.wanting = None;
+        return ready_at.into_iter().chain(next_fire).min();
+    }
+    if crew.wanting.is_none() {
+        crew.wanting = Some(engine.workers.want_room());
+    }
+    engine.active.ask_to_rest();
+    next_fire
 }
 
 /// Stops gracefully. What `start` began in this engine stops with its last worker.

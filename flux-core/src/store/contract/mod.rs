@@ -184,6 +184,7 @@ macro_rules! store_contract {
                 whatever_may_give_work_is_news,
                 one_may_stop_waiting;
             woken:
+                a_worker_without_room_is_told_what_is_ready,
                 a_sleeper_is_given_when_its_moment_has_come,
                 the_earliest_is_given_first,
                 a_worker_gets_only_what_it_can_drive,

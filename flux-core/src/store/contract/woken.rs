@@ -2,17 +2,61 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::given::{
-    at, change, change_to, claim_ready, commit, create, finish, hour, in_queue, new, pending,
-    put_to_sleep, record, request, signal,
+    at, change, change_to, claim_ready, commit, create, create_ownerless, creation, finish, hour,
+    in_queue, new, pending, put_to_sleep, record, request, signal,
 };
+use crate::clock::Timestamp;
 use crate::execution::Status;
 use crate::id::{Epoch, ExecutionId};
 use crate::store::{
     Change, Commit, CommitError, MessageKind, NewExecution, NewMessage, QueueChange, Release,
     Runnable, Store, Target, WorkRequest,
 };
+
+/// A worker without room is told whether anything is ready for it, or when; nothing is given.
+pub async fn a_worker_without_room_is_told_what_is_ready(store: Arc<dyn Store>) {
+    let guard = store.join().await.unwrap();
+    let look = async |hours: i64| {
+        let request = WorkRequest {
+            limit: 0,
+            ..request(guard.id(), hour(hours))
+        };
+        let work = store.claim_ready(request).await.unwrap();
+        assert!(work.claimed.is_empty(), "{work:?}");
+        work.next
+    };
+    let is_ready = |next: Option<Timestamp>, hours| {
+        next.is_some_and(|next| next < hour(hours).after(Duration::from_mins(1)))
+    };
+    assert_eq!(look(1).await, None);
+    create(&store, "sleeper", guard.id()).await;
+    put_to_sleep(&store, "sleeper", Some(hour(3))).await;
+    assert_eq!(look(2).await, Some(hour(3)));
+    assert!(is_ready(look(4).await, 4));
+    assert_eq!(record(&store, "sleeper").await.owner, None);
+    put_to_sleep(&store, "sleeper", None).await;
+    assert_eq!(look(4).await, None);
+
+    let one = QueueChange {
+        concurrency: Some(Some(1)),
+        ..QueueChange::default()
+    };
+    store.set_queue("q", one).await.unwrap();
+    for id in ["first", "second"] {
+        let row = pending(id, in_queue("q"));
+        store.commit(creation(row)).await.unwrap();
+    }
+    assert!(is_ready(look(4).await, 4));
+    let given = claim_ready(&store, request(guard.id(), hour(4))).await;
+    assert_eq!(given, ["first"]);
+    // Its queue is full: there is nothing for the worker.
+    assert_eq!(look(4).await, None);
+    create_ownerless(&store, "orphan").await;
+    assert!(is_ready(look(4).await, 4));
+}
 
 /// It is given from its moment on, to one worker, under a new epoch; until then the store says when that is.
 pub async fn a_sleeper_is_given_when_its_moment_has_come(store: Arc<dyn Store>) {

@@ -42,6 +42,9 @@ impl Desk<'_> {
 
 impl State {
     pub(super) fn claim_ready(&mut self, request: &WorkRequest, now: Timestamp) -> Work {
+        if request.limit == 0 {
+            return self.look(request, now);
+        }
         let mut desk = Desk {
             request,
             now,
@@ -57,6 +60,58 @@ impl State {
         self.take_pending(&mut desk);
         self.look_ahead(&mut desk);
         desk.work
+    }
+
+    /// What a worker without room is told: whether there is anything for it, and if not, when.
+    fn look(&mut self, request: &WorkRequest, now: Timestamp) -> Work {
+        let request = WorkRequest {
+            limit: 1,
+            ..request.clone()
+        };
+        let mut desk = Desk {
+            request: &request,
+            now,
+            work: Work::default(),
+            driving: request.driving.clone(),
+        };
+        if self.has_anything(&mut desk) {
+            desk.worth_a_look(Some(now));
+        } else {
+            self.look_ahead(&mut desk);
+        }
+        desk.work
+    }
+
+    fn has_anything(&mut self, desk: &mut Desk<'_>) -> bool {
+        let now = desk.now;
+        let is_started = |record: &ExecutionRecord| {
+            let is_lost = record
+                .owner
+                .is_some_and(|owner| !self.alive.contains_key(&owner));
+            let is_woken =
+                record.owner.is_none() && record.ready_at.is_some_and(|ready| ready <= now);
+            matches!(record.status, Status::Running | Status::Paused) && (is_lost || is_woken)
+        };
+        let started = self.candidates(desk, is_started);
+        if started
+            .iter()
+            .any(|key| self.room_on_worker(*key, desk) > 0)
+        {
+            return true;
+        }
+        let is_due = |record: &ExecutionRecord| {
+            record.status == Status::Pending
+                && record.owner.is_none()
+                && record.ready_at.is_some_and(|ready| ready <= now)
+        };
+        let due = self.candidates(desk, is_due);
+        due.into_iter().any(|key| {
+            let queue = self
+                .entry(key)
+                .and_then(|entry| entry.record.placement.queue.clone());
+            let room = queue.map_or(1, |queue| self.room_in(&queue, desk));
+            room > 0 && self.fits_its_gate(key)
+        })
     }
 
     /// One alone, whoever waits before it.
