@@ -119,3 +119,47 @@ async fn code_that_wakes_itself_is_not_foreign_however_often_it_does() {
         assert!(count(&engine, run.execution_id(), EventKind::Woken).await <= 300);
     }
 }
+
+#[task]
+async fn count_slowly() -> Result<i64, String> {
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    let counted =
+        flux::sqlite::transaction("count", |db| db.query_row("SELECT 7", [], |row| row.get(0)));
+    let counted = counted.await.map_err(|error| error.to_string())?;
+    tokio::time::sleep(Duration::from_millis(60)).await;
+    Ok(counted)
+}
+
+#[workflow]
+async fn nap_slowly(_ctx: ExecutionContext) -> Result<(), TaskError> {
+    flux::step("nap", async {
+        tokio::time::sleep(Duration::from_millis(90)).await;
+        Ok::<_, String>(())
+    })
+    .await
+}
+
+/// Its code is replayed again and again while the others are at work.
+#[workflow]
+async fn wait_foreign_beside_others(_ctx: ExecutionContext) -> Result<i64, TaskError> {
+    let foreign = async {
+        tokio::time::sleep(Duration::from_millis(40)).await;
+        for _ in 0..3 {
+            note("again".into()).await?;
+        }
+        Ok(())
+    };
+    let (counted, (), ()) = tokio::try_join!(count_slowly(), nap_slowly.call(()), foreign)?;
+    Ok(counted)
+}
+
+/// PITFALL: what a body asked for or returned, and what a child said, while a replay waited for the wake-up to come
+/// again, was dropped: the execution waited for ever.
+#[tokio::test]
+async fn what_others_say_while_a_replay_waits_for_a_wake_up_is_heard() {
+    let shelf = Shelf::sqlite().await.always_replay();
+    let engine = shelf.engine().await;
+    let run = wait_foreign_beside_others.on(&engine).run(());
+    let run = tokio::time::timeout(Duration::from_secs(20), run).await;
+    assert_eq!(run.expect("it ends").unwrap().output(), Some(&7));
+}

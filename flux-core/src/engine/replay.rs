@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::FutureExt;
 use tokio::sync::mpsc;
 
-use super::driver::Input;
+use super::driver::{Input, Inputs};
 use super::history::{History, is_delivery};
 use super::replaying::{Replaying, Trying, check_format, fresh_machine};
 use super::{Engine, Inner};
@@ -96,7 +96,7 @@ struct Rehearsal {
     last: EventSeq,
     machine: Machine,
     sender: mpsc::UnboundedSender<Input>,
-    inputs: mpsc::UnboundedReceiver<Input>,
+    inputs: Inputs,
 }
 
 impl Rehearsal {
@@ -115,7 +115,7 @@ impl Rehearsal {
             last,
             machine,
             sender,
-            inputs,
+            inputs: Inputs::new(inputs),
         }
     }
 
@@ -159,7 +159,6 @@ impl Rehearsal {
             id: &self.record.id,
             workflow: self.def.name,
             inputs: &mut self.inputs,
-            has_stale_inbox: &mut false,
         };
         let undelivered = replaying
             .all(&mut history, |event| replayed.see(event))

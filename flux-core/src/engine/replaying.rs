@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::Inner;
-use super::driver::Input;
+use super::driver::{Input, Inputs};
 use super::history::{History, Item};
 use crate::clock::Timestamp;
 use crate::context::request::Request;
@@ -82,9 +82,7 @@ pub(crate) struct Replaying<'a> {
     pub(crate) id: &'a ExecutionId,
     pub(crate) workflow: &'static str,
     /// Where foreign wake-ups arrive.
-    pub(crate) inputs: &'a mut mpsc::UnboundedReceiver<Input>,
-    /// Set where there was something new in the inbox among them.
-    pub(crate) has_stale_inbox: &'a mut bool,
+    pub(crate) inputs: &'a mut Inputs,
 }
 
 impl Replaying<'_> {
@@ -150,15 +148,10 @@ impl Replaying<'_> {
     }
 
     async fn wait_for_foreign(&mut self, event: EventSeq) -> Result<(), Error> {
-        let woken = async {
-            while let Some(input) = self.inputs.recv().await {
-                if matches!(input, Input::Woken) {
-                    return;
-                }
-                *self.has_stale_inbox |= matches!(input, Input::Inbox);
-            }
-        };
-        if tokio::time::timeout(FOREIGN_PATIENCE, woken).await.is_ok() {
+        if tokio::time::timeout(FOREIGN_PATIENCE, self.inputs.woken())
+            .await
+            .is_ok()
+        {
             return Ok(());
         }
         let error = NonDeterminism {

@@ -364,7 +364,6 @@ impl Driver {
             id: &self.id,
             workflow: self.def.name,
             inputs: &mut self.inputs,
-            has_stale_inbox: &mut self.has_stale_inbox,
         };
         let observe = |event: &Event| {
             active.observe(event);
@@ -556,7 +555,6 @@ impl Driver {
                         id: &self.id,
                         workflow: self.def.name,
                         inputs: &mut self.inputs,
-                        has_stale_inbox: &mut self.has_stale_inbox,
                     };
                     replaying.group(group).await?;
                 }

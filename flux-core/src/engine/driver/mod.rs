@@ -50,6 +50,7 @@ mod due;
 mod end;
 mod family;
 mod fault;
+mod inputs;
 mod limits;
 mod lines;
 mod own_time;
@@ -69,6 +70,7 @@ use cancel::Cancelling;
 use children::Cancellation;
 use due::Due;
 use family::Family;
+pub(crate) use inputs::Inputs;
 use limits::ActiveTime;
 use own_time::Ahead;
 use signals::Signals;
@@ -326,7 +328,7 @@ pub(crate) struct Driver {
     /// Calls whose bodies were not begun because of that.
     deferred: Vec<EventSeq>,
 
-    inputs: mpsc::UnboundedReceiver<Input>,
+    inputs: Inputs,
     sender: mpsc::UnboundedSender<Input>,
 }
 
@@ -424,7 +426,7 @@ impl Driver {
             is_retiring: false,
             hold: None,
             deferred: Vec::new(),
-            inputs,
+            inputs: Inputs::new(inputs),
             sender,
         }
     }

@@ -16,7 +16,7 @@ const BRIEF: Duration = Duration::from_millis(20);
 impl Driver {
     /// Takes what has come in since.
     pub(super) fn take_inputs(&mut self) {
-        while let Ok(input) = self.inputs.try_recv() {
+        while let Some(input) = self.inputs.try_next() {
             self.take(input);
         }
     }
@@ -90,7 +90,7 @@ impl Driver {
         };
         tokio::select! {
             biased;
-            input = self.inputs.recv() => if let Some(input) = input { self.take(input) },
+            input = self.inputs.next() => if let Some(input) = input { self.take(input) },
             () = passed => self.woken_for = self.woken_for.max(length.unwrap_or(self.woken_for)),
             () = come => self.woken_for = self.woken_for.max(moment.unwrap_or(self.woken_for)),
             () = drowsy => self.is_to_rest = true,

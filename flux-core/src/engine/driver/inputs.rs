@@ -1,0 +1,51 @@
+//! What has come in for a driver and was not taken yet.
+
+use std::collections::VecDeque;
+
+use tokio::sync::mpsc;
+
+use super::Input;
+
+/// The inputs of a driver, in their order.
+///
+/// A replay may have to wait until something foreign wakes the code once more, while bodies and children of this driver
+/// are at work: whatever they say meanwhile is kept.
+#[derive(Debug)]
+pub(crate) struct Inputs {
+    receiver: mpsc::UnboundedReceiver<Input>,
+    /// Came while a replay waited for something else.
+    kept: VecDeque<Input>,
+}
+
+impl Inputs {
+    pub(crate) fn new(receiver: mpsc::UnboundedReceiver<Input>) -> Self {
+        Self {
+            receiver,
+            kept: VecDeque::new(),
+        }
+    }
+
+    /// The next one, if it is there.
+    pub(super) fn try_next(&mut self) -> Option<Input> {
+        let kept = self.kept.pop_front();
+        kept.or_else(|| self.receiver.try_recv().ok())
+    }
+
+    /// The next one. Dropped, it takes nothing.
+    pub(super) async fn next(&mut self) -> Option<Input> {
+        match self.kept.pop_front() {
+            Some(kept) => Some(kept),
+            None => self.receiver.recv().await,
+        }
+    }
+
+    /// Waits until something foreign wakes the code.
+    pub(crate) async fn woken(&mut self) {
+        while let Some(input) = self.receiver.recv().await {
+            if matches!(input, Input::Woken) {
+                return;
+            }
+            self.kept.push_back(input);
+        }
+    }
+}
