@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use flux_core::store::WorkRequest;
-use rusqlite::{CachedStatement, Connection, ToSql};
+use rusqlite::{CachedStatement, Connection, Row, ToSql};
 
 use super::row;
 
@@ -70,14 +70,17 @@ impl Shelf {
     ) -> rusqlite::Result<Option<Arc<str>>> {
         let Self { index, holds } = self;
         let mut select = connection.prepare_cached(&format!(
-            "SELECT min(queue) FROM flux_executions INDEXED BY {index} WHERE {holds} AND queue >= ?1"
+            "SELECT min(queue) FROM flux_executions INDEXED BY {index} \
+             WHERE {holds} AND queue >= CAST(?1 AS TEXT)"
         ))?;
-        bind(&mut select, &[&from], more)?;
-        let mut rows = select.raw_query();
-        match rows.next()? {
-            Some(row) => row::shared(row, 0),
-            None => Ok(None),
-        }
+        least_text(from, |from| {
+            bind(&mut select, &[&from], more)?;
+            let mut rows = select.raw_query();
+            match rows.next()? {
+                Some(row) => row::bytes(row, 0),
+                None => Ok(None),
+            }
+        })
     }
 
     /// The lanes of one queue, or of none.
@@ -89,25 +92,21 @@ impl Shelf {
     ) -> rusqlite::Result<Vec<Lane>> {
         let Self { index, holds } = self;
         let mut select = connection.prepare_cached(&format!(
-            "SELECT workflow, version FROM flux_executions INDEXED BY {index} WHERE {holds} \
-             AND queue IS ?1 AND (workflow, version) >= (?2, ?3) ORDER BY workflow, version LIMIT 1"
+            "SELECT workflow, version, eid FROM flux_executions INDEXED BY {index} WHERE {holds} \
+             AND queue IS ?1 AND (workflow, version) >= (CAST(?2 AS TEXT), ?3) \
+             ORDER BY workflow, version LIMIT 1"
         ))?;
         let mut lanes = Vec::new();
-        let (mut workflow, mut version) = (Arc::<str>::from(""), 0);
+        let mut from = (Vec::new(), 0);
         loop {
-            bind(&mut select, &[&queue, &workflow, &version], more)?;
+            bind(&mut select, &[&queue, &from.0, &from.1], more)?;
             let mut rows = select.raw_query();
             let Some(row) = rows.next()? else {
                 return Ok(lanes);
             };
-            let lane = Lane {
-                queue: queue.cloned(),
-                workflow: row.get(0)?,
-                version: row.get(1)?,
-            };
-            workflow = Arc::clone(&lane.workflow);
-            version = i64::from(lane.version) + 1;
-            lanes.push(lane);
+            let lane = row::unless_damaged(row::lane(row, queue))?;
+            lanes.extend(lane);
+            from = next_lane(row)?;
         }
     }
 }
@@ -131,6 +130,35 @@ fn bind(
         select.raw_bind_parameter(place, value)?;
     }
     Ok(())
+}
+
+/// Where the lanes begin that follow the one of this row, damaged or not.
+fn next_lane(row: &Row<'_>) -> rusqlite::Result<(Vec<u8>, i64)> {
+    let mut workflow = row::bytes(row, 0)?.unwrap_or_default();
+    let version: i64 = row.get(1)?;
+    Ok(match version.checked_add(1) {
+        Some(version) => (workflow, version),
+        None => {
+            workflow.push(0);
+            (workflow, i64::MIN)
+        }
+    })
+}
+
+/// The least name from `from` on. One that is no text is passed over: its row is damaged, and must not keep others back.
+pub(super) fn least_text(
+    from: &str,
+    mut least: impl FnMut(&[u8]) -> rusqlite::Result<Option<Vec<u8>>>,
+) -> rusqlite::Result<Option<Arc<str>>> {
+    let mut from = from.as_bytes().to_vec();
+    while let Some(found) = least(&from)? {
+        match String::from_utf8(found) {
+            Ok(text) => return Ok(Some(text.into())),
+            Err(damaged) => from = damaged.into_bytes(),
+        }
+        from.push(0);
+    }
+    Ok(None)
 }
 
 /// The least text that is greater than this one.

@@ -45,9 +45,10 @@ pub(super) fn workflow_counts(connection: &Connection) -> rusqlite::Result<Vec<W
          INDEXED BY flux_executions_by_workflow GROUP BY workflow, status ORDER BY workflow, status";
     let mut counts = connection.prepare_cached(COUNTS)?;
     let counts = counts.query_map([], |row| {
+        let key = ExecutionKey(row.get(3)?);
         Ok(WorkflowCount {
-            workflow: row.get(0)?,
-            status: row::status(row, 1, ExecutionKey(row.get(3)?))?,
+            workflow: row::workflow(row, 0, key)?,
+            status: row::status(row, 1, key)?,
             count: row::count(row, 2)?,
         })
     })?;

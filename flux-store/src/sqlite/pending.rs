@@ -9,7 +9,7 @@ use flux_core::id::EventSeq;
 use flux_core::store::ExecutionRecord;
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::lane::{Lane, Shelf, after};
+use super::lane::{Lane, Shelf, after, least_text};
 use super::row::{self, EXECUTION};
 use super::work::Desk;
 use super::{gate, history, inbox, queue};
@@ -301,13 +301,16 @@ fn least_partition(
     from: &str,
 ) -> rusqlite::Result<Option<Arc<str>>> {
     const LEAST: &str = "SELECT partition FROM flux_executions INDEXED BY flux_executions_in_line \
-         WHERE rank IS NOT NULL AND queue IS ?1 AND workflow = ?2 AND version = ?3 AND partition >= ?4 \
+         WHERE rank IS NOT NULL AND queue IS ?1 AND workflow = ?2 AND version = ?3 AND partition >= CAST(?4 AS TEXT) \
          ORDER BY partition LIMIT 1";
     let mut select = connection.prepare_cached(LEAST)?;
     let mut least: Option<Arc<str>> = None;
     for lane in lanes {
-        let values = (&lane.queue, &lane.workflow, lane.version, from);
-        let found: Option<Arc<str>> = select.query_row(values, |row| row.get(0)).optional()?;
+        let found = least_text(from, |from| {
+            let values = (&lane.queue, &lane.workflow, lane.version, from);
+            let found = select.query_row(values, |row| row::bytes(row, 0));
+            Ok(found.optional()?.flatten())
+        })?;
         least = least.into_iter().chain(found).min();
     }
     Ok(least)

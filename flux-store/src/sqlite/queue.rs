@@ -8,7 +8,7 @@ use flux_core::clock::Timestamp;
 use flux_core::store::{QueueChange, QueueRecord, QueueSettings, Rate, is_to_come};
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
-use super::lane::after;
+use super::lane::{after, least_text};
 use super::row;
 
 /// A queue as it is stored.
@@ -119,13 +119,14 @@ pub(super) fn list(connection: &Connection) -> rusqlite::Result<Vec<QueueRecord>
 /// The queues that anything is known of.
 fn names(connection: &Connection) -> rusqlite::Result<BTreeSet<Arc<str>>> {
     const NEXT: &str = "SELECT min(queue) FROM flux_executions INDEXED BY flux_executions_by_queue \
-         WHERE queue IS NOT NULL AND queue >= ?1";
+         WHERE queue IS NOT NULL AND queue >= CAST(?1 AS TEXT)";
     let mut stored = connection.prepare_cached("SELECT name FROM flux_queues")?;
     let stored = stored.query_map([], |row| row.get::<_, Arc<str>>(0))?;
     let mut names = stored.collect::<rusqlite::Result<BTreeSet<_>>>()?;
     let mut next = connection.prepare_cached(NEXT)?;
+    let mut next = |from: &[u8]| next.query_row([from], |row| row::bytes(row, 0));
     let mut from = String::new();
-    while let Some(name) = next.query_row([&from], |row| row::shared(row, 0))? {
+    while let Some(name) = least_text(&from, &mut next)? {
         from = after(&name);
         names.insert(name);
     }

@@ -16,6 +16,8 @@ use flux_core::store::{
 use rusqlite::Row;
 use rusqlite::types::{FromSqlError, Type};
 
+use super::lane::Lane;
+
 /// How far the event number reaches in a packed key.
 const SEQ_BITS: u32 = 24;
 
@@ -34,6 +36,19 @@ pub(super) fn event_key(execution: ExecutionKey, seq: u32) -> i64 {
 pub(super) fn seq_of(key: i64) -> EventSeq {
     let seq = key & i64::from(EventSeq::MAX.get());
     EventSeq::new(u32::try_from(seq).expect("24 bits fit"))
+}
+
+/// Reads `workflow, version, eid`.
+pub(super) fn lane(row: &Row<'_>, queue: Option<&Arc<str>>) -> rusqlite::Result<Lane> {
+    let key = row.get(2)?;
+    let read = || {
+        Ok(Lane {
+            queue: queue.cloned(),
+            workflow: text(row, 0)?.into(),
+            version: row.get(1)?,
+        })
+    };
+    read().map_err(|error| named(row, "flux_executions", key, error))
 }
 
 /// Reads a row of [`EXECUTION`] columns.
@@ -100,6 +115,16 @@ pub(super) fn status(row: &Row<'_>, column: usize, key: ExecutionKey) -> rusqlit
     })
 }
 
+/// Reads the name of a workflow.
+pub(super) fn workflow(
+    row: &Row<'_>,
+    column: usize,
+    key: ExecutionKey,
+) -> rusqlite::Result<Arc<str>> {
+    let name = text(row, column).map(Arc::from);
+    name.map_err(|error| named(row, "flux_executions", key.0, error))
+}
+
 /// Tags as [`execution`] reads them.
 pub(super) fn tags_as_json(tags: &[Arc<str>]) -> Option<String> {
     let json = || serde_json::to_string(tags).expect("texts are JSON");
@@ -156,8 +181,19 @@ fn placement(row: &Row<'_>, key: i64) -> rusqlite::Result<Placement> {
     })
 }
 
-/// Reads `id, workflow, input, spec, is_paused, next_at, last_at, created_at`.
+/// Reads `id, workflow, input, spec, is_paused, next_at, last_at, created_at, rowid`.
 pub(super) fn schedule(row: &Row<'_>) -> rusqlite::Result<ScheduleRecord> {
+    let key = row.get(8)?;
+    schedule_of(row).map_err(|error| named(row, "flux_schedules", key, error))
+}
+
+/// Reads the second of these.
+pub(super) fn schedules_workflow<'a>(row: &'a Row<'_>) -> rusqlite::Result<&'a str> {
+    let key = row.get(8)?;
+    text(row, 1).map_err(|error| named(row, "flux_schedules", key, error))
+}
+
+fn schedule_of(row: &Row<'_>) -> rusqlite::Result<ScheduleRecord> {
     Ok(ScheduleRecord {
         id: text(row, 0)?.into(),
         workflow: text(row, 1)?.into(),
@@ -185,6 +221,13 @@ pub(super) fn count(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
 /// Reads a text to be kept, or none.
 pub(super) fn shared(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Arc<str>>> {
     Ok(maybe_text(row, column)?.map(Arc::from))
+}
+
+/// Reads a name as it lies there, also one that is no text.
+pub(super) fn bytes(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Vec<u8>>> {
+    let found = row.get_ref(column)?.as_bytes_or_null();
+    let found = found.map_err(|error| wrong(column, error))?;
+    Ok(found.map(<[u8]>::to_vec))
 }
 
 /// Reads `key, kind, at, ref, name, payload, meta`.
@@ -252,7 +295,7 @@ impl Names {
 }
 
 /// Reads a text.
-pub(super) fn text<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<&'a str> {
+fn text<'a>(row: &'a Row<'_>, column: usize) -> rusqlite::Result<&'a str> {
     maybe_text(row, column)?.ok_or_else(|| wrong(column, FromSqlError::InvalidType))
 }
 

@@ -11,13 +11,15 @@ use rusqlite::{Connection, OptionalExtension as _};
 
 use super::{execution, gate, history, inbox, row};
 
-const COLUMNS: &str = "id, workflow, input, spec, is_paused, next_at, last_at, created_at";
+const COLUMNS: &str = "id, workflow, input, spec, is_paused, next_at, last_at, created_at, rowid";
 
 /// Lists all schedules by name.
 pub(super) fn list(connection: &Connection) -> rusqlite::Result<Vec<ScheduleRecord>> {
     let select = format!("SELECT {COLUMNS} FROM flux_schedules ORDER BY id");
     let mut all = connection.prepare_cached(&select)?;
-    all.query_map([], row::schedule)?.collect()
+    let all = all.query_map([], row::schedule)?;
+    let all = all.map(|schedule| row::unless_damaged(schedule).transpose());
+    all.flatten().collect()
 }
 
 /// Reads a schedule.
@@ -36,7 +38,8 @@ pub(super) fn due(connection: &Connection, request: &DueRequest) -> rusqlite::Re
     let mut coming = coming.query([])?;
     let mut found = DueSchedules::default();
     while let Some(row) = coming.next()? {
-        if !request.workflows.contains(row::text(row, 1)?) {
+        let workflow = row::unless_damaged(row::schedules_workflow(row))?;
+        if workflow.is_none_or(|workflow| !request.workflows.contains(workflow)) {
             continue;
         }
         let next_at = row::moment(row, 5)?;
@@ -44,7 +47,7 @@ pub(super) fn due(connection: &Connection, request: &DueRequest) -> rusqlite::Re
             found.next = next_at;
             break;
         }
-        found.due.push(row::schedule(row)?);
+        found.due.extend(row::unless_damaged(row::schedule(row))?);
     }
     Ok(found)
 }

@@ -1,12 +1,14 @@
 //! Damaged rows: each is named, and keeps nothing else back.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use flux_core::execution::Status;
 use flux_core::store::contract::given::{
-    at, claim_ready, create, create_ownerless, enqueue, hour, ids, in_queue, put_to_sleep, request,
+    at, claim_ready, create, create_ownerless, enqueue, hour, ids, in_queue, json, put_to_sleep,
+    request,
 };
-use flux_core::store::{Filter, Placement, StoreError};
+use flux_core::store::{DueRequest, Filter, Placement, ScheduleRecord, StoreError};
 use rusqlite::Connection;
 
 use super::given::{folder, open, runtime};
@@ -21,7 +23,7 @@ fn damage(file: &Path, id: &str, set: &str) -> i64 {
 }
 
 /// What a row can hold that it should not, and what is said of it.
-const DAMAGE: [(&str, &str); 8] = [
+const DAMAGE: [(&str, &str); 13] = [
     ("status = 9", "an unknown status, 9"),
     ("base = 0", "`base`: 0"),
     ("base = -1", "`base`: -1"),
@@ -30,12 +32,17 @@ const DAMAGE: [(&str, &str); 8] = [
     ("attempt = 0", "`attempt`"),
     ("tags = '{'", "tags that cannot be read"),
     ("parent = CAST(x'ff' AS TEXT)", "`parent`"),
+    ("workflow = CAST(x'ff' AS TEXT)", "`workflow`"),
+    ("workflow = CAST(x'00ff61' AS TEXT)", "`workflow`"),
+    ("version = -1", "`version`: -1"),
+    ("queue = CAST(x'ff' AS TEXT)", "`queue`"),
+    ("partition = CAST(x'ff' AS TEXT)", "`partition`"),
 ];
 
-fn assert_named<T>(read: Result<T, StoreError>, key: i64, says: &str) {
+fn assert_named<T>(read: Result<T, StoreError>, key: i64, says: &str, table: &str) {
     let error = read.err().expect("it cannot be read").to_string();
     println!("{error}");
-    for word in [&format!("row {key} of `flux_executions`"), says] {
+    for word in [&format!("row {key} of `{table}`"), says] {
         assert!(error.contains(word), "`{word}` is not said: {error}");
     }
 }
@@ -61,7 +68,8 @@ fn a_damaged_row_is_named_and_left_out_of_lists() {
             let running = store.executions(running).await.unwrap();
             assert_eq!(ids(&running), ["c", "a"], "{set}");
             store.workflow_counts().await.unwrap();
-            assert_named(store.execution(&"b".into()).await, key, says);
+            let read = store.execution(&"b".into()).await;
+            assert_named(read, key, says, "flux_executions");
         });
     }
 }
@@ -178,4 +186,46 @@ fn a_version_that_is_not_that_of_the_tables_is_told_in_a_sentence() {
         !error.contains("ALTER TABLE") && error.len() < 500,
         "{error}"
     );
+}
+
+/// One damaged schedule stopped every worker: none claimed anything more.
+#[test]
+fn a_damaged_schedule_keeps_no_other_back() {
+    let folder = folder();
+    let file = folder.path().join("flux.db");
+    let store = open(&file);
+    runtime().block_on(async {
+        for id in ["daily", "damaged", "weekly"] {
+            let schedule = ScheduleRecord {
+                id: id.into(),
+                workflow: "report".into(),
+                input: json("null"),
+                spec: json("null"),
+                is_paused: false,
+                next_at: Some(hour(1)),
+                last_at: None,
+                created_at: at(0),
+            };
+            store.put_schedule(schedule).await.unwrap();
+        }
+        for column in ["input", "workflow"] {
+            let damage = format!(
+                "UPDATE flux_schedules SET {column} = CAST(x'ff' AS TEXT) WHERE id = 'damaged'"
+            );
+            let connection = Connection::open(&file).unwrap();
+            connection.execute_batch(&damage).unwrap();
+            let request = DueRequest {
+                now: hour(2),
+                workflows: BTreeSet::from(["report".into()]),
+                limit: 10,
+            };
+            let due = store.due_schedules(request).await.unwrap().due;
+            for found in [store.schedules().await.unwrap(), due] {
+                let found: Vec<_> = found.iter().map(|schedule| &*schedule.id).collect();
+                assert_eq!(found, ["daily", "weekly"], "{column}");
+            }
+            let damaged = store.schedule("damaged").await;
+            assert_named(damaged, 2, &format!("`{column}`"), "flux_schedules");
+        }
+    });
 }
