@@ -3,7 +3,7 @@
 use flux::{Engine, Error, EventKind, ExecutionContext, Status, TaskError, task, workflow};
 use tokio::sync::Notify;
 
-use crate::support::{Shelf, When, begin, count, ran, unique};
+use crate::support::{Shelf, When, begin, count, dies_in, ran, unique};
 
 #[task]
 async fn mint_coin(value: u32) -> u32 {
@@ -243,5 +243,36 @@ async fn recovery_takes_up_what_crashed_and_nothing_else() {
             count(&engine, &crashed, EventKind::TaskInterrupted).await,
             1
         );
+    }
+}
+
+/// The first time it waits for ever.
+#[task]
+async fn stoke_fire() {
+    begin();
+    let context = flux::task_context().unwrap();
+    if ran(context.execution_id(), "stoke_fire") == 1 {
+        std::future::pending::<()>().await;
+    }
+}
+
+#[workflow]
+async fn stoke(_ctx: ExecutionContext) -> Result<(), TaskError> {
+    stoke_fire().await
+}
+
+/// PITFALL: it belonged to a living engine, which drove it no more, and was left out.
+#[tokio::test]
+async fn recovery_takes_up_what_a_dropped_run_of_the_same_engine_has_left() {
+    for shelf in Shelf::each().await {
+        let engine = shelf.engine().await;
+        let id = unique("dropped");
+        let run = stoke.on(&engine).run(()).execution_id(&id);
+        dies_in(run, &id, "stoke_fire").await;
+        let recovered = engine.recover().await.unwrap();
+        assert!(recovered.failures.is_empty(), "{recovered:?}");
+        assert_eq!(recovered.executions.len(), 1);
+        assert!(recovered.executions[0].has_succeeded());
+        assert_eq!(ran(&id, "stoke_fire"), 2);
     }
 }

@@ -70,6 +70,13 @@ impl ActiveSet {
         self.claiming().contains(id)
     }
 
+    /// The drivers whose futures were dropped and that are not gone yet.
+    pub(super) fn abandoned(&self) -> Vec<Active> {
+        let drivers = self.lock();
+        let abandoned = drivers.values().filter(|active| active.abandoned);
+        abandoned.cloned().collect()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.lock().is_empty()
     }

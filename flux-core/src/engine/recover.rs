@@ -1,9 +1,11 @@
 //! `recover`: goes on with everything that crashed.
 
-use super::Engine;
+use std::sync::Arc;
+use std::time::Duration;
+
 use super::closing::Close;
 use super::driver::{Begin, Intent};
-use super::log;
+use super::{Engine, Inner, log, ownership};
 use crate::error::Error;
 use crate::execution::{Execution, Status};
 use crate::id::ExecutionId;
@@ -11,6 +13,9 @@ use crate::store::{ClaimError, ExecutionRecord, MessageKind};
 
 /// At most this many executions are taken up at once.
 const AT_ONCE: usize = 256;
+
+/// How long is waited for the store to hear of what this engine has dropped.
+const STRAYS: Duration = Duration::from_secs(1);
 
 /// What [`Engine::recover`] did.
 #[derive(Debug, Default)]
@@ -22,8 +27,19 @@ pub struct Recovered {
     pub failures: Vec<(ExecutionId, Error)>,
 }
 
+impl Inner {
+    /// What this engine drove until its future was dropped belongs to it until the store knows of that.
+    async fn settle_what_was_dropped(self: &Arc<Self>) {
+        for active in self.active.abandoned() {
+            active.gone().await;
+        }
+        ownership::settled(self, STRAYS).await;
+    }
+}
+
 impl Engine {
-    /// Goes on with every execution whose process died, until each has finished or paused.
+    /// Continues every execution whose process died, until each has finished or paused; also those whose `run` or `resume` was
+    /// dropped in this process.
     ///
     /// It answers no pause and tries nothing again that failed: it does what would have happened without the
     /// crash. Executions that somebody alive drives are left alone, and so are children, which their parents take
@@ -34,6 +50,7 @@ impl Engine {
     /// Only when the store cannot be read.
     pub async fn recover(&self) -> Result<Recovered, Error> {
         super::refuse_inside_workflow("engine.recover()", "call it from outside")?;
+        self.inner.settle_what_was_dropped().await;
         let mut recovered = Recovered::default();
         let mut seen = std::collections::BTreeSet::new();
         loop {
