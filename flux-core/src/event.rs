@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
 use crate::context::ChildPolicy;
-use crate::id::EventSeq;
+use crate::id::{EventSeq, ExecutionId};
 use crate::payload::Payload;
 
 /// The version of this format, kept with every execution; a later engine reads all earlier ones.
@@ -346,8 +346,27 @@ pub(crate) struct CancelMeta {
     pub(crate) by_parent: bool,
 }
 
-/// `meta` of `WorkflowCancelled` and `WorkflowTerminated`: what a parent that is resumed has to know of a child.
-#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+/// What an execution that has ended leaves in doubt for an attempt of its parent that would call it again. It is also the
+/// `meta` of `ChildCompleted` and `ChildFailed`, where there is any.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Doubt {
+    /// `at_most_once` tasks whose outcome is unknown, here or in a child that has ended.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) unknown: Vec<Arc<str>>,
+    /// Children that were cut off and had not ended when this was written: what they leave in doubt is in their own ends.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) cut_off: Vec<ExecutionId>,
+}
+
+impl Doubt {
+    pub(crate) fn is_none(&self) -> bool {
+        self.unknown.is_empty() && self.cut_off.is_empty()
+    }
+}
+
+/// `meta` of the ends of a workflow: what a parent has to know of a child that it opens or calls again. An end that leaves
+/// nothing to be known has none.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct EndedMeta {
     /// The first event that no longer counts if the execution is opened again; without one, this end itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -358,6 +377,8 @@ pub(crate) struct EndedMeta {
     /// Whether what it had done was undone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) rolled_back: bool,
+    #[serde(default, skip_serializing_if = "Doubt::is_none")]
+    pub(crate) doubt: Doubt,
 }
 
 /// `meta` of `Rewound`. The last events that count before this one are those from `from` on, but none from `to` on; what
@@ -375,4 +396,7 @@ pub(crate) struct RewoundMeta {
     pub(crate) attempt: u32,
     /// The attempt that opened the present budget of `max_attempts`.
     pub(crate) budget_from: u32,
+    /// Of an attempt that follows by itself: children that were cut off and whose calls no longer count.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) cut_off: Vec<ExecutionId>,
 }

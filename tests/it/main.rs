@@ -14,6 +14,7 @@ mod at_5;
 mod at_6;
 mod at_7;
 mod at_most_once;
+mod at_most_once_children;
 mod attempts;
 mod births;
 mod blocking;

@@ -28,7 +28,7 @@ pub(crate) mod statements;
 mod step;
 mod task_call;
 mod timer;
-mod unknown;
+pub(crate) mod unknown;
 pub(crate) mod unseen;
 mod until;
 mod value;

@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker};
 use super::on_exit::ExitHandler;
 use super::request::Request;
 use super::rollback::Rollbacks;
-use super::unknown::UnknownOutcomes;
+use super::unknown::{CutOff, UnknownOutcomes};
 use super::unseen::{Unseen, UnseenValues};
 use crate::clock::Timestamp;
 use crate::error::escape::DropMark;
@@ -147,7 +147,7 @@ pub(crate) struct State {
     pub(crate) unseen: UnseenValues,
     /// What undoes the calls made so far.
     pub(crate) rollbacks: Rollbacks,
-    unknown: UnknownOutcomes,
+    pub(crate) unknown: UnknownOutcomes,
     /// What is to be done at the end, the last first.
     pub(crate) exit_handlers: Vec<ExitHandler>,
     /// How the code is not let run on: told to it as an arrival.
@@ -463,6 +463,7 @@ impl State {
                 if call.is_once {
                     self.unknown.let_go(self.delivery, &call.name);
                 }
+                self.unknown.let_go_of_child(&call);
             }
             Some(Outcome::Value(payload, _)) if call.kind.takes_from_a_queue() => {
                 let value = Unseen {
@@ -489,6 +490,15 @@ impl State {
             }
         }
         names
+    }
+
+    /// The children that were called from `to` on and are cut off, or are if the code ends now.
+    pub(crate) fn cut_off_since(&self, to: EventSeq) -> Vec<CutOff> {
+        let held = self.calls.values().filter(|call| !call.is_answered());
+        let held = held.filter_map(CutOff::of).filter(|(seq, _)| *seq >= to);
+        let held = held.map(|(_, child)| child);
+        let dropped = self.unknown.cut_off_since(to).cloned();
+        dropped.chain(held).collect()
     }
 
     /// Whether there is something to do when the code is gone. A good end undoes nothing.

@@ -7,7 +7,7 @@ use super::driver::children::{BY_PARENT, ChildOutcome, LastWord};
 use super::log::{About, Line};
 use crate::context::ChildPolicy;
 use crate::error::Error;
-use crate::event::{EndedMeta, Event, EventKind, StartedMeta};
+use crate::event::{Doubt, EndedMeta, Event, EventKind, StartedMeta};
 use crate::execution::Status;
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::Payload;
@@ -56,7 +56,7 @@ impl Close {
         }
     }
 
-    fn event(&self, seq: EventSeq, at: crate::clock::Timestamp) -> Event {
+    fn event(&self, seq: EventSeq, at: crate::clock::Timestamp, doubt: Doubt) -> Event {
         let kind = match self.status {
             Status::Terminated => EventKind::WorkflowTerminated,
             _ => EventKind::WorkflowCancelled,
@@ -65,6 +65,7 @@ impl Close {
             since: None,
             by_parent: self.by_parent,
             rolled_back: false,
+            doubt,
         };
         Event {
             seq,
@@ -134,13 +135,23 @@ impl Inner {
     /// The last commit of an execution.
     async fn closing(&self, record: &ExecutionRecord, close: &Close) -> Result<Commit, StoreError> {
         let last = self.store.last_event(record.key).await?;
+        let has_begun = last.as_ref().is_some_and(|last| last.seq > EventSeq::FIRST);
+        let doubt = Doubt {
+            // Without its code it is not known which of its tasks may not run twice.
+            unknown: has_begun
+                .then(|| record.workflow.clone())
+                .into_iter()
+                .collect(),
+            cut_off: Vec::new(),
+        };
         let (seq, after) = last.map_or((EventSeq::FIRST, record.created_at), |last| {
             (last.seq.next(), last.at)
         });
         let at = self.clock.now().max(after);
         let mut outbox = self.orders_to_children(record, at).await?;
         if let Some(parent) = &record.parent {
-            let word = LastWord::message(&record.id, record.epoch, close.last_word(), at);
+            let word = LastWord::new(record.epoch, close.last_word(), doubt.clone());
+            let word = word.message(&record.id, at);
             outbox.extend(word.map(|word| (parent.clone(), word)));
         }
         Ok(Commit {
@@ -148,7 +159,7 @@ impl Inner {
                 key: record.key,
                 epoch: record.epoch,
             },
-            events: vec![close.event(seq, at)],
+            events: vec![close.event(seq, at, doubt)],
             change: Some(Change {
                 status: close.status,
                 attempt: record.attempt,

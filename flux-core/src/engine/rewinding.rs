@@ -6,7 +6,7 @@ use super::history::{History, Rewind};
 use crate::error::{FailureData, FailureKind};
 use crate::event::{Event, EventKind, OutcomeMeta, RewoundMeta};
 use crate::execution::{Runs, Snapshot};
-use crate::id::EventSeq;
+use crate::id::{EventSeq, ExecutionId};
 use crate::payload::Payload;
 use crate::replay::is_start;
 use crate::store::{ExecutionRecord, Store, StoreError};
@@ -25,6 +25,8 @@ pub(crate) struct RewindPlan {
     pub(crate) attempt: u32,
     /// The attempt that opened its budget.
     pub(crate) budget_from: u32,
+    /// Of an attempt that follows by itself: children that were cut off and would be called again.
+    pub(crate) cut_off: Vec<ExecutionId>,
 }
 
 /// What is rewound.
@@ -77,6 +79,7 @@ impl RewindPlan {
             anew: failure.rolled_back,
             attempt,
             budget_from,
+            cut_off: Vec::new(),
         }
     }
 
@@ -113,6 +116,7 @@ impl RewindPlan {
             retry: if begins { Vec::new() } else { self.retry },
             attempt: self.attempt,
             budget_from: self.budget_from,
+            cut_off: self.cut_off,
         };
         event.meta = Payload::encode(&meta).ok();
         let seq = event.seq;

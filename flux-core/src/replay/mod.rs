@@ -24,7 +24,7 @@ use crate::context::lifecycle::Lifecycle;
 use crate::context::shared::{Handed, HandedError, Outcome, Shared};
 use crate::error::escape::Token;
 use crate::error::{Error, TaskError, TaskFailure};
-use crate::event::{Event, EventKind, RewoundMeta, StartedMeta};
+use crate::event::{Doubt, Event, EventKind, RewoundMeta, StartedMeta};
 use crate::id::EventSeq;
 use crate::payload::Payload;
 use crate::task::BodyError;
@@ -310,6 +310,10 @@ impl Machine {
         }
         let call = arrival.refers.unwrap_or(EventSeq::FIRST);
         let outcome = self.outcome(arrival, call, value)?;
+        if is_end_of_child(arrival.kind) && arrival.meta.is_some() {
+            let doubt = arrival.meta::<Doubt>();
+            self.shared.state().unknown.child_ended(call, doubt);
+        }
         self.root.enter();
         let handed = self.shared.hand(call, outcome, arrival.first_received());
         self.root.leave();
@@ -445,6 +449,10 @@ impl Machine {
         }
         polled
     }
+}
+
+fn is_end_of_child(kind: EventKind) -> bool {
+    matches!(kind, EventKind::ChildCompleted | EventKind::ChildFailed)
 }
 
 /// Whether the code is made anew at this arrival.

@@ -23,7 +23,7 @@ use crate::engine::ownership::Claimed;
 use crate::engine::place::{Wishes, place};
 use crate::engine::standoff::{Line, Standoff};
 use crate::engine::write::{Born, Newborn};
-use crate::error::Error;
+use crate::error::{Error, TaskErrorKind};
 use crate::event::{Event, EventKind, StartedMeta};
 use crate::id::{Epoch, EventSeq, ExecutionId, WorkerId};
 use crate::payload::Payload;
@@ -54,8 +54,15 @@ pub(super) type Births = BTreeMap<EventSeq, Birth>;
 #[derive(Default)]
 pub(super) struct Laid {
     children: Vec<LaidChild>,
-    /// Children that have no place, and why.
-    refused: Vec<(EventSeq, &'static WorkflowDef, String)>,
+    refused: Vec<Refused>,
+}
+
+/// A child that is not created, and why.
+struct Refused {
+    call: EventSeq,
+    def: &'static WorkflowDef,
+    kind: TaskErrorKind,
+    message: String,
 }
 
 /// A child whose row is part of the commit under way.
@@ -135,12 +142,26 @@ impl Driver {
         let owner = engine.owner().await?;
         for (call, birth) in births {
             let wanted = &birth.wanted;
+            let def = wanted.def;
+            let mut refuse = |kind, message| {
+                let refused = Refused {
+                    call,
+                    def,
+                    kind,
+                    message,
+                };
+                laid.refused.push(refused);
+            };
+            if let Some(in_doubt) = &self.in_doubt {
+                refuse(TaskErrorKind::OutcomeUnknown, in_doubt.message());
+                continue;
+            }
             let placed = place(&engine, wanted.def, &wanted.input, Wishes::default()).await;
             let placement = match placed {
                 Ok(placement) => placement,
                 Err(Error::Store(error)) => return Err(error.into()),
                 Err(error) => {
-                    laid.refused.push((call, wanted.def, error.to_string()));
+                    refuse(TaskErrorKind::Failed, error.to_string());
                     continue;
                 }
             };
@@ -150,7 +171,7 @@ impl Driver {
                 && let Some(standoff) = standoff.as_ref().filter(is_for_good)
             {
                 let message = format!("it could never start: {standoff}");
-                laid.refused.push((call, wanted.def, message));
+                refuse(TaskErrorKind::Failed, message);
                 continue;
             }
             let new = self.newborn(wanted, placement, owner, now);
@@ -227,8 +248,14 @@ impl Driver {
     /// Sets children to work that a commit has created. Without news of them (the commit was found in the history) each
     /// is looked for. Nothing is awaited before all of them are in their drivers' hands.
     pub(super) async fn set_to_work(&mut self, laid: Laid, born: Option<Vec<Born>>) {
-        for (call, def, message) in laid.refused {
-            self.child_refused(call, def, message);
+        for refused in laid.refused {
+            let Refused {
+                call,
+                def,
+                kind,
+                message,
+            } = refused;
+            self.child_refused_as(kind, call, def, message);
         }
         let (mut held, mut standoffs) = (Vec::new(), Vec::new());
         let born = born.into_iter().flatten().map(Some);

@@ -16,7 +16,7 @@ use crate::engine::replaying::{Replaying, Trying, check_format, fresh_machine};
 use crate::engine::rewinding::{Failed, RewindPlan, recorded_input};
 use crate::error::FailureData;
 use crate::event::{AttemptMeta, EndedMeta, Event, EventKind};
-use crate::id::EventSeq;
+use crate::id::{EventSeq, ExecutionId};
 use crate::payload::Payload;
 use crate::replay::{Machine, Tries};
 use crate::store::ExecutionRecord;
@@ -220,6 +220,7 @@ impl Driver {
             anew: ended.rolled_back,
             attempt: record.attempt,
             budget_from: self.budget_from,
+            cut_off: Vec::new(),
         };
         let before = EventSeq::new(plan.to.get().saturating_sub(1));
         let before = self.engine.store.events(record.key, before, 1).await?.pop();
@@ -272,6 +273,7 @@ impl Driver {
             input: None,
             rewound: self.rewound,
             first_delivery: None,
+            cut_off: Vec::new(),
         };
         let planned = self.opening.clone();
         let record = ExecutionRecord {
@@ -309,6 +311,8 @@ impl Driver {
             self.input = replay.input;
         }
         self.first_delivery = replay.first_delivery;
+        self.cut_off = replay.cut_off;
+        self.settle_doubts().await?;
         self.fill_pool(&record).await?;
         self.reckon_time();
         let now = self.now();
@@ -574,6 +578,8 @@ struct ReplayRun {
     /// The last rewind, and the first delivery since.
     rewound: Option<EventSeq>,
     first_delivery: Option<EventSeq>,
+    /// What the last rewind says of children that were cut off.
+    cut_off: Vec<ExecutionId>,
 }
 
 impl ReplayRun {
@@ -624,6 +630,7 @@ impl ReplayRun {
     fn see_rewound(&mut self, event: &Event) {
         let meta = event.meta::<crate::event::RewoundMeta>();
         self.budget_from = meta.budget_from;
+        self.cut_off = meta.cut_off;
         // An attempt that opens a budget was asked for; the others follow by themselves.
         if meta.attempt == meta.budget_from {
             self.resumed_at = Some(event.at);

@@ -13,7 +13,7 @@ use crate::clock::Timestamp;
 use crate::context::ChildPolicy;
 use crate::engine::active::{Driving, OnSettled};
 use crate::error::{Error, ErrorRecord, FailureData, FailureKind, TaskErrorKind, TaskFailure};
-use crate::event::{EndedMeta, EventKind};
+use crate::event::{Doubt, EndedMeta, EventKind};
 use crate::execution::{PausePoint, Status, Waiting};
 use crate::id::{Epoch, EventSeq, ExecutionId};
 use crate::payload::Payload;
@@ -92,6 +92,27 @@ impl ChildOutcome {
 pub(crate) struct LastWord {
     epoch: i64,
     outcome: ChildOutcome,
+    #[serde(default, skip_serializing_if = "Doubt::is_none")]
+    doubt: Doubt,
+}
+
+/// How the end of a child was heard.
+#[derive(Debug, Clone, Default)]
+struct Heard {
+    /// The message that told of it.
+    consumed: Option<MessageId>,
+    /// What the child leaves in doubt.
+    doubt: Doubt,
+}
+
+impl Heard {
+    fn with(self, mut outcome: NewOutcome) -> NewOutcome {
+        outcome.consumed = self.consumed;
+        if !self.doubt.is_none() {
+            outcome.meta = Payload::encode(&self.doubt).ok();
+        }
+        outcome
+    }
 }
 
 /// What a child tells its parent when it waits for a `resume`.
@@ -102,21 +123,20 @@ pub(super) struct PauseWord {
 }
 
 impl LastWord {
-    /// The message to a parent.
-    pub(crate) fn message(
-        child: &ExecutionId,
-        epoch: Epoch,
-        outcome: ChildOutcome,
-        at: Timestamp,
-    ) -> Option<NewMessage> {
-        let word = Self {
+    pub(crate) fn new(epoch: Epoch, outcome: ChildOutcome, doubt: Doubt) -> Self {
+        Self {
             epoch: epoch.0,
             outcome,
-        };
+            doubt,
+        }
+    }
+
+    /// The message to a parent.
+    pub(crate) fn message(&self, child: &ExecutionId, at: Timestamp) -> Option<NewMessage> {
         Some(NewMessage {
             kind: MessageKind::ChildEnded,
             name: child.as_str().into(),
-            payload: Payload::encode(&word).ok()?,
+            payload: Payload::encode(self).ok()?,
             dedup: None,
             at,
         })
@@ -165,10 +185,20 @@ impl Driver {
 
     /// The call of a child that could not be created fails.
     pub(super) fn child_refused(&mut self, call: EventSeq, def: &WorkflowDef, message: String) {
+        self.child_refused_as(TaskErrorKind::Failed, call, def, message);
+    }
+
+    pub(super) fn child_refused_as(
+        &mut self,
+        kind: TaskErrorKind,
+        call: EventSeq,
+        def: &WorkflowDef,
+        message: String,
+    ) {
         self.children.set(call, ChildState::Ended);
         let error = ErrorRecord::message(message);
-        let failure = failure_of(def.name, TaskErrorKind::Failed, 0, error);
-        self.child_failed(call, &failure, None);
+        let failure = failure_of(def.name, kind, 0, error);
+        self.child_failed(call, &failure, Heard::default());
     }
 
     /// A child that is recorded is not set to work before this execution goes on.
@@ -459,9 +489,13 @@ impl Driver {
         if calls.is_empty() {
             self.stale_messages.push(message.id);
         }
-        let mut consumed = Some(message.id);
+        let mut heard = Heard {
+            consumed: Some(message.id),
+            doubt: word.doubt,
+        };
         for call in calls {
-            self.take_child_outcome(call, word.outcome.clone(), consumed.take());
+            self.take_child_outcome(call, word.outcome.clone(), heard.clone());
+            heard.consumed = None;
         }
     }
 
@@ -476,7 +510,9 @@ impl Driver {
                 snapshot.record.status,
                 Status::Cancelled | Status::Terminated
             );
-            let by_parent = was_stopped && self.was_ended_by_parent(&snapshot.record).await?;
+            let last = self.engine.store.last_event(snapshot.record.key).await?;
+            let ended = last.map_or_else(EndedMeta::default, |last| last.meta());
+            let by_parent = was_stopped && self.rewind.is_some() && ended.by_parent;
             let outcome = match (snapshot.record.status, snapshot.output, snapshot.failure) {
                 (Status::Cancelled, ..) if by_parent => ChildOutcome::CancelledByParent,
                 (Status::Terminated, ..) if by_parent => ChildOutcome::TerminatedByParent,
@@ -487,17 +523,16 @@ impl Driver {
                 },
                 _ => ChildOutcome::Cancelled,
             };
-            self.take_child_outcome(call, outcome, None);
+            let heard = Heard {
+                consumed: None,
+                doubt: ended.doubt,
+            };
+            self.take_child_outcome(call, outcome, heard);
         }
         Ok(())
     }
 
-    fn take_child_outcome(
-        &mut self,
-        call: EventSeq,
-        outcome: ChildOutcome,
-        consumed: Option<MessageId>,
-    ) {
+    fn take_child_outcome(&mut self, call: EventSeq, outcome: ChildOutcome, heard: Heard) {
         let Some(child) = self.children.get(call) else {
             return;
         };
@@ -507,8 +542,7 @@ impl Driver {
             ChildOutcome::Completed(output) => {
                 let mut outcome = NewOutcome::new(EventKind::ChildCompleted, call);
                 outcome.payload = Some(output);
-                outcome.consumed = consumed;
-                self.outcome(outcome);
+                self.outcome(heard.with(outcome));
             }
             ChildOutcome::Failed(failure) => {
                 let kind = match failure.kind {
@@ -523,20 +557,20 @@ impl Driver {
                     undone: failure.undone,
                     ..failure_of(workflow, kind, failure.attempt, failure.error)
                 };
-                self.child_failed(call, &failure, consumed);
+                self.child_failed(call, &failure, heard);
             }
             ChildOutcome::Cancelled => {
                 let error = ErrorRecord::message("the child execution was cancelled");
-                self.child_failed(call, &cancelled(workflow, error), consumed);
+                self.child_failed(call, &cancelled(workflow, error), heard);
             }
             ChildOutcome::Terminated { reason } => {
                 let message = format!("the child execution was terminated: {reason}");
                 let error = ErrorRecord::message(message);
-                self.child_failed(call, &cancelled(workflow, error), consumed);
+                self.child_failed(call, &cancelled(workflow, error), heard);
             }
             // The call still waits, so this execution has failed and been resumed since it ended the child.
             ChildOutcome::CancelledByParent | ChildOutcome::TerminatedByParent => {
-                self.stale_messages.extend(consumed);
+                self.stale_messages.extend(heard.consumed);
                 self.children.set(call, ChildState::Elsewhere);
                 self.reopened.push(call);
             }
@@ -555,11 +589,10 @@ impl Driver {
         Ok(())
     }
 
-    fn child_failed(&mut self, call: EventSeq, failure: &TaskFailure, consumed: Option<MessageId>) {
+    fn child_failed(&mut self, call: EventSeq, failure: &TaskFailure, heard: Heard) {
         let mut outcome = NewOutcome::new(EventKind::ChildFailed, call);
         outcome.payload = Payload::encode(failure).ok();
-        outcome.consumed = consumed;
-        self.outcome(outcome);
+        self.outcome(heard.with(outcome));
     }
 
     /// Passes a resume's answer on to the child whose pause point it is meant for.

@@ -8,7 +8,7 @@ use super::children::{ChildOutcome, LastWord};
 use super::limits::out_of_time;
 use crate::engine::rewinding::{RewindPlan, Rewindable};
 use crate::error::{FailureData, FailureKind};
-use crate::event::{EndedMeta, Event, EventKind};
+use crate::event::{Doubt, EndedMeta, Event, EventKind};
 use crate::execution::Status;
 use crate::id::EventSeq;
 use crate::payload::Payload;
@@ -97,7 +97,10 @@ impl Driver {
         event.payload = Payload::encode(&failure).ok();
         activation.events.push(event);
         if is_tried_again {
-            let rewound = self.rewind(plan);
+            let begins = plan.restart || plan.anew;
+            let to = if begins { EventSeq::FIRST } else { plan.to };
+            let cut_off = self.cut_off_since(to);
+            let rewound = self.rewind(RewindPlan { cut_off, ..plan });
             activation.events.push(rewound);
             activation.ended = Some(Ended::Again);
             return;
@@ -169,6 +172,7 @@ impl Driver {
             since: self.cancelling.map(|cancelling| cancelling.noted),
             by_parent,
             rolled_back: self.machine.shared.state().rollbacks.have_begun(),
+            doubt: Doubt::default(),
         })
         .ok();
         activation.events.push(event);
@@ -186,10 +190,12 @@ impl Driver {
         });
     }
 
-    /// The last word of a child goes into its parent's inbox, in the commit that records it.
+    /// The last word of a child goes into its parent's inbox, in the commit that records it; the end is its last event.
     pub(super) fn tell_parent(&self, activation: &mut Activation, outcome: ChildOutcome) {
         let Some(parent) = &self.parent else { return };
-        let word = LastWord::message(&self.id, self.present_epoch(), outcome, self.now());
+        let doubt = self.end_in_doubt(activation);
+        let word = LastWord::new(self.present_epoch(), outcome, doubt);
+        let word = word.message(&self.id, self.now());
         if let Some(message) = word {
             activation.outbox.push((parent.clone(), message));
         }

@@ -46,6 +46,7 @@ mod boot;
 mod cancel;
 pub(crate) mod children;
 mod commit;
+mod doubts;
 mod due;
 mod end;
 mod family;
@@ -68,6 +69,7 @@ use attempts::Task;
 use bodies::Unspawned;
 use cancel::Cancelling;
 use children::Cancellation;
+use doubts::InDoubt;
 use due::Due;
 use family::Family;
 pub(crate) use inputs::Inputs;
@@ -274,6 +276,9 @@ pub(crate) struct Driver {
     children: Family,
     /// It and those that called it, once a child was bound to a queue or a gate.
     line: Option<Line>,
+    /// Children that earlier attempts cut off, and which of them cannot be called again.
+    cut_off: Vec<ExecutionId>,
+    in_doubt: Option<InDoubt>,
     /// Children that are to be looked at again.
     reopened: Vec<EventSeq>,
     /// Children whose drivers have ended, until their last words are found.
@@ -398,6 +403,8 @@ impl Driver {
             pauses: BTreeMap::new(),
             children: Family::default(),
             line: None,
+            cut_off: Vec::new(),
+            in_doubt: None,
             ended_children: Vec::new(),
             reopened: Vec::new(),
             last_message: None,

@@ -5,7 +5,7 @@ use super::children::{BY_PARENT, ChildOutcome};
 use super::{Driver, Halt, Step};
 use crate::context::shared::ExitRule;
 use crate::error::FailureKind;
-use crate::event::{EndedMeta, EventKind};
+use crate::event::{Doubt, EndedMeta, EventKind};
 use crate::execution::Status;
 use crate::id::EventSeq;
 use crate::payload::Payload;
@@ -115,6 +115,7 @@ impl Driver {
             since: None,
             by_parent: termination.by_parent,
             rolled_back: self.machine.shared.state().rollbacks.have_begun(),
+            doubt: Doubt::default(),
         })
         .ok();
         activation.events.push(event);
