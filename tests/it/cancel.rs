@@ -6,10 +6,12 @@ use std::time::Duration;
 use flux::time::{days, hours, secs};
 use flux::{
     Engine, Error, EventKind, ExecutionContext, ExecutionId, Handle, Status, TaskError, task,
-    workflow,
+    task_context, workflow,
 };
 
-use crate::support::{Shelf, When, begin, count, kinds, lines, ran, settle, unique};
+use crate::support::{
+    Shelf, When, begin, code_of, count, kinds, lines, ran, set_code, settle, unique,
+};
 
 /// Where a workflow is when it is cancelled.
 #[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
@@ -465,9 +467,8 @@ async fn one_that_has_not_begun_is_cancelled_at_once() {
     }
 }
 
-/// A pause would keep back what is done to clean up, and so the end.
 #[tokio::test]
-async fn one_that_somebody_paused_cleans_up_all_the_same() {
+async fn a_cancellation_takes_back_a_pause_that_came_before_it() {
     for shelf in Shelf::each().await {
         for stand in [Stand::Body, Stand::Signal] {
             let engine = shelf.engine().await;
@@ -480,11 +481,103 @@ async fn one_that_somebody_paused_cleans_up_all_the_same() {
                 tokio::task::yield_now().await;
             }
             handle.cancel().await.unwrap();
-            engine.pause(id).await.ok();
             let run = until_it_ends(&engine, &handle).await;
             assert!(run.is_cancelled(), "{stand:?}: {run}");
             assert_eq!(ran(id, "tidy"), 2, "{stand:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_pause_that_comes_after_a_cancellation_holds_the_clean_up_until_a_resume() {
+    for shelf in Shelf::every_way().await {
+        for is_read in [false, true] {
+            let engine = shelf.engine().await;
+            let handle = stand_listening.on(&engine).start(Stand::Signal).await;
+            let handle = handle.unwrap();
+            let id = handle.execution_id();
+            until_it_stands(&engine, id, Stand::Signal).await;
+            handle.cancel().await.unwrap();
+            while is_read && ran(id, "tidy") == 0 {
+                tokio::task::yield_now().await;
+            }
+            engine.pause(id).await.unwrap();
+            let run = handle.wait().await.unwrap();
+            assert!(run.is_paused() && run.held().is_some(), "{run}");
+            assert!(ran(id, "tidy") <= 1, "{is_read}");
+            engine.replay(id).await.unwrap();
+
+            let run = engine.resume(id).await.unwrap();
+            assert!(run.is_cancelled(), "{run}");
+            assert_eq!(ran(id, "tidy"), 2);
+            engine.replay(id).await.unwrap();
+        }
+    }
+}
+
+#[task(rollback = put_back)]
+async fn take_out(what: u32) -> u32 {
+    what
+}
+
+#[task]
+async fn put_back(_what: u32, _taken: Option<u32>) {
+    begin();
+    let id = task_context().unwrap().execution_id().clone();
+    while code_of(&id) == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[workflow]
+async fn take_two_and_fail(_ctx: ExecutionContext) -> Result<(), String> {
+    take_out(1).await.map_err(|error| error.to_string())?;
+    take_out(2).await.map_err(|error| error.to_string())?;
+    Err("on purpose".to_owned())
+}
+
+/// It was taken for too late, and left the pause as it was: the second rollback never ran.
+#[tokio::test]
+async fn a_cancellation_takes_back_a_pause_while_rollbacks_run() {
+    for shelf in Shelf::every_way().await {
+        for is_on_hold in [false, true] {
+            let engine = shelf.engine().await;
+            let handle = take_two_and_fail.on(&engine).start(()).await.unwrap();
+            let id = handle.execution_id();
+            while ran(id, "put_back") == 0 {
+                tokio::task::yield_now().await;
+            }
+            engine.pause(id).await.unwrap();
+            if is_on_hold {
+                set_code(id, 1);
+                assert!(handle.wait().await.unwrap().held().is_some());
+            }
+            engine.cancel(id).await.unwrap();
+            set_code(id, 1);
+            let run = until_it_ends(&engine, &handle).await;
+            assert!(run.has_failed(), "{is_on_hold}: {run}");
+            assert_eq!(ran(id, "put_back"), 2, "{is_on_hold}");
+            engine.replay(id).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pause_point_in_the_clean_up_is_answered_as_any_other() {
+    for is_told_elsewhere in [false, true] {
+        let shelf = Shelf::memory();
+        let (engine, other) = (shelf.engine().await, shelf.engine().await);
+        let handle = listen_and.on(&engine).start(After::Pause).await.unwrap();
+        let id = handle.execution_id();
+        handle.cancel().await.unwrap();
+        while !engine.get(id).await.unwrap().is_paused() {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let resuming = if is_told_elsewhere { &other } else { &engine };
+        let run = resuming.resume(id).await.unwrap();
+        assert!(run.is_cancelled(), "{run}");
+        assert!(run.duration() < secs(1), "{run}");
+        engine.replay(id).await.unwrap();
     }
 }
 

@@ -7,6 +7,7 @@
     reason = "tests are written to be read, and one that cannot go on fails"
 )]
 
+mod always_ready;
 mod appointments;
 mod at_11;
 mod at_17;

@@ -19,7 +19,8 @@ impl Engine {
     /// waiting for is cancelled: bodies are aborted, children are let go of as their calls say
     /// ([`when_parent_ends`](crate::ChildCall::when_parent_ends)). Then its rollbacks run, and what
     /// [`on_exit`](crate::ExecutionContext::on_exit) was given. However the code ends, the execution is `Cancelled`; one
-    /// whose code has ended already ends as it was going to.
+    /// whose code has ended already ends as it was going to. A [pause](Engine::pause) that came before is taken back; one
+    /// that comes later holds what is left of the clean-up.
     ///
     /// When this returns `Ok` the request is durable: it survives crashes of both sides. It is carried out by whoever
     /// drives the execution, here or in another process; one that nobody drives, because it is paused or its process

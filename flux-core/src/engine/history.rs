@@ -118,6 +118,12 @@ impl History {
         if !is_delivery(&first) {
             return Ok(Some(Item::Note(first)));
         }
+        if is_start(&first)
+            && let Some(note) = self.note_before_polling().await?
+        {
+            self.page.push_front(first);
+            return Ok(Some(Item::Note(note)));
+        }
         let mut asked = Vec::new();
         while let Some(event) = self.next_event().await? {
             if !event.kind.is_asked() {
@@ -126,14 +132,30 @@ impl History {
             }
             asked.push(event);
         }
+        let next = self.page.front().map(|event| event.kind);
+        let is_stopped = next == Some(EventKind::WorkflowStopping);
         let open = self.ends_live && asked.is_empty() && self.page.is_empty();
         Ok(Some(Item::Delivery {
             group: Group {
                 arrival: first,
                 asked,
+                is_stopped,
             },
             open,
         }))
+    }
+
+    /// A cancellation that was noted before the code was polled with its beginning follows that beginning, and counts
+    /// before its delivery.
+    async fn note_before_polling(&mut self) -> Result<Option<Event>, StoreError> {
+        let next = self.next_event().await?;
+        if let Some(event) = next {
+            if event.kind == EventKind::CancelRequested {
+                return Ok(Some(event));
+            }
+            self.page.push_front(event);
+        }
+        Ok(None)
     }
 
     /// The next event that counts.

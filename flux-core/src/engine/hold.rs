@@ -20,7 +20,10 @@ const REASON: &str = "somebody paused it; a `resume` goes on with it";
 impl Engine {
     /// Keeps an execution from going on until it is [resumed](Engine::resume): it becomes `Paused`, with
     /// [`held`](crate::Execution::held) saying why. Bodies that run finish and are recorded first; timers and signals
-    /// wait. It answers no pause point, and neither does the resume.
+    /// wait, and children continue. It answers no pause point, and neither does the resume.
+    ///
+    /// It counts in every phase, also while code cleans up after a cancellation or rollbacks run. A
+    /// [cancellation](Engine::cancel) that comes after it takes it back.
     ///
     /// When this returns, the request is durable; pausing again does nothing.
     ///
@@ -35,7 +38,9 @@ impl Engine {
         if record.status == Status::Pending {
             return Err(Error::NotStarted { id });
         }
-        if record.hold.is_some() {
+        // What was sent to it since may be about to take it off hold again.
+        let is_undisturbed = record.owner.is_none() && record.ready_at.is_none();
+        if record.hold.is_some() && is_undisturbed {
             return Ok(());
         }
         let message = NewMessage {
@@ -157,7 +162,15 @@ impl Inner {
 }
 
 fn held(record: &ExecutionRecord, reason: Arc<str>, inbox: &[Message]) -> Change {
-    let end = inbox.iter().find(|message| message.kind.ends());
+    let paused = inbox
+        .iter()
+        .rposition(|message| message.kind == MessageKind::Pause);
+    // The latest command counts, but a termination is one that nothing takes back.
+    let counts = |(place, message): &(usize, &Message)| {
+        message.kind == MessageKind::Terminate || (message.kind.ends() && Some(*place) > paused)
+    };
+    let end = inbox.iter().enumerate().find(counts);
+    let end = end.map(|(_, message)| message);
     Change {
         status: if record.status.is_finished() {
             record.status

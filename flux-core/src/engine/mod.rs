@@ -44,6 +44,7 @@ pub(crate) mod log;
 mod obstacle;
 mod owner;
 pub(crate) mod ownership;
+mod passing_on;
 mod place;
 pub(crate) mod pool;
 mod queue;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::driver::requests::{Request, newest_of_hold};
+use super::driver::requests::{Request, is_go_on, newest_of_hold};
 use super::driver::{Answer, choose_pause, takes_no_value};
 use super::history::History;
 use super::resume::{Described, Resume, check_pause, is_answer};
@@ -52,7 +52,7 @@ impl<O> Resume<O> {
 
 impl Described {
     /// `false` where somebody was faster: look again.
-    async fn try_request(&self) -> Result<bool, Error> {
+    pub(super) async fn try_request(&self) -> Result<bool, Error> {
         let (inner, answer) = (self.engine.inner(), &self.answer);
         let record = inner.record(&self.id).await?;
         if let Some(def) = self.def {
@@ -138,9 +138,7 @@ impl Inner {
     /// Takes back that an execution which is not on hold yet is to be. Without such a wish nothing is written. `false`
     /// where it has changed meanwhile: look again.
     pub(super) async fn go_on(self: &Arc<Self>, record: &ExecutionRecord) -> Result<bool, Error> {
-        let inbox = self.store.inbox(record.key).await?;
-        let is_to_be_held =
-            newest_of_hold(&inbox).is_some_and(|message| message.kind == MessageKind::Pause);
+        let is_to_be_held = self.is_to_be_held(record).await?;
         if is_to_be_held {
             let message = NewMessage {
                 kind: MessageKind::Resume,
@@ -162,6 +160,22 @@ impl Inner {
             Err(Error::AlreadyRunning { .. }) if is_to_be_held => Ok(true),
             taken => taken,
         }
+    }
+
+    /// Whether a pause was asked for that its driver has not carried out yet.
+    pub(super) async fn is_to_be_held(&self, record: &ExecutionRecord) -> Result<bool, Error> {
+        let inbox = self.store.inbox(record.key).await?;
+        let newest = newest_of_hold(&inbox);
+        Ok(newest.is_some_and(|message| message.kind == MessageKind::Pause))
+    }
+
+    /// Whether it went on hold although a resume lies in its inbox: its driver did not read that any more.
+    pub(super) async fn is_to_go_on(&self, record: &ExecutionRecord) -> Result<bool, Error> {
+        if record.hold.is_none() {
+            return Ok(false);
+        }
+        let inbox = self.store.inbox(record.key).await?;
+        Ok(newest_of_hold(&inbox).is_some_and(is_go_on))
     }
 
     /// `false` where the execution has ended just now, as the next look tells.

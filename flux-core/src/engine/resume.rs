@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 use super::active::{Driving, Refusal};
 use super::chosen::Chosen;
 use super::driver::{Answer, Begin, Intent};
+use super::passing_on::begin_or_pass_on;
 use super::workflow::check_workflow;
 use super::{Engine, invalid};
 use crate::error::Error;
@@ -34,7 +35,9 @@ use crate::workflow::WorkflowDef;
 /// | failed with an [unknown outcome](crate::Failure::has_unknown_outcome) | runs that body again, which may have done its work: look first what it did |
 /// | completed | runs nothing, writes nothing and returns the stored output |
 /// | cancelled, terminated | is refused: [`Error::AlreadyFinished`] |
-/// | driven by somebody alive | is refused: [`Error::AlreadyRunning`] |
+/// | driven by somebody alive, and somebody has asked to pause it | takes that back, and waits with its driver |
+/// | paused, and its driver stays because it cleans up after a cancellation | answers the pause point, and waits with it |
+/// | otherwise driven by somebody alive | is refused: [`Error::AlreadyRunning`] |
 ///
 /// Awaited, it drives the execution here, with the workflow registered in this program; [`request`](Resume::request)
 /// leaves that to whoever has the code.
@@ -223,17 +226,27 @@ impl Engine {
 
 async fn resume_record(described: &Described) -> Result<Snapshot, Error> {
     let Described { engine, id, .. } = described;
-    match begin_resume(described).await? {
-        Resumed::AsItIs(snapshot) => Ok(*snapshot),
-        Resumed::Waiting => engine.wait_turn_and_settled(id).await,
-        Resumed::Driving(driving) => match driving.settled().await? {
-            Ok(snapshot) => Ok(snapshot),
-            Err(Refusal::Full(other)) => Err(Error::AlreadyRunning {
-                id: other,
-                by: format!("somebody, and execution `{id}` may not run beside it"),
-            }),
-            Err(_) => Err(engine.inner().not_found(id)),
-        },
+    loop {
+        match begin_or_pass_on(described).await? {
+            Resumed::AsItIs(snapshot) => return Ok(*snapshot),
+            Resumed::Waiting => return engine.wait_turn_and_settled(id).await,
+            Resumed::PassedOn => {
+                let snapshot = engine.wait_settled(id).await?;
+                if !engine.inner().is_to_go_on(&snapshot.record).await? {
+                    return Ok(snapshot);
+                }
+            }
+            Resumed::Driving(driving) => {
+                return match driving.settled().await? {
+                    Ok(snapshot) => Ok(snapshot),
+                    Err(Refusal::Full(other)) => Err(Error::AlreadyRunning {
+                        id: other,
+                        by: format!("somebody, and execution `{id}` may not run beside it"),
+                    }),
+                    Err(_) => Err(engine.inner().not_found(id)),
+                };
+            }
+        }
     }
 }
 
@@ -265,16 +278,18 @@ async fn answering(
 }
 
 /// What a resume came to.
-enum Resumed {
+pub(super) enum Resumed {
     /// There is nothing to do.
     AsItIs(Box<Snapshot>),
     /// It waits for its turn.
     Waiting,
+    /// Its driver was told.
+    PassedOn,
     /// It goes on.
     Driving(Driving),
 }
 
-async fn begin_resume(described: &Described) -> Result<Resumed, Error> {
+pub(super) async fn begin_resume(described: &Described) -> Result<Resumed, Error> {
     let Described {
         engine,
         def,

@@ -15,8 +15,8 @@ use crate::store::MessageKind;
 const PACE: Duration = Duration::from_millis(50);
 
 impl Engine {
-    /// Ends an execution where it stands: its code is not polled again, it is told nothing, cleans up nothing and undoes
-    /// nothing. Bodies are aborted, children are let go of as their calls say
+    /// Ends an execution where it stands: its code is told nothing, cleans up nothing and undoes nothing. At most it is
+    /// handed a result that was committed before, and nothing that it then asks for is begun. Bodies are aborted, children are let go of as their calls say
     /// ([`when_parent_ends`](crate::ChildCall::when_parent_ends)).
     ///
     /// When this returns `Ok` the execution is `Terminated`, and `reason` is recorded

@@ -87,6 +87,9 @@ pub(crate) struct Waiting {
     pub(crate) pauses: Vec<PausePoint>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) signals: Vec<String>,
+    /// It is paused while it cleans up after a cancellation: its driver stays, and ends it when its time is over.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) cleans_up: bool,
 }
 
 impl Waiting {

@@ -17,6 +17,8 @@ pub(super) struct Recorded {
     calls: Vec<Event>,
     cancels: Vec<Event>,
     pub(super) end: Option<Event>,
+    /// Whether the next arrival stops the code.
+    pub(super) is_stopped: bool,
 }
 
 impl Machine {
@@ -128,6 +130,7 @@ impl Machine {
             calls: Vec::new(),
             cancels: Vec::new(),
             end: None,
+            is_stopped: group.is_stopped,
         };
         let mut state = self.shared.state();
         state.recorded_values.clear();
@@ -153,7 +156,7 @@ impl Machine {
             arrival,
             calls,
             cancels,
-            end: _,
+            ..
         } = recorded;
         let mut state = self.shared.state();
         let issued = std::mem::take(&mut state.issued);
@@ -184,7 +187,7 @@ impl Machine {
     /// Compares how the code ended with the end that is recorded.
     fn check_end(&self, recorded: &Recorded, polled: &Polled) -> Result<(), Stop> {
         let limit = self.shared.env.payload_limit;
-        let continues = self.shared.state().continue_with.is_some();
+        let continues = self.shared.state().continue_with.take().is_some();
         check_end(recorded, polled, continues, limit).map_err(Stop::Diverged)
     }
 }

@@ -22,6 +22,9 @@ pub(super) fn check_end(
     continues: bool,
     limit: usize,
 ) -> Result<(), Divergence> {
+    if continues && recorded.is_put_away() {
+        return Ok(());
+    }
     let found = if continues {
         Some("begins anew".to_owned())
     } else {
@@ -45,6 +48,13 @@ pub(super) fn check_end(
         end,
         found.as_deref().unwrap_or("goes on"),
     ))
+}
+
+impl Recorded {
+    /// Whether the code was stopped right after this delivery: if it wanted to begin again, it was too late.
+    fn is_put_away(&self) -> bool {
+        self.end.as_ref().map_or(self.is_stopped, puts_away)
+    }
 }
 
 /// How the code ended by itself, as it is told beside what is recorded.

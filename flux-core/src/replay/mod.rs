@@ -79,6 +79,8 @@ pub(crate) struct Machine {
 pub(crate) struct Group {
     pub(crate) arrival: Event,
     pub(crate) asked: Vec<Event>,
+    /// Whether the next arrival stops the code.
+    pub(crate) is_stopped: bool,
 }
 
 impl Group {
@@ -224,7 +226,8 @@ impl Machine {
     }
 
     fn advance(&mut self, event: &Event) {
-        self.next = event.seq.next();
+        // A cancellation may be noted between a beginning and its delivery.
+        self.next = self.next.max(event.seq.next());
         self.last_at = self.last_at.max(event.at);
     }
 

@@ -13,7 +13,7 @@ use crate::event::{AttemptMeta, Event, EventKind};
 use crate::execution::{PausePoint, Status};
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::Payload;
-use crate::replay::{Delivered, Divergence, End, Stop};
+use crate::replay::{Delivered, Divergence, End, Stop, is_start};
 use crate::store::{MessageId, NewMessage};
 
 /// At most this many deliveries share a commit, so that no commit grows without end.
@@ -34,6 +34,20 @@ pub(super) enum Arrival {
 impl Arrival {
     pub(super) fn is_stop(&self) -> bool {
         matches!(self, Self::Outcome(outcome) if outcome.kind == EventKind::WorkflowStopping)
+    }
+
+    /// Whether the code is made with it.
+    fn is_start(&self) -> bool {
+        match self {
+            Self::Open(event) => is_start(event),
+            Self::Outcome(outcome) => outcome.kind == EventKind::WorkflowStarted,
+            Self::Note(_) | Self::Cancel(_) => false,
+        }
+    }
+
+    /// Whether it tells the code that it is to be cancelled.
+    pub(super) fn tells_of_cancellation(&self) -> bool {
+        matches!(self, Self::Outcome(outcome) if outcome.kind == EventKind::CancelDelivered)
     }
 
     pub(super) fn is_cancellation(&self) -> bool {
@@ -129,6 +143,13 @@ pub(super) struct Activation {
     pub(super) ended: Option<Ended>,
 }
 
+impl Activation {
+    /// Whether it took as many deliveries as one commit may.
+    pub(super) fn is_long(&self) -> bool {
+        self.events.len() >= MOST_DELIVERIES
+    }
+}
+
 /// How an activation ended its execution, or this run of it.
 #[derive(Debug)]
 pub(super) enum Ended {
@@ -176,18 +197,39 @@ impl Driver {
     /// Delivers what has arrived, in order, until the code ends.
     pub(super) fn deliver_arrivals(&mut self, activation: &mut Activation) -> Result<(), Stop> {
         for _ in 0..MOST_DELIVERIES {
-            self.match_signals();
-            self.fire_due();
+            self.look_for_arrivals();
             let Some(arrival) = self.arrivals.pop_front() else {
                 break;
             };
-            let end = self.deliver(arrival, activation)?;
+            let end = self.deliver_next(arrival, activation)?;
             if let Some(end) = end {
                 self.finish(end, activation);
                 break;
             }
         }
         Ok(())
+    }
+
+    /// Delivers an arrival. A cancellation that waits while the code begins comes first: the code might end, or begin again,
+    /// before it waits for anything, and so never hear of it.
+    fn deliver_next(
+        &mut self,
+        arrival: Arrival,
+        activation: &mut Activation,
+    ) -> Result<Option<End>, Stop> {
+        if !arrival.is_start() {
+            return self.deliver(arrival, activation);
+        }
+        match (arrival, self.take_cancellation()) {
+            (arrival, None) => self.deliver(arrival, activation),
+            (Arrival::Open(start), Some(cancellation)) => {
+                self.note_cancellation(cancellation, activation);
+                let end = self.deliver(Arrival::Open(start), activation)?;
+                Ok(end.or_else(|| self.stop_unless_told()))
+            }
+            // Its code has not begun, and has nothing to clean up.
+            (_, Some(cancellation)) => Ok(self.begin_cancelling(cancellation, activation)),
+        }
     }
 
     fn deliver(

@@ -174,8 +174,6 @@ impl Driver {
             self.spawn(alone);
             return;
         }
-        // A run of bodies that never wait must not keep the runtime's other tasks from theirs.
-        tokio::task::coop::consume_budget().await;
         match futures::poll!(&mut alone.attempt) {
             Poll::Ready(result) => self.body_ended(alone.call, alone.run, result),
             Poll::Pending => self.spawn(alone),

@@ -114,9 +114,8 @@ impl Driver {
         self.take_up_calls(progress, cut_off).await?;
         self.has_stale_inbox = true;
         self.refresh_inbox().await?;
-        self.match_signals();
         self.reckon_by_row();
-        self.fire_due();
+        self.look_for_arrivals();
         match intent {
             Intent::Answer(answer) => {
                 self.answer_is_named = answer.at.is_some() || answer.value.is_some();
@@ -150,6 +149,15 @@ impl Driver {
 
     /// After a failed attempt or a new beginning: everything from the store again.
     pub(super) async fn begin_again(&mut self) -> Result<(), Halt> {
+        self.forget_work();
+        let progress = self.load().await?;
+        // What waited in a queue has its start after the event that put it there, and an attempt may take that back.
+        self.begin_queued();
+        self.take_up_calls(progress, CutOff::None).await
+    }
+
+    /// Puts away the code that has ended, with all that it waited for.
+    pub(super) fn forget_work(&mut self) {
         self.machine.evict();
         self.tasks.clear();
         self.alone = None;
@@ -160,16 +168,15 @@ impl Driver {
         self.signals.forget_waits();
         self.pauses.clear();
         self.cancel_waits.clear();
-        let progress = self.load().await?;
-        // What waited in a queue has its start after the event that put it there, and an attempt may take that back.
-        self.begin_queued();
-        self.take_up_calls(progress, CutOff::None).await
     }
 
     /// What came by message and was not delivered is read again.
     fn forget_arrivals(&mut self) {
-        let mut arrivals = std::mem::take(&mut self.arrivals).into_iter();
-        if arrivals.any(|arrival| arrival.came_by_message()) {
+        let arrivals = std::mem::take(&mut self.arrivals);
+        if arrivals.iter().any(Arrival::is_cancellation) {
+            self.passed_over = self.passed_over.saturating_add(1);
+        }
+        if arrivals.iter().any(|arrival| arrival.came_by_message()) {
             self.signals.forget_inbox();
             self.last_message = None;
             self.has_stale_inbox = true;

@@ -17,6 +17,10 @@ use crate::payload::Payload;
 use crate::replay::{End, Stop};
 use crate::workflow::StopReason;
 
+/// So often a request may wait while code that never waits begins again. Then it comes before what that code would be
+/// given next.
+const MOST_PASSES: u8 = 2;
+
 /// A request to cancel the execution that has been noted.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Cancelling {
@@ -39,15 +43,22 @@ impl Cancelling {
 }
 
 impl Driver {
-    /// Takes a request in. One that repeats another is harmless, and so is one that finds the code gone: the execution
-    /// ends as it was going to.
+    /// Takes a request in. One that repeats another and one that finds the code gone change nothing about how the execution
+    /// ends; but each takes back a pause that was requested before it, or that end would never come.
     pub(super) fn receive_cancellation(&mut self, cancellation: Cancellation) {
+        self.lift_hold();
         let is_late = self.cancelling.is_some() || self.is_exiting();
         if is_late || self.arrivals.iter().any(Arrival::is_cancellation) {
             self.stale_messages.push(cancellation.message);
-        } else {
-            self.arrivals.push_back(Arrival::Cancel(cancellation));
+            return;
         }
+        let place = if self.passed_over < MOST_PASSES {
+            self.arrivals.len()
+        } else {
+            let is_open = |arrival: &&Arrival| matches!(arrival, Arrival::Open(_));
+            self.arrivals.iter().take_while(is_open).count()
+        };
+        self.arrivals.insert(place, Arrival::Cancel(cancellation));
     }
 
     /// Notes a request, and tells the code; where nothing waits to be told, the code is stopped.
@@ -61,6 +72,20 @@ impl Driver {
             activation.consumed.push(cancellation.message);
             return None;
         }
+        self.note_cancellation(cancellation, activation);
+        for call in std::mem::take(&mut self.cancel_waits).into_iter().rev() {
+            let told = NewOutcome::new(EventKind::CancelDelivered, call);
+            self.arrivals.push_front(Arrival::Outcome(Box::new(told)));
+        }
+        self.stop_unless_told()
+    }
+
+    /// Records a request: from here on, however the code ends, it was cancelled.
+    pub(super) fn note_cancellation(
+        &mut self,
+        cancellation: Cancellation,
+        activation: &mut Activation,
+    ) {
         let mut note = self.event_at(EventKind::CancelRequested, None);
         let meta = CancelMeta {
             by_parent: cancellation.is_by_parent,
@@ -68,28 +93,42 @@ impl Driver {
         note.meta = Payload::encode(&meta).ok();
         self.machine.shared.state().is_cancelling = true;
         activation.consumed.push(cancellation.message);
-        self.lift_hold();
-        let waiting = std::mem::take(&mut self.cancel_waits);
-        let is_told = !waiting.is_empty();
         self.cancelling = Some(Cancelling::noted(&note));
         activation.events.push(note);
-        for call in waiting.into_iter().rev() {
-            let told = NewOutcome::new(EventKind::CancelDelivered, call);
-            self.arrivals.push_front(Arrival::Outcome(Box::new(told)));
-        }
-        if is_told {
+    }
+
+    /// Stops code that does not wait to be told of its cancellation.
+    pub(super) fn stop_unless_told(&mut self) -> Option<End> {
+        let is_told = !self.cancel_waits.is_empty()
+            || self.arrivals.iter().any(Arrival::tells_of_cancellation);
+        if is_told || self.is_exiting() {
             return None;
         }
         self.stop_code(StopReason::Cancelled)
     }
 
+    /// Takes the request that waits among the arrivals.
+    pub(super) fn take_cancellation(&mut self) -> Option<Cancellation> {
+        let place = self.arrivals.iter().position(Arrival::is_cancellation)?;
+        match self.arrivals.remove(place) {
+            Some(Arrival::Cancel(cancellation)) => Some(cancellation),
+            _ => None,
+        }
+    }
+
     /// A call that waits for a cancellation: one that was requested already is the next thing delivered.
     pub(super) fn await_cancellation(&mut self, call: EventSeq) {
-        if self.cancelling.is_some() {
+        if self.cancelling.is_some() && self.hold.is_none() {
             self.outcome(NewOutcome::new(EventKind::CancelDelivered, call));
         } else {
             self.cancel_waits.insert(call);
         }
+    }
+
+    /// Whether its code was told of a cancellation and has not ended since. A pause does not make its driver leave: it ends
+    /// the execution when the window is over, also where no worker would.
+    pub(super) fn cleans_up(&self) -> bool {
+        self.window_ends().is_some()
     }
 
     /// When code that is to be cancelled is stopped.

@@ -48,6 +48,7 @@ impl Driver {
                 self.leave_room();
                 Ok(self.settled(output, failure, termination))
             }
+            Some(Ended::Again) if self.hold.is_some() => self.hold_before_beginning().await,
             Some(Ended::Again) => {
                 self.begin_again().await?;
                 Ok(Step::Went)
@@ -97,14 +98,13 @@ impl Driver {
         self.carry_out(Vec::new()).await
     }
 
-    /// Whether the last commit left the execution paused.
+    /// Whether the last commit left the execution paused, and gave it up.
     fn is_paused(&self) -> bool {
-        self.record
-            .as_ref()
-            .is_some_and(|record| record.status == Status::Paused)
+        let is_paused = |record: &ExecutionRecord| record.status == Status::Paused;
+        self.ownership.is_none() && self.record.as_ref().is_some_and(is_paused)
     }
 
-    fn settled(
+    pub(super) fn settled(
         &mut self,
         output: Option<Payload>,
         failure: Option<Box<crate::error::FailureData>>,
@@ -134,6 +134,10 @@ impl Driver {
         let wake_at = self.next_due().filter(|_| waits);
         let ready_at = self.next_moment().filter(|_| waits);
         let hold = self.hold.clone().filter(|_| status == Status::Paused);
+        let stays = match status {
+            Status::Paused => hold.is_none() && self.cleans_up(),
+            status => status == Status::Running,
+        };
         Change {
             status,
             attempt: self.attempt,
@@ -142,7 +146,7 @@ impl Driver {
             waiting: self.waiting().filter(|_| waits),
             base: self.base,
             rewound: self.rewound,
-            release: (status != Status::Running).then_some(Release {
+            release: (!stays).then_some(Release {
                 ready_at: ready_at.filter(|_| hold.is_none()),
                 seen: self.last_message,
             }),
@@ -159,7 +163,6 @@ impl Driver {
             || !self.transactions.is_empty()
             || !self.held_starts.is_empty()
             || !self.arrivals.is_empty()
-            || self.cancelling.is_some()
             || !self.children.are_all_paused();
         !is_at_work && (!self.pauses.is_empty() || !self.children.is_empty())
     }
@@ -202,7 +205,7 @@ impl Driver {
         let change = self.changes(&standing);
         if change
             .as_ref()
-            .is_some_and(|change| change.status == Status::Paused)
+            .is_some_and(|change| change.status == Status::Paused && change.release.is_some())
         {
             self.tell_of_pause(&mut activation);
         }
@@ -527,6 +530,14 @@ impl Driver {
             Kind::Transaction(body) => self.transactions.push_back((call, body)),
         }
         Ok(())
+    }
+
+    /// The next transaction that the code has asked for; none is run of what is to be put on hold.
+    pub(super) fn next_transaction(&mut self) -> Option<(EventSeq, TransactionBody)> {
+        if self.hold.is_some() {
+            return None;
+        }
+        self.transactions.pop_front()
     }
 
     /// Lets go of a call that has its outcome.

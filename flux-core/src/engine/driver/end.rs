@@ -122,7 +122,8 @@ impl Driver {
             .max_attempts
             .unwrap_or(self.engine.workflow_max_attempts);
         let made = self.attempt - self.budget_from + 1;
-        made < max && !matches!(kind, FailureKind::Deadline { .. }) && !self.is_exiting()
+        let is_in_time = !self.is_past_deadline && !matches!(kind, FailureKind::Deadline { .. });
+        made < max && is_in_time && !self.is_exiting()
     }
 
     /// Whether another attempt follows a failure that takes back what happened from `to` on. None does where that would run

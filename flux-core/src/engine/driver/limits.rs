@@ -82,7 +82,8 @@ impl Driver {
             return None;
         }
         let active = self.def.options.timeout.and_then(|limit| {
-            let children_wait = self.tasks.is_empty() && self.children.are_all_paused();
+            let is_at_work = !self.tasks.is_empty() || !self.transactions.is_empty();
+            let children_wait = !is_at_work && self.children.are_all_paused();
             let at = self.active.reaches(limit).filter(|_| !children_wait)?;
             Some((at, FailureKind::Timeout { limit }))
         });

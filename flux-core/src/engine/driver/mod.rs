@@ -257,6 +257,8 @@ pub(crate) struct Driver {
     /// The attempt that opened the present budget of `max_attempts`.
     budget_from: u32,
     active: ActiveTime,
+    /// Its code was to be stopped because its deadline had passed: no attempt follows.
+    is_past_deadline: bool,
 
     arrivals: VecDeque<Arrival>,
     tasks: BTreeMap<EventSeq, Task>,
@@ -297,6 +299,8 @@ pub(crate) struct Driver {
     outbox_told: Vec<(ExecutionId, bool)>,
     /// A request to cancel the execution that has been noted.
     cancelling: Option<Cancelling>,
+    /// How often such a request waited while the code began again.
+    passed_over: u8,
     /// Calls that want to know of one.
     cancel_waits: BTreeSet<EventSeq>,
     /// A request to terminate the execution.
@@ -319,6 +323,8 @@ pub(crate) struct Driver {
     has_warned_of_foreign: bool,
     is_watched: bool,
     has_stale_inbox: bool,
+    /// Whether the last step delivered something. Code that never waits gives no other occasion to look at its limits.
+    has_delivered: bool,
     next_run: u64,
     /// Whether somebody waits for this driver in person.
     is_attended: Arc<AtomicBool>,
@@ -390,6 +396,7 @@ impl Driver {
             attempt: 1,
             budget_from: 1,
             active: ActiveTime::default(),
+            is_past_deadline: false,
             arrivals: VecDeque::new(),
             tasks: BTreeMap::new(),
             threads: Threads::default(),
@@ -414,6 +421,7 @@ impl Driver {
             hold_messages: Vec::new(),
             outbox_told: Vec::new(),
             cancelling: None,
+            passed_over: 0,
             cancel_waits: BTreeSet::new(),
             termination: None,
             unwritten: Vec::new(),
@@ -426,6 +434,7 @@ impl Driver {
             has_warned_of_foreign: false,
             is_watched: false,
             has_stale_inbox: false,
+            has_delivered: false,
             next_run: 0,
             is_attended: Arc::clone(is_attended),
             has_parent_here: Arc::default(),
@@ -541,6 +550,8 @@ impl Driver {
 
     /// Takes what has come in since, and does what there is to do.
     async fn turn(&mut self) -> Result<Step, Halt> {
+        // Code that never waits must not keep the runtime's other tasks from theirs, nor its own commands from it.
+        tokio::task::coop::consume_budget().await;
         self.poll_alone().await;
         self.take_inputs();
         // Nobody may have said yet that it is to go on after all.
@@ -548,8 +559,7 @@ impl Driver {
         self.refresh_inbox().await?;
         self.hear_ended_children().await?;
         self.reopen_children().await?;
-        self.match_signals();
-        self.fire_due();
+        self.look_for_arrivals();
         self.step().await
     }
 
@@ -564,24 +574,33 @@ impl Driver {
         if let Some(end) = self.polling(Self::window_is_over).await? {
             return self.commit_and_act(end).await;
         }
+        if std::mem::take(&mut self.has_delivered)
+            && let Some(end) = self.polling(Self::time_is_up).await?
+        {
+            return self.commit_and_act(end).await;
+        }
         if !self.arrivals.is_empty() {
+            self.has_delivered = true;
             self.replay_always().await?;
             let activation = self.polling(Self::activate).await?;
+            if activation.is_long() {
+                tokio::task::yield_now().await;
+            }
             return self.commit_and_act(activation).await;
         }
         if self.opening.is_some() {
             return self.commit_standing().await;
         }
-        if let Some((call, body)) = self.transactions.pop_front() {
+        if let Some(end) = self.polling(Self::time_is_up).await? {
+            return self.commit_and_act(end).await;
+        }
+        if let Some((call, body)) = self.next_transaction() {
             self.commit_transaction(call, body).await?;
             return Ok(Step::Went);
         }
         if let Some(from) = self.statements.pop_front() {
             self.run_statements(from).await?;
             return Ok(Step::Went);
-        }
-        if let Some(end) = self.polling(Self::time_is_up).await? {
-            return self.commit_and_act(end).await;
         }
         self.commit_standing().await
     }

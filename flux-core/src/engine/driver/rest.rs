@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use super::activation::Activation;
-use super::{Driver, Halt};
+use super::{Driver, Halt, Step};
 use crate::event::EventKind;
 use crate::execution::{Snapshot, Status};
 use crate::id::EventSeq;
@@ -23,18 +23,15 @@ impl Driver {
             .filter(|_| self.may_sleep())
     }
 
-    /// Somebody wants it to stop where it stands. What is to be cancelled does not: it ends soon, one way or the other.
+    /// A pause was requested. It counts in every phase, until a later command takes it back.
     pub(super) fn take_hold(&mut self, message: &Message) {
         let reason = message.payload.decode();
         let reason = reason.unwrap_or_else(|_| Arc::from("paused"));
-        self.hold = Some(reason).filter(|_| self.cancelling.is_none());
-        match self.hold {
-            Some(_) => self.hold_messages.push(message.id),
-            None => self.stale_messages.push(message.id),
-        }
+        self.hold = Some(reason);
+        self.hold_messages.push(message.id);
     }
 
-    /// Somebody wants it to go on after all, or it is to be cancelled: what it does to clean up is not kept back.
+    /// A resume or a cancellation came after the pause: what was kept back is released.
     pub(super) fn lift_hold(&mut self) {
         self.stale_messages.append(&mut self.hold_messages);
         if self.hold.take().is_none() {
@@ -45,6 +42,21 @@ impl Driver {
             deferred.partition(|call| self.tasks.contains_key(call));
         self.retries.extend(tasks);
         self.held_starts.extend(children);
+        if self.cancelling.is_some() {
+            for call in std::mem::take(&mut self.cancel_waits) {
+                self.await_cancellation(call);
+            }
+        }
+        self.woken();
+    }
+
+    /// Whether signals stay in the inbox, because the execution is put on hold as soon as what arrived is delivered.
+    pub(super) fn leaves_signals(&self) -> bool {
+        self.hold.is_some() && !self.has_running_bodies()
+    }
+
+    fn has_running_bodies(&self) -> bool {
+        self.alone.is_some() || self.tasks.values().any(|task| task.running.is_some())
     }
 
     /// The process is about to end in order.
@@ -78,7 +90,16 @@ impl Driver {
         self.engine.workers.wants_room() && self.next_moment().is_none_or(|due| due > soon())
     }
 
+    /// Puts an execution on hold whose code begins again: the new beginning waits for a resume.
+    pub(super) async fn hold_before_beginning(&mut self) -> Result<Step, Halt> {
+        self.forget_work();
+        self.leave().await?;
+        Ok(self.settled(None, None, None))
+    }
+
     async fn leave(&mut self) -> Result<(), Halt> {
+        // Those that run here finish by themselves: their last words come into the inbox.
+        self.detach_children();
         let mut activation = Activation::default();
         let has_deferred = !self.deferred.is_empty();
         for call in self.deferred_tasks() {
@@ -126,7 +147,7 @@ impl Driver {
     fn may_sleep(&self) -> bool {
         // The time of an execution that is not driven does not count as active.
         let counts_time = self.def.options.timeout.is_some() && !self.tasks.is_empty();
-        self.may_be_left() && !counts_time
+        self.may_be_left() && !counts_time && self.status() == Status::Running
     }
 
     fn may_be_left(&self) -> bool {
@@ -135,21 +156,19 @@ impl Driver {
         is_free && self.is_quiet() && !self.has_warned_of_foreign && self.waits_for_something()
     }
 
-    /// Whether nothing of it is at work in this process.
+    /// Whether nothing of it is at work in this process that keeps it here. A hold waits for bodies alone: what follows
+    /// waits for the resume, and children run on by themselves.
     fn is_quiet(&self) -> bool {
-        let is_at_work = self.tasks.values().any(|task| task.running.is_some())
-            || self.alone.is_some()
+        let is_kept = !self.transactions.is_empty() || self.children.has_any_here();
+        let is_at_work = self.has_running_bodies()
             || !self.arrivals.is_empty()
-            || !self.transactions.is_empty()
             || !self.retries.is_empty()
             || !self.held_starts.is_empty()
             || !self.ended_children.is_empty()
-            || self.children.has_any_here();
-        let is_running = self
-            .record
-            .as_ref()
-            .is_some_and(|record| record.status == Status::Running);
-        is_running && !is_at_work
+            || (is_kept && self.hold.is_none());
+        let record = self.record.as_ref();
+        let is_unfinished = record.is_some_and(|record| !record.status.is_finished());
+        is_unfinished && !is_at_work
     }
 
     fn waits_for_something(&self) -> bool {

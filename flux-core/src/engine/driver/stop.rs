@@ -49,12 +49,14 @@ impl Driver {
     }
 
     /// As [`stop_code`](Self::stop_code), in an activation of its own. Code that ends by itself with an open arrival needs
-    /// no stop.
+    /// no stop; code that begins again does, or it might begin again for ever.
     pub(super) fn stop(&mut self, why: StopReason) -> Result<Activation, Stop> {
+        let is_deadline = matches!(why, StopReason::OutOfTime(FailureKind::Deadline { .. }));
+        self.is_past_deadline |= is_deadline;
         let mut activation = Activation::default();
         let ended = self.deliver_open(&mut activation)?;
         let end = match ended {
-            None if !self.is_exiting() => self.stop_code(why),
+            None | Some(End::ContinuedAsNew(_)) if !self.is_exiting() => self.stop_code(why),
             ended => ended,
         };
         match end {
@@ -99,9 +101,10 @@ impl Driver {
         let ended = self.polling(|driver| driver.deliver_open(&mut activation));
         if let Some(end) = ended.await? {
             self.finish(end, &mut activation);
-            // Another attempt or a new beginning follows, and is terminated in its place.
-            self.termination = Some(termination);
-            return self.commit_and_act(activation).await;
+            // Code that begins again is ended before it does, or it might begin again for ever.
+            if !matches!(activation.ended, Some(Ended::Again)) {
+                return self.commit_and_act(activation).await;
+            }
         }
         self.stop_work();
         self.arrivals.clear();

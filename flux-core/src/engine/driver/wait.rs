@@ -38,8 +38,8 @@ impl Driver {
     }
 
     /// Something that is not durable woke the code: its place among the arrivals is recorded.
-    fn woken(&mut self) {
-        if !self.machine.take_foreign() {
+    pub(super) fn woken(&mut self) {
+        if self.hold.is_some() || !self.machine.take_foreign() {
             return;
         }
         if !std::mem::replace(&mut self.has_warned_of_foreign, true) {
@@ -58,9 +58,11 @@ impl Driver {
     /// Waits until there may be something to do.
     pub(super) async fn wait(&mut self) {
         let now = self.now();
-        let length = self.due.first_length().into_iter();
-        let length = length.chain(self.next_stop()).min();
-        let moment = self.due.first_moment();
+        // What is due wakes nothing that is to be put on hold.
+        let is_free = self.hold.is_none();
+        let length = self.due.first_length().filter(|_| is_free);
+        let length = length.into_iter().chain(self.next_stop()).min();
+        let moment = self.due.first_moment().filter(|_| is_free);
         let time = Arc::clone(&self.engine.time);
         let passed = async {
             match length {

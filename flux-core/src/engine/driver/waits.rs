@@ -12,6 +12,17 @@ use crate::payload::Payload;
 use crate::store::{Message, MessageKind, StoreError};
 
 impl Driver {
+    /// Turns what the code waits for and what has come into arrivals. Of an execution that is to be put on hold, nothing
+    /// reaches the code that would not come to an end by itself.
+    pub(super) fn look_for_arrivals(&mut self) {
+        if !self.leaves_signals() {
+            self.match_signals();
+        }
+        if self.hold.is_none() {
+            self.fire_due();
+        }
+    }
+
     /// Turns what is due into arrivals, in the order of due time and call.
     pub(super) fn fire_due(&mut self) {
         if self.due.is_empty() {
@@ -89,6 +100,7 @@ impl Driver {
         Waiting {
             pauses: self.pause_points(),
             signals,
+            cleans_up: self.cleans_up(),
         }
         .to_payload()
     }

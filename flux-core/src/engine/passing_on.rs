@@ -1,0 +1,36 @@
+//! A resume of what a living driver has: the driver is told, if the resume gives it anything to do.
+
+use super::resume::{Described, Resumed, begin_resume};
+use crate::error::Error;
+use crate::execution::{Status, Waiting};
+
+/// As [`begin_resume`]; what somebody alive drives is told of the resume, if there is anything for it to do.
+pub(super) async fn begin_or_pass_on(described: &Described) -> Result<Resumed, Error> {
+    match begin_resume(described).await {
+        Err(Error::AlreadyRunning { id, by }) if id == described.id => {
+            match described.pass_on().await? {
+                true => Ok(Resumed::PassedOn),
+                false => Err(Error::AlreadyRunning { id, by }),
+            }
+        }
+        begun => begun,
+    }
+}
+
+impl Described {
+    /// Sends its driver what is asked for: that a pause is taken back which it has not carried out yet, or the answer to a
+    /// pause point at which it stays. `false` where it waits for neither.
+    async fn pass_on(&self) -> Result<bool, Error> {
+        let inner = self.engine.inner();
+        let record = inner.record(&self.id).await?;
+        let is_paused = record.status == Status::Paused && record.hold.is_none();
+        let stays = is_paused && Waiting::read(record.waiting.as_ref()).cleans_up;
+        if record.status.is_finished() || !(stays || inner.is_to_be_held(&record).await?) {
+            return Ok(false);
+        }
+        while !self.try_request().await? {
+            tokio::task::yield_now().await;
+        }
+        Ok(true)
+    }
+}
