@@ -92,7 +92,10 @@ impl Driver {
 
     /// Puts an execution on hold whose code begins again: the new beginning waits for a resume.
     pub(super) async fn hold_before_beginning(&mut self) -> Result<Step, Halt> {
+        let seen = self.last_message;
         self.forget_work();
+        // What is read again after the resume must not wake it before.
+        self.last_message = seen;
         self.leave().await?;
         Ok(self.settled(None, None, None))
     }
