@@ -199,9 +199,10 @@ async fn say_what_runs_again(
     let Some(failure) = execution.failure() else {
         return Ok(());
     };
-    let calls = match failure.is_rolled_back() {
-        true => CallInfo::of(&engine.history(execution.execution_id()).await?),
-        false => Vec::new(),
+    let calls = if failure.is_rolled_back() {
+        CallInfo::of(&engine.history(execution.execution_id()).await?)
+    } else {
+        Vec::new()
     };
     for line in again(failure, &calls) {
         session.say(line);
