@@ -124,8 +124,8 @@ impl fmt::Debug for BodyOutput {
 /// How an attempt failed.
 #[derive(Debug, Clone)]
 pub struct BodyError {
-    /// The error as data.
-    pub record: ErrorRecord,
+    /// The error as data; in a box, so that a result that holds it stays small.
+    pub record: Box<ErrorRecord>,
     /// What sort of failure it is.
     pub kind: crate::error::TaskErrorKind,
     /// Whether another attempt is worth while.
@@ -147,7 +147,7 @@ impl BodyError {
     /// A failure that another attempt would not mend.
     pub fn final_message(message: impl Into<String>) -> Self {
         Self {
-            record: ErrorRecord::message(message),
+            record: Box::new(ErrorRecord::message(message)),
             kind: crate::error::TaskErrorKind::Failed,
             retryable: false,
             tasks: Vec::new(),
@@ -169,7 +169,9 @@ pub fn success<T: Serialize + DeserializeOwned + Send + 'static>(value: &T) -> B
         })
     });
     recorded.map_err(|error| BodyError {
-        record: ErrorRecord::message(format!("its output cannot be recorded: {error}")),
+        record: Box::new(ErrorRecord::message(format!(
+            "its output cannot be recorded: {error}"
+        ))),
         kind: crate::error::TaskErrorKind::Failed,
         retryable: false,
         tasks: Vec::new(),

@@ -105,6 +105,17 @@ impl Keys {
         }
     }
 
+    /// The name of an error type.
+    pub(crate) fn error_name(&self, entry: &Entry, diag: &mut Diagnostics) -> Option<LitStr> {
+        let name = self.string(entry, diag)?;
+        if name.value().trim().is_empty() {
+            let message = "the name of an error cannot be empty; without `error` its JSON alone tells its type";
+            diag.error(&name, message);
+            return None;
+        }
+        Some(name)
+    }
+
     /// One string or several: `key = ".."`, `key = ["..", ".."]`, `key("..", "..")`.
     pub(crate) fn strings(&self, entry: &Entry, diag: &mut Diagnostics) -> Vec<LitStr> {
         let items = entry.items().unwrap_or_default();

@@ -39,6 +39,7 @@ mod workflow;
 /// | `retries = 2` | the same said otherwise: tries after the first |
 /// | `backoff = "exponential(100ms, 2.0, max = 30s)"` | the wait between tries; or `"fixed(1s)"` |
 /// | `retry_if = path` | `fn(&E) -> bool`, or a closure: which errors are worth another try |
+/// | `error = "payments.declined"` | a name for the type of its error, which tells it from types with the same JSON in `downcast`; recorded, so it stays when the type is moved |
 /// | `timeout = "30s"` | the limit of one try |
 /// | `deadline = "5m"` | the limit of all tries with their waits |
 /// | `fallback = path` | a task or a function that is given the same arguments when all tries are spent; its result is the call's |
@@ -64,6 +65,7 @@ pub fn task(args: TokenStream, item: TokenStream) -> TokenStream {
 /// | `name = ".."` | its name in the history. Default: the function's name |
 /// | `version = 2` | recorded with every execution. Default: 1 |
 /// | `accepts = 1..=2` | the recorded versions this code can continue. Default: its own |
+/// | `error = "orders.refused"` | a name for the type of its error, as of a [`macro@task`] |
 /// | `timeout = "1h"` | the limit of active time |
 /// | `deadline = "7d"` | the limit of wall-clock time since the start |
 /// | `max_attempts = 2` | total tries of the whole workflow, or `"unlimited"` |

@@ -2,7 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{ToTokens, format_ident, quote};
-use syn::{GenericArgument, PathArguments, PathSegment, ReturnType, Type};
+use syn::{GenericArgument, LitStr, PathArguments, PathSegment, ReturnType, Type};
 
 use crate::diag::Diagnostics;
 use crate::signature;
@@ -74,6 +74,17 @@ impl Output {
     /// Whether it cannot be a `Result`, whatever its names stand for.
     pub(crate) fn is_plain(&self) -> bool {
         matches!(self.shape, Shape::Plain)
+    }
+
+    /// `error` names the type of an error, so there has to be one.
+    pub(crate) fn has_an_error_to_name(&self, name: Option<&LitStr>, diag: &mut Diagnostics) {
+        if let Some(name) = name.filter(|_| self.is_plain()) {
+            let returned = self.ty.to_token_stream();
+            let message = format!(
+                "`error` names the type of an error, and this returns `{returned}`, which is not a `Result`"
+            );
+            diag.error(name, message);
+        }
     }
 
     /// A value is recorded, so it is owned, and its type has a name.

@@ -81,6 +81,7 @@ mod sweeps;
 mod terminate;
 mod time_limits;
 mod transactions;
+mod typed_errors;
 mod unordered;
 mod values;
 mod versions;

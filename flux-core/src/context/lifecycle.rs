@@ -22,7 +22,7 @@ use super::shared::{ExitRule, Shared, State};
 use crate::error::ErrorRecord;
 use crate::id::EventSeq;
 use crate::payload::Payload;
-use crate::replay::{End, FailedEnd, Stopped, panic_message};
+use crate::replay::{End, FailedEnd, Stopped, is_same_error, panic_message};
 use crate::task::BodyError;
 use crate::workflow::{StopReason, WorkflowFuture};
 
@@ -167,7 +167,8 @@ impl Lifecycle {
             ExitRule::Wait => self.would_repeat_unknown(state, failed),
             ExitRule::BeginUnless(before) => {
                 let limit = self.shared.env.payload_limit;
-                !failed.escaped.is_empty() || failed.error.clone().within(limit) != **before
+                let error = failed.error.clone().within(limit);
+                !failed.escaped.is_empty() || !is_same_error(before, &error)
             }
         }
     }

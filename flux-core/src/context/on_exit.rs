@@ -129,10 +129,10 @@ fn describe<E: Display + 'static>(error: &E) -> BodyError {
         return describe_dyn(name, &**error);
     }
     BodyError {
-        record: ErrorRecord {
+        record: Box::new(ErrorRecord {
             type_name: readable(name),
             ..ErrorRecord::message(error.to_string())
-        },
+        }),
         kind: TaskErrorKind::Failed,
         retryable: false,
         tasks: Vec::new(),

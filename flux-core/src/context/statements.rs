@@ -76,7 +76,7 @@ impl Statements {
 fn error_of(failure: &Payload) -> BodyError {
     match failure.decode::<TaskFailure>() {
         Ok(failure) => BodyError {
-            record: failure.error,
+            record: Box::new(failure.error),
             kind: failure.kind,
             retryable: false,
             tasks: Vec::new(),

@@ -372,7 +372,7 @@ impl<T: DeserializeOwned + 'static> TaskCall<T> {
             task: Arc::clone(&self.name),
             kind: error.kind,
             attempts: 1,
-            error: error.record,
+            error: *error.record,
             undone: Vec::new(),
         };
         Err(TaskError::unrecorded(failure))

@@ -13,7 +13,7 @@ use super::task_error::TaskErrorKind;
 use crate::id::EventSeq;
 
 /// Why an execution failed: the payload of `WORKFLOW_FAILED`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct FailureData {
     /// What sort of failure it was.
     pub kind: FailureKind,
@@ -158,8 +158,10 @@ impl Failure {
         &self.data.error.chain
     }
 
-    /// Has the returned error back, if its type is `E` and it was recorded whole (`E: Serialize`).
-    pub fn downcast<E: DeserializeOwned>(&self) -> Option<E> {
+    /// Returns the error of the workflow as an `E`, if it was recorded whole: see [`TaskError::downcast`].
+    ///
+    /// [`TaskError::downcast`]: crate::TaskError::downcast
+    pub fn downcast<E: DeserializeOwned + 'static>(&self) -> Option<E> {
         self.data.error.downcast()
     }
 }

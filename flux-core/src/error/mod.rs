@@ -13,6 +13,7 @@ use crate::type_name::readable;
 mod asked;
 pub(crate) mod escape;
 mod failure;
+mod names;
 mod record;
 mod task_error;
 mod terminal;
@@ -20,7 +21,8 @@ mod terminal;
 pub(crate) use asked::source_of;
 pub(crate) use failure::FailureData;
 pub use failure::{EscapedCall, Failure, FailureKind};
-pub use record::ErrorRecord;
+pub use names::{ErrorEntry, ErrorName};
+pub use record::{ErrorRecord, SeenType};
 pub use task_error::{TaskError, TaskErrorKind, TaskFailure};
 pub use terminal::{Terminal, TerminalSource, terminal};
 

@@ -1,5 +1,6 @@
 //! Errors as data: what the history keeps of a value that was once an error.
 
+use std::any::{TypeId, type_name};
 use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
@@ -7,15 +8,20 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use super::names;
 use crate::payload::Payload;
 use crate::type_name::readable;
 
 /// An error as it is recorded: enough to show it, and to have it back where its type allows.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ErrorRecord {
-    /// The Rust type; one of the standard library without its path.
+    /// The Rust type as people read it; one of the standard library without its path. It decides nothing, because it
+    /// changes when the type is moved.
     #[serde(rename = "type")]
     pub type_name: String,
+    /// The name that its task or workflow gives the type: `#[task(error = "..")]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Its `Display`.
     pub message: String,
     /// The `Display` of each source, outermost first.
@@ -31,6 +37,7 @@ impl ErrorRecord {
     pub fn message(message: impl Into<String>) -> Self {
         Self {
             type_name: String::new(),
+            name: None,
             message: message.into(),
             chain: Vec::new(),
             json: None,
@@ -64,10 +71,11 @@ impl ErrorRecord {
         self
     }
 
-    /// Has the value back, if it is recorded whole and of this type.
-    pub fn downcast<E: DeserializeOwned>(&self) -> Option<E> {
-        let same_type = self.type_name == readable(std::any::type_name::<E>());
-        self.json.as_ref().filter(|_| same_type)?.decode().ok()
+    /// Returns the value, if it is recorded whole, its JSON is that of an `E`, and the name that it was recorded under, if
+    /// it has one, is a name of `E`.
+    pub fn downcast<E: DeserializeOwned + 'static>(&self) -> Option<E> {
+        let fits = names::fits(self.name.as_deref(), TypeId::of::<E>());
+        self.json.as_ref().filter(|_| fits)?.decode().ok()
     }
 
     /// The recorded sources as a chain of errors.
@@ -78,6 +86,33 @@ impl ErrorRecord {
                 source,
             }))
         })
+    }
+}
+
+/// The type of an error that is being recorded.
+#[derive(Clone, Copy, Debug)]
+pub struct SeenType {
+    name: &'static str,
+    id: TypeId,
+}
+
+impl SeenType {
+    /// The type `E`.
+    pub fn of<E: 'static>() -> Self {
+        Self {
+            name: type_name::<E>(),
+            id: TypeId::of::<E>(),
+        }
+    }
+
+    /// What tells it from others.
+    pub fn id(self) -> TypeId {
+        self.id
+    }
+
+    /// Its name in Rust, for people.
+    pub(crate) fn rust_name(self) -> String {
+        readable(self.name)
     }
 }
 

@@ -30,7 +30,7 @@ struct Inner {
 }
 
 /// What a history keeps of a failed call: the payload of `TASK_FAILED` and `CHILD_FAILED`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TaskFailure {
     /// The name of the task, child or step.
     pub task: Arc<str>,
@@ -130,10 +130,35 @@ impl TaskError {
         &self.inner.data.error.chain
     }
 
-    /// Has the body's own error back, if its type is `E` and it was recorded whole (`E: Serialize`).
+    /// Returns the body's own error as an `E`, if it was recorded whole (its type is `Serialize`) and its JSON is that of an
+    /// `E`.
+    ///
+    /// The type's name in Rust does not count, so that a type can be moved or renamed while executions are under way. Two
+    /// types with the same JSON are told apart by names that `#[task(error = "payments.declined")]` gives them: an error
+    /// that was recorded under a name is returned only as a type of that name.
     ///
     /// Through `anyhow` and `Box<dyn Error>` message and chain survive, the value does not.
-    pub fn downcast<E: DeserializeOwned>(&self) -> Option<E> {
+    ///
+    /// # Examples
+    ///
+    /// ```
+    /// #[derive(Debug, PartialEq, thiserror::Error, serde::Serialize, serde::Deserialize)]
+    /// enum PaymentError {
+    ///     #[error("declined, code {0}")]
+    ///     Declined(u32),
+    /// }
+    ///
+    /// #[flux::task(error = "payments.error")]
+    /// async fn charge(_cents: u32) -> Result<u32, PaymentError> {
+    ///     Err(PaymentError::Declined(51))
+    /// }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    ///
+    /// let error = charge(450).await.unwrap_err();
+    /// assert_eq!(error.downcast(), Some(PaymentError::Declined(51)));
+    /// # }
+    /// ```
+    pub fn downcast<E: DeserializeOwned + 'static>(&self) -> Option<E> {
         self.inner.data.error.downcast()
     }
 

@@ -112,6 +112,32 @@ impl<T, E> Fallible<true> for Result<T, E> {
     type Error = E;
 }
 
+/// A return type that has an error to be named.
+#[diagnostic::on_unimplemented(
+    message = "`error` names the type of an error, and this returns `{Self}`, which is not a `Result`",
+    label = "there is no error to name",
+    note = "return a `Result`, or leave out `error`"
+)]
+pub trait NamedFallible<const RESULT: bool> {}
+
+impl<T> NamedFallible<true> for T {}
+
+/// Asserts that `R` has an error.
+pub const fn assert_fallible<R: NamedFallible<RESULT>, const RESULT: bool>() {}
+
+/// An error that is given a name.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` needs no name: errors of this type are not recorded whole",
+    label = "not `Serialize`, so `downcast` never returns it",
+    note = "derive both: `#[derive(serde::Serialize, serde::Deserialize)]`, or leave out `error`"
+)]
+pub trait NameableError<const SERIALIZE: bool> {}
+
+impl<T> NameableError<true> for T {}
+
+/// Asserts that errors of type `E` are recorded whole.
+pub const fn assert_nameable<E: NameableError<SERIALIZE>, const SERIALIZE: bool>() {}
+
 /// The first parameter of a workflow.
 #[diagnostic::on_unimplemented(
     message = "a workflow takes `ctx: ExecutionContext<Input>` first, not `{Self}`",

@@ -4,13 +4,15 @@
 //! `(&&&&&See(&error)).flux_see()`: method lookup tries the receiver with the most references first, so the first tier wins
 //! whose bounds hold. Whether the value itself can be recorded is asked the same way, independently.
 
-use std::any::type_name;
 use std::error::Error as StdError;
 use std::fmt::{self, Display};
+use std::marker::PhantomData;
 
 use serde::Serialize;
 
-use crate::error::{ErrorRecord, TaskError, TaskErrorKind, Terminal, source_of};
+use crate::error::{
+    ErrorName, ErrorRecord, SeenType, TaskError, TaskErrorKind, Terminal, source_of,
+};
 use crate::payload::Payload;
 use crate::task::BodyError;
 use crate::type_name::readable;
@@ -24,12 +26,47 @@ impl<E> fmt::Debug for See<'_, E> {
     }
 }
 
-impl<E> See<'_, Terminal<E>> {
-    /// The name that is recorded: that of the error inside.
-    pub fn flux_type_name(&self) -> &'static str {
-        type_name::<E>()
+impl<E> See<'_, E> {
+    /// Its type.
+    pub fn flux_type(&self) -> TypeOf<E> {
+        TypeOf::NEW
     }
+}
 
+/// The type of an error.
+pub struct TypeOf<E>(PhantomData<fn() -> E>);
+
+impl<E> TypeOf<E> {
+    /// The one value.
+    pub const NEW: Self = Self(PhantomData);
+}
+
+impl<E> fmt::Debug for TypeOf<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TypeOf")
+    }
+}
+
+impl<E: 'static> TypeOf<Terminal<E>> {
+    /// The type that is recorded: that of the error inside.
+    pub fn flux_seen_type(&self) -> SeenType {
+        SeenType::of::<E>()
+    }
+}
+
+/// The same for every other type; what is inherent is found first.
+pub trait SeeType {
+    /// The type that is recorded.
+    fn flux_seen_type(&self) -> SeenType;
+}
+
+impl<E: 'static> SeeType for TypeOf<E> {
+    fn flux_seen_type(&self) -> SeenType {
+        SeenType::of::<E>()
+    }
+}
+
+impl<E> See<'_, Terminal<E>> {
     /// Whether the error itself is terminal.
     pub fn flux_is_terminal(&self) -> bool {
         true
@@ -37,19 +74,12 @@ impl<E> See<'_, Terminal<E>> {
 }
 
 /// The same for every other type; what is inherent is found first.
-pub trait SeeName {
-    /// The name that is recorded.
-    fn flux_type_name(&self) -> &'static str;
-
+pub trait SeeTerminal {
     /// Whether the error itself is terminal.
     fn flux_is_terminal(&self) -> bool;
 }
 
-impl<E> SeeName for See<'_, E> {
-    fn flux_type_name(&self) -> &'static str {
-        type_name::<E>()
-    }
-
+impl<E> SeeTerminal for See<'_, E> {
     fn flux_is_terminal(&self) -> bool {
         false
     }
@@ -167,39 +197,45 @@ impl Seen {
         }
         seen
     }
+
+    fn into_error(self) -> BodyError {
+        BodyError {
+            record: Box::new(ErrorRecord {
+                chain: self.chain,
+                ..ErrorRecord::message(self.message)
+            }),
+            kind: TaskErrorKind::Failed,
+            retryable: !self.is_terminal,
+            tasks: self.tasks,
+        }
+    }
 }
 
 /// Puts together what was learnt of a body's error. It is worth another attempt if the task's `retry_if` says so and
 /// nobody has called it terminal.
 pub fn body_error(
-    type_name: &str,
+    ty: SeenType,
+    name: Option<&ErrorName>,
     seen: Seen,
     json: Option<Payload>,
     is_terminal: bool,
     retry_if: bool,
 ) -> BodyError {
-    let Seen {
-        message,
-        chain,
-        tasks,
-        is_terminal: found_terminal,
-    } = seen;
-    BodyError {
-        record: ErrorRecord {
-            type_name: readable(type_name),
-            message,
-            chain,
-            json,
-        },
-        kind: TaskErrorKind::Failed,
-        retryable: retry_if && !is_terminal && !found_terminal,
-        tasks,
-    }
+    let mut error = seen.into_error();
+    error.record.type_name = ty.rust_name();
+    error.record.name = name
+        .and_then(|name| name.for_type(ty.id()))
+        .map(str::to_owned);
+    error.record.json = json;
+    error.retryable &= retry_if && !is_terminal;
+    error
 }
 
 /// The same for an error whose type is no longer known: a step's.
 pub fn describe_dyn(type_name: &str, error: &(dyn StdError + 'static)) -> BodyError {
-    body_error(type_name, Seen::of(error), None, false, true)
+    let mut error = Seen::of(error).into_error();
+    error.record.type_name = readable(type_name);
+    error
 }
 
 #[cfg(test)]

@@ -23,6 +23,7 @@ pub use std::time::Duration;
 
 pub use crate::context::{ExecutionContext, RawContext, TaskCall, task_call};
 pub use crate::engine::Workflow;
+pub use crate::error::{ErrorEntry, ErrorName, SeenType};
 pub use crate::payload::{Payload, PayloadError};
 pub use crate::registry::{TaskEntry, WorkflowEntry};
 pub use crate::retry::Backoff;
@@ -32,14 +33,14 @@ pub use crate::task::{
 pub use crate::workflow::{OnConflict, WorkflowDef, WorkflowFuture, WorkflowOptions};
 
 pub use assert::{
-    ErrorType, Fallible, FirstParameter, Injected, NameArgument, NotState, RecordableArgument,
-    RecordableInput, RecordableOutput, ResultOf, ScheduledInput, assert_argument, assert_context,
-    assert_error, assert_input, assert_name_part, assert_not_state, assert_output,
-    assert_scheduled,
+    ErrorType, Fallible, FirstParameter, Injected, NameArgument, NameableError, NamedFallible,
+    NotState, RecordableArgument, RecordableInput, RecordableOutput, ResultOf, ScheduledInput,
+    assert_argument, assert_context, assert_error, assert_fallible, assert_input, assert_name_part,
+    assert_nameable, assert_not_state, assert_output, assert_scheduled,
 };
 pub use describe::{
-    See, SeeAnything, SeeBoxed, SeeDisplay, SeeError, SeeLocal, SeeName, SeeNoValue, SeeValue,
-    Seen, body_error, describe_dyn,
+    See, SeeAnything, SeeBoxed, SeeDisplay, SeeError, SeeLocal, SeeNoValue, SeeTerminal, SeeType,
+    SeeValue, Seen, TypeOf, body_error, describe_dyn,
 };
 pub use probe::{Otherwise, Probe};
 pub use returns::{Given, GivenAtOnce, IntoResultOf, Returns, finish};

@@ -31,6 +31,8 @@ pub trait Otherwise {
     const FLUX_DEFAULT: bool = false;
     /// Whether the type can be shown.
     const FLUX_DISPLAY: bool = false;
+    /// Whether values of the type can be encoded.
+    const FLUX_SERIALIZE: bool = false;
     /// Whether the type is a `State<_>`, by whatever name.
     const FLUX_STATE: bool = false;
 }
@@ -65,6 +67,11 @@ impl<I> Probe<ExecutionContext<I>> {
 impl<T: Display> Probe<T> {
     #[doc(hidden)]
     pub const FLUX_DISPLAY: bool = true;
+}
+
+impl<T: Serialize> Probe<T> {
+    #[doc(hidden)]
+    pub const FLUX_SERIALIZE: bool = true;
 }
 
 impl<T> Probe<State<T>> {

@@ -61,7 +61,7 @@ impl FailedEnd {
         let record = if is_of_child {
             error.record.climbing()
         } else {
-            error.record
+            *error.record
         };
         let undone = escaped.iter().flat_map(|handed| &handed.data.undone);
         Self {

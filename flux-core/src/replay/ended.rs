@@ -132,7 +132,7 @@ fn is_out_of_time(failure: &FailureData) -> bool {
 }
 
 /// The name of its type is no part of what an error says: it changes when a module is renamed.
-fn is_same_error(recorded: &ErrorRecord, found: &ErrorRecord) -> bool {
+pub(crate) fn is_same_error(recorded: &ErrorRecord, found: &ErrorRecord) -> bool {
     recorded.message == found.message
         && recorded.chain == found.chain
         && is_same_json(recorded.json.as_ref(), found.json.as_ref())

@@ -44,6 +44,7 @@ mod waker;
 pub(crate) use digest::digest;
 pub(crate) use diverge::{Divergence, Stop};
 pub(crate) use end::{End, FailedEnd, Stopped, panic_message};
+pub(crate) use ended::is_same_error;
 pub(crate) use values::Tries;
 pub(crate) use waker::ForeignWake;
 

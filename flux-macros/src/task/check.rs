@@ -28,6 +28,8 @@ pub(crate) fn options(function: &Function, task: &Task, diag: &mut Diagnostics) 
     runs_on_one_pool(function, task, diag);
     names_arguments(task, diag);
     has_an_error_to_retry(task, diag);
+    task.output
+        .has_an_error_to_name(task.args.error.as_ref(), diag);
 }
 
 /// The rules of the types.

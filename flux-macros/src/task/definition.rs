@@ -24,6 +24,7 @@ pub(super) fn definition(task: &Task, private: &TokenStream) -> TokenStream {
         .map(|Param { ty, .. }| quote_spanned!(ty.span() => <#ty as #private::Injected>::NEED));
     let fallback = fallback(task, private);
     let rollback = rollback(task, private);
+    let error_name = tokens::error_name(task.error_name(), private);
     quote! {
         static __FLUX_TASK: #private::TaskDef = #private::TaskDef {
             name: #name,
@@ -38,6 +39,7 @@ pub(super) fn definition(task: &Task, private: &TokenStream) -> TokenStream {
             reencode: #private::reencode::<__FluxRecorded>,
         };
         #private::inventory::submit! { #private::TaskEntry(&__FLUX_TASK) }
+        #error_name
     }
 }
 
@@ -102,7 +104,7 @@ fn fallback(task: &Task, private: &TokenStream) -> TokenStream {
     }};
     let value =
         quote_spanned!(span => <_ as #private::IntoResultOf<__FluxOk>>::into_result(__flux_given));
-    let describe = tokens::describe(private, &quote!(true));
+    let describe = tokens::describe(private, task.error_name(), &quote!(true));
     quote! {
         #private::Option::Some(|__flux_recorded, _| {
             let __flux_recorded = #private::decode_args::<__FluxRecorded>(__flux_recorded)?;
@@ -135,7 +137,7 @@ fn rollback(task: &Task, private: &TokenStream) -> TokenStream {
         .arguments()
         .map(|param| Ident::new(&param.local.to_string(), span));
     let output = Ident::new("__flux_output", span);
-    let describe = tokens::describe(private, &quote!(true));
+    let describe = tokens::describe(private, task.error_name(), &quote!(true));
     let call = quote_spanned! { span =>
         #private::Undo(move || #path(#(#names,)* #output)).flux_into_call(#name, |__flux_given| {
             match #private::Undone(__flux_given).flux_split() {

@@ -188,7 +188,7 @@ pub(super) fn unpack(task: &Task, private: &TokenStream) -> TokenStream {
 
 /// The function that makes data of what the body returned.
 fn finish(task: &Task, private: &TokenStream) -> TokenStream {
-    let describe = tokens::describe(private, &retry_if(task, private));
+    let describe = tokens::describe(private, task.error_name(), &retry_if(task, private));
     quote! {
         fn __flux_finish(__flux_returned: __FluxReturned) -> #private::BodyResult {
             #private::finish::<__FluxReturned, __FLUX_RESULT, _>(

@@ -3,7 +3,7 @@
 use proc_macro2::{Group, Ident, Span};
 use quote::format_ident;
 use syn::ext::IdentExt;
-use syn::{Attribute, FnArg, Pat, PatType, Token, Type, Visibility};
+use syn::{Attribute, FnArg, LitStr, Pat, PatType, Token, Type, Visibility};
 
 use super::args::Args;
 use crate::attributes::Attributes;
@@ -64,6 +64,11 @@ impl Task {
     /// What is recorded of a call.
     pub(crate) fn arguments(&self) -> impl Iterator<Item = &Param> {
         self.params.iter().filter(|param| !param.is_injected)
+    }
+
+    /// The name of its error's type, if it has an error.
+    pub(crate) fn error_name(&self) -> Option<&LitStr> {
+        self.args.error.as_ref().filter(|_| !self.output.is_plain())
     }
 
     pub(crate) fn injected(&self) -> impl Iterator<Item = &Param> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use proc_macro2::TokenStream;
 use quote::ToTokens;
-use syn::{Expr, ExprLit, ExprRange, Lit, Path, RangeLimits};
+use syn::{Expr, ExprLit, ExprRange, Lit, LitStr, Path, RangeLimits};
 
 use super::admission::{self, Admission};
 use crate::attr::{self, Entry, Keys};
@@ -18,6 +18,7 @@ pub(super) const KEYS: Keys = Keys {
         ("name", "name = \"..\""),
         ("version", "version = 2"),
         ("accepts", "accepts = 1..=2"),
+        ("error", "error = \"orders.refused\""),
         ("timeout", "timeout = \"1h\""),
         ("deadline", "deadline = \"7d\""),
         (
@@ -53,6 +54,7 @@ pub(crate) struct Args {
     pub(crate) name: Option<String>,
     pub(crate) version: u32,
     pub(crate) accepts: Option<RangeInclusive<u32>>,
+    pub(crate) error: Option<LitStr>,
     pub(crate) timeout: Option<Duration>,
     pub(crate) deadline: Option<Duration>,
     pub(crate) max_attempts: Option<u32>,
@@ -68,6 +70,7 @@ impl Args {
             name: None,
             version: 1,
             accepts: None,
+            error: None,
             timeout: None,
             deadline: None,
             max_attempts: None,
@@ -91,6 +94,7 @@ impl Args {
             "name" => self.name = KEYS.parsed(entry, diag, name),
             "version" => self.version = version(entry, diag).unwrap_or(1),
             "accepts" => self.accepts = accepts(entry, diag),
+            "error" => self.error = KEYS.error_name(entry, diag),
             "timeout" => self.timeout = KEYS.limit(entry, diag),
             "deadline" => self.deadline = KEYS.limit(entry, diag),
             "max_attempts" => self.max_attempts = KEYS.attempts(entry, diag),

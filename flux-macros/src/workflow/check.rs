@@ -53,6 +53,9 @@ pub(crate) fn types(workflow: &Workflow, diag: &mut Diagnostics) {
         diag.error(token, "a workflow's input owns what it holds: no lifetimes");
     }
     workflow.output.check(WHAT, diag);
+    workflow
+        .output
+        .has_an_error_to_name(workflow.args.error.as_ref(), diag);
 }
 
 /// It waits, for tasks and timers and people.

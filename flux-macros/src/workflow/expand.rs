@@ -119,7 +119,7 @@ fn assertions(workflow: &Workflow, private: &TokenStream) -> TokenStream {
 /// The function that begins an execution.
 fn run(workflow: &Workflow, private: &TokenStream) -> TokenStream {
     let body = body_name(workflow);
-    let describe = tokens::describe(private, &quote!(true));
+    let describe = tokens::describe(private, workflow.error_name(), &quote!(true));
     let future = if workflow.takes_its_context() {
         quote_spanned!(workflow.body.span() => #private::run_workflow(#body(__flux_context), __flux_finish))
     } else {
@@ -166,6 +166,7 @@ fn definition(workflow: &Workflow, private: &TokenStream) -> TokenStream {
     } else {
         quote!(#private::Option::None)
     };
+    let error_name = tokens::error_name(workflow.error_name(), private);
     quote! {
         static __FLUX_WORKFLOW: #private::WorkflowDef = #private::WorkflowDef {
             name: #name,
@@ -185,5 +186,6 @@ fn definition(workflow: &Workflow, private: &TokenStream) -> TokenStream {
             default_input: #default_input,
         };
         #private::inventory::submit! { #private::WorkflowEntry(&__FLUX_WORKFLOW) }
+        #error_name
     }
 }

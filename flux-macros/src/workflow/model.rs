@@ -3,7 +3,7 @@
 use proc_macro2::{Group, Ident, TokenStream};
 use quote::{ToTokens, quote};
 use syn::punctuated::Punctuated;
-use syn::{FnArg, Token, Type, Visibility};
+use syn::{FnArg, LitStr, Token, Type, Visibility};
 
 use super::args::Args;
 use crate::attributes::Attributes;
@@ -35,6 +35,11 @@ impl Workflow {
             output: Output::new(&function.sig.output),
             body: function.body.clone(),
         }
+    }
+
+    /// The name of its error's type, if it has an error.
+    pub(crate) fn error_name(&self) -> Option<&LitStr> {
+        self.args.error.as_ref().filter(|_| !self.output.is_plain())
     }
 
     /// Whether it takes its context and nothing else.

@@ -75,7 +75,7 @@ fn failure(task: &Arc<str>, error: BodyError) -> Payload {
         task: Arc::clone(task),
         kind: error.kind,
         attempts: 1,
-        error: error.record,
+        error: *error.record,
         undone: Vec::new(),
     };
     Payload::encode(&failure).unwrap_or_else(|error| {

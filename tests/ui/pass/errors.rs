@@ -92,6 +92,22 @@ async fn terminal_transparent() -> Result<(), Transparent> {
     Err(anyhow::Error::new(terminal(declined())).into())
 }
 
+type Charged = Result<(), Declined>;
+
+#[task(error = "payments.declined")]
+async fn named() -> Charged {
+    Err(declined())
+}
+
+#[task(error = "payments.declined")]
+async fn named_terminal() -> Result<(), Terminal<Declined>> {
+    Err(terminal(declined()))
+}
+
+fn given_name(error: &TaskError) -> Option<&str> {
+    error.data().error.name.as_deref()
+}
+
 #[track_caller]
 fn check(
     result: Result<(), TaskError>,
@@ -163,4 +179,11 @@ async fn main() {
         "declined",
         bank,
     );
+
+    for result in [named().await, named_terminal().await] {
+        let error = check(result, "::Declined", "declined", bank);
+        assert_eq!(given_name(&error), Some("payments.declined"));
+        assert!(error.downcast::<Declined>().is_some());
+    }
+    assert_eq!(given_name(&concrete().await.unwrap_err()), None);
 }

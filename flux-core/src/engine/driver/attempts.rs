@@ -90,7 +90,7 @@ impl Task {
             task: Arc::clone(&self.name),
             kind: error.kind,
             attempts: self.progress.failed + 1,
-            error: error.record.clone().within(limit),
+            error: ErrorRecord::clone(&error.record).within(limit),
             undone: Vec::new(),
         }
     }

@@ -286,7 +286,7 @@ impl Limit {
             ),
         };
         BodyError {
-            record: ErrorRecord::message(message),
+            record: Box::new(ErrorRecord::message(message)),
             kind: TaskErrorKind::TimedOut,
             retryable: self.span.is_some(),
             tasks: Vec::new(),
@@ -392,7 +392,7 @@ impl Attempt {
 
 fn panicked(panic: &(dyn std::any::Any + Send)) -> BodyError {
     BodyError {
-        record: ErrorRecord::message(panic_message(panic)),
+        record: Box::new(ErrorRecord::message(panic_message(panic))),
         kind: TaskErrorKind::Panicked,
         retryable: true,
         tasks: Vec::new(),

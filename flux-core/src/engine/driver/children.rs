@@ -69,7 +69,7 @@ impl NewMessage {
 #[serde(rename_all = "snake_case")]
 pub(crate) enum ChildOutcome {
     Completed(Payload),
-    Failed(FailureData),
+    Failed(Box<FailureData>),
     Cancelled,
     CancelledByParent,
     Terminated { reason: String },
@@ -517,7 +517,7 @@ impl Driver {
                 (Status::Cancelled, ..) if by_parent => ChildOutcome::CancelledByParent,
                 (Status::Terminated, ..) if by_parent => ChildOutcome::TerminatedByParent,
                 (Status::Completed, Some(output), _) => ChildOutcome::Completed(output),
-                (Status::Failed, _, Some(failure)) => ChildOutcome::Failed(failure),
+                (Status::Failed, _, Some(failure)) => ChildOutcome::Failed(Box::new(failure)),
                 (Status::Terminated, ..) => ChildOutcome::Terminated {
                     reason: snapshot.termination.unwrap_or_default(),
                 },

@@ -12,7 +12,7 @@ use crate::event::{Doubt, EndedMeta, Event, EventKind};
 use crate::execution::Status;
 use crate::id::EventSeq;
 use crate::payload::Payload;
-use crate::replay::{End, FailedEnd};
+use crate::replay::{End, FailedEnd, is_same_error};
 use crate::workflow::StopReason;
 
 impl Driver {
@@ -105,7 +105,7 @@ impl Driver {
             activation.ended = Some(Ended::Again);
             return;
         }
-        self.tell_parent(activation, ChildOutcome::Failed(failure.clone()));
+        self.tell_parent(activation, ChildOutcome::Failed(Box::new(failure.clone())));
         activation.ended = Some(Ended::Finished {
             status: Status::Failed,
             output: None,
@@ -146,7 +146,9 @@ impl Driver {
             .tentative
             .as_ref()
             .and_then(|snapshot| snapshot.failure.as_ref());
-        before.is_some_and(|before| failure.escaped.is_empty() && before.error == failure.error)
+        before.is_some_and(|before| {
+            failure.escaped.is_empty() && is_same_error(&before.error, &failure.error)
+        })
     }
 
     fn end_continued(&mut self, activation: &mut Activation, input: Payload) {
