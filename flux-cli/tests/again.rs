@@ -1,4 +1,6 @@
 //! A retry says which tasks it runs again, and with filters leaves out what would run twice unless a flag names it.
+//!
+//! In a program of its own, because the workflows of a program are in the catalog of every store that it makes.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

@@ -1,10 +1,8 @@
 //! What keeps an execution from continuing: told by `list`, `show`, `status` and `doctor`.
 
-use std::time::Duration;
-
+use flux::Payload;
 use flux::sqlite::SqliteStore;
 use flux::store::Store;
-use flux::{Engine, ExecutionContext, ObstacleKind, Payload, TaskError, workflow};
 use serde_json::json;
 
 use crate::support::{Folder, golden, id};
@@ -66,63 +64,4 @@ fn what_waits_for_its_turn_says_for_whom() {
         .exits(0)
         .json();
     assert_eq!(json["obstacle"]["kind"], "limit");
-}
-
-#[workflow(queue = "imports")]
-async fn import_page(_ctx: ExecutionContext) {}
-
-#[workflow(queue = "imports")]
-async fn import_book(_ctx: ExecutionContext) -> Result<(), TaskError> {
-    import_page.call(()).execution_id("page").await
-}
-
-/// Parent and child waited for each other, with a worker that lives, and every finding was good.
-#[tokio::test(flavor = "multi_thread")]
-async fn the_doctor_tells_of_a_child_that_waits_for_its_parents_place() {
-    let folder = Folder::empty();
-    let engine = Engine::open(folder.path("flux.db")).await.unwrap();
-    engine.queue("imports").concurrency(1).await.unwrap();
-    let worker = engine.worker().spawn();
-    let start = import_book.on(&engine).start(()).execution_id("book");
-    let book = start.await.unwrap();
-    let is_told = async || match engine.get("page").await {
-        Ok(page) => page.obstacle().map(flux::Obstacle::kind) == Some(ObstacleKind::Standoff),
-        Err(_) => false,
-    };
-    while !is_told().await {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-    let ran = folder.call("flux doctor --json").in_real_time().run();
-    let findings = ran.exits(1).json();
-    let wrong: Vec<_> = findings
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter(|finding| finding["state"] == "wrong")
-        .collect();
-    assert_eq!(wrong.len(), 1, "{findings}");
-    let message = wrong[0]["message"].as_str().unwrap();
-    assert!(
-        message.contains("page of `import_page` cannot continue"),
-        "{message}"
-    );
-    assert!(
-        message.contains("queue `imports` runs 1 at once"),
-        "{message}"
-    );
-    let listed = folder
-        .call("flux list --status pending")
-        .in_real_time()
-        .run();
-    assert!(
-        listed
-            .exits(0)
-            .transcript()
-            .contains("cannot continue: queue `imports`")
-    );
-
-    engine.queue("imports").concurrency(2).await.unwrap();
-    assert!(book.wait().await.unwrap().has_succeeded());
-    folder.call("flux doctor").in_real_time().run().exits(0);
-    worker.stop().await;
 }
