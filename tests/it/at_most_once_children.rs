@@ -8,18 +8,26 @@ use flux::{
     task, workflow,
 };
 
-use crate::support::{Shelf, begin, code_of, ran, set_code, unique};
+use crate::support::{Shelf, When, begin, code_of, ran, set_code, unique};
 
-/// What the rocket does, by execution.
+/// What the rocket does, by the execution that wants it launched. Else it takes for ever.
 const FLIES: u32 = 1;
+const FLIES_SLOWLY: u32 = 2;
+
+/// The execution that was started, of those that it called.
+fn root(id: &ExecutionId) -> ExecutionId {
+    id.as_str().split('.').next().unwrap().into()
+}
 
 #[task(at_most_once, timeout = "1h")]
 async fn launch_rocket() -> Result<String, String> {
     begin();
-    match code_of(flux::task_context().unwrap().execution_id()) {
-        FLIES => Ok("launched".to_owned()),
+    match code_of(&root(flux::task_context().unwrap().execution_id())) {
+        FLIES => {}
+        FLIES_SLOWLY => tokio::time::sleep(Duration::from_millis(30)).await,
         _ => std::future::pending().await,
     }
+    Ok("launched".to_owned())
 }
 
 /// May be done twice.
@@ -40,14 +48,14 @@ async fn until_one_is_at_it() {
     }
 }
 
-/// Fails when it is done for the first time.
+/// Fails in the first attempt.
 #[task]
-async fn sing_aloud() -> Result<usize, String> {
+async fn sing_aloud(attempt: u32) -> Result<u32, String> {
     begin();
     until_one_is_at_it().await;
-    match ran(flux::task_context().unwrap().execution_id(), "sing_aloud") {
+    match attempt {
         1 => Err("hoarse".to_owned()),
-        times => Ok(times),
+        attempt => Ok(attempt),
     }
 }
 
@@ -97,20 +105,20 @@ async fn launch_calmly(_ctx: ExecutionContext) -> String {
 }
 
 #[workflow(max_attempts = 3, retry = "restart")]
-async fn celebrate_launch(_ctx: ExecutionContext) -> Result<String, TaskError> {
-    let (launched, _) = tokio::try_join!(launch.call(()), sing_aloud())?;
+async fn celebrate_launch(ctx: ExecutionContext) -> Result<String, TaskError> {
+    let (launched, _) = tokio::try_join!(launch.call(()), sing_aloud(ctx.attempt()))?;
     Ok(launched)
 }
 
 #[workflow(max_attempts = 3, retry = "restart")]
-async fn celebrate_in_turn(_ctx: ExecutionContext) -> Result<String, TaskError> {
-    let (launched, _) = tokio::try_join!(launch_in_turn.call(()), sing_aloud())?;
+async fn celebrate_in_turn(ctx: ExecutionContext) -> Result<String, TaskError> {
+    let (launched, _) = tokio::try_join!(launch_in_turn.call(()), sing_aloud(ctx.attempt()))?;
     Ok(launched)
 }
 
 #[workflow(max_attempts = 3, retry = "restart")]
-async fn celebrate_from_afar(_ctx: ExecutionContext) -> Result<String, TaskError> {
-    let (launched, _) = tokio::try_join!(have_launched.call(()), sing_aloud())?;
+async fn celebrate_from_afar(ctx: ExecutionContext) -> Result<String, TaskError> {
+    let (launched, _) = tokio::try_join!(have_launched.call(()), sing_aloud(ctx.attempt()))?;
     Ok(launched)
 }
 
@@ -129,11 +137,11 @@ async fn celebrate_a_calm_one(_ctx: ExecutionContext) -> Result<u32, TaskError> 
 }
 
 #[workflow(max_attempts = 3, retry = "restart")]
-async fn celebrate_stars(_ctx: ExecutionContext) -> Result<usize, TaskError> {
+async fn celebrate_stars(ctx: ExecutionContext) -> Result<u32, TaskError> {
     let watched = async { tokio::try_join!(watch.call(()), have_watched.call(())) };
     tokio::select! {
         _ = watched => unreachable!("it watches for ever"),
-        sung = sing_aloud() => sung,
+        sung = sing_aloud(ctx.attempt()) => sung,
     }
 }
 
@@ -178,15 +186,11 @@ async fn no_attempt_calls_a_child_again_that_was_cut_off_in_what_is_done_at_most
             assert_eq!(ran_below(&engine, &id, "launch_rocket").await, 1);
             let failure = run.failure().unwrap();
             assert!(failure.message().contains("`launch_rocket`"), "{failure}");
-            let refused = failure.escaped()[0].clone();
-            assert_eq!(refused.kind, TaskErrorKind::OutcomeUnknown);
+            assert_eq!(failure.escaped()[0].kind, TaskErrorKind::OutcomeUnknown);
             engine.replay(&id).await.unwrap();
 
             // A person may.
-            let child = ExecutionId::from(format!("{id}.{}", refused.call));
-            for id in [child.clone(), format!("{child}.2").into()] {
-                set_code(&id, FLIES);
-            }
+            set_code(&id, FLIES);
             let run = host.on(&engine).resume(&id).await.unwrap();
             assert_eq!(run.output().map(String::as_str), Some("launched"), "{run}");
             assert_eq!(ran_below(&engine, &id, "launch_rocket").await, 2);
@@ -231,5 +235,62 @@ async fn children_that_may_be_done_twice_are_called_by_every_attempt() {
         let run = run.await.unwrap();
         assert_eq!((run.output(), run.attempt()), (Some(&2), 2), "{run}");
         assert_eq!(engine.list().children_of(&id).await.unwrap().len(), 4);
+    }
+}
+
+/// Whether the process of an execution dies before it ends, with all that it drives.
+fn dies(shelf: &Shelf, host: Workflow<(), String>, id: &ExecutionId) -> bool {
+    let life = || {
+        let mut runtime = tokio::runtime::Builder::new_current_thread();
+        let runtime = runtime.enable_all().build().unwrap();
+        let ended = runtime.block_on(async {
+            let engine = shelf.engine().await;
+            let run = host.on(&engine).run(()).execution_id(id);
+            shelf.crash(run).await
+        });
+        ended.is_none()
+    };
+    std::thread::scope(|scope| scope.spawn(life).join().unwrap())
+}
+
+/// Whatever has died when, and whoever continues: there is one rocket.
+#[tokio::test]
+async fn a_crash_at_any_commit_launches_no_second_rocket() {
+    let hosts: [Workflow<(), String>; 2] = [celebrate_launch, celebrate_from_afar];
+    for (host, commit) in hosts
+        .into_iter()
+        .flat_map(|host| (1..=10).map(move |n| (host, n)))
+    {
+        for when in [When::BeforeCommit, When::AfterCommit] {
+            for recovers in [true, false] {
+                let shelf = Shelf::memory();
+                let id = unique("launch");
+                set_code(&id, FLIES_SLOWLY);
+                shelf.stop_at(commit, when);
+                if !dies(&shelf, host, &id) {
+                    continue;
+                }
+                shelf.nobody_is_left().await;
+                shelf.go_on();
+                let engine = shelf.engine().await;
+                let continued = async {
+                    if recovers {
+                        drop(engine.recover().await.unwrap());
+                    } else if engine.get(&id).await.is_ok_and(|run| !run.has_finished()) {
+                        drop(host.on(&engine).resume(&id).await.unwrap());
+                    }
+                };
+                let continued = tokio::time::timeout(Duration::from_secs(10), continued).await;
+                assert!(
+                    continued.is_ok(),
+                    "{id} hangs at {commit}, {when:?}, {recovers}"
+                );
+                let launched = ran_below(&engine, &id, "launch_rocket").await;
+                assert!(launched <= 1, "{launched} at {commit}, {when:?}");
+                if let Ok(run) = engine.get(&id).await {
+                    assert!(run.has_finished(), "{run} at {commit}, {when:?}");
+                }
+            }
+        }
     }
 }

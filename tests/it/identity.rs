@@ -1,6 +1,8 @@
 //! Ids: unknown, of another workflow, chosen by the caller, driven elsewhere; and versions.
 
-use flux::{Engine, Error, EventKind, ExecutionContext, Status, TaskError, task, workflow};
+use flux::{
+    Engine, Error, EventKind, ExecutionContext, ExecutionId, Status, TaskError, task, workflow,
+};
 use tokio::sync::Notify;
 
 use crate::support::{Shelf, When, begin, count, dies_in, ran, unique};
@@ -274,5 +276,44 @@ async fn recovery_takes_up_what_a_dropped_run_of_the_same_engine_has_left() {
         assert_eq!(recovered.executions.len(), 1);
         assert!(recovered.executions[0].has_succeeded());
         assert_eq!(ran(&id, "stoke_fire"), 2);
+    }
+}
+
+#[workflow]
+async fn mint_elsewhere(ctx: ExecutionContext<ExecutionId>) -> Result<u32, TaskError> {
+    mint.call(1).execution_id(ctx.input()).await
+}
+
+/// PITFALL: two ids looked the same in every table, or one read backwards.
+#[tokio::test]
+async fn names_with_characters_that_cannot_be_seen_are_refused_and_nothing_is_stored() {
+    for shelf in Shelf::each().await {
+        let engine = shelf.engine().await;
+        for unseen in ['\u{202e}', '\u{feff}', '\u{200b}'] {
+            let name = format!("mint{unseen}42");
+            let on = mint.on(&engine);
+            let code = format!("U+{:04X}", u32::from(unseen));
+            let schedule = engine.schedule(&name, mint, 1).every("5m");
+            for refused in [
+                on.run(1).execution_id(&*name).await.map(drop),
+                on.start(1).execution_id(&*name).await.map(drop),
+                on.start(1).queue(&*name).await.map(drop),
+                engine.queue(&*name).concurrency(1).await.map(drop),
+                schedule.await.map(drop),
+                engine.start_elsewhere(&name, 1).await.map(drop),
+            ] {
+                let error = refused.unwrap_err();
+                assert!(matches!(error, Error::InvalidInput { .. }), "{error}");
+                assert!(error.to_string().contains(&code), "{error}");
+            }
+            assert!(engine.list().await.unwrap().is_empty());
+            assert!(engine.queues().await.unwrap().is_empty());
+            assert!(engine.schedules().await.unwrap().is_empty());
+        }
+        let child = ExecutionId::from("mint\u{202e}42");
+        let run = mint_elsewhere.on(&engine).run(child).await.unwrap();
+        let failure = run.failure().unwrap();
+        assert!(failure.message().contains("U+202E"), "{failure}");
+        assert_eq!(engine.list().await.unwrap().len(), 1);
     }
 }

@@ -105,7 +105,7 @@ impl Driver {
 
 /// The first of these, or of the children that they cut off in turn, that leaves something in doubt.
 async fn in_doubt(
-    engine: &Inner,
+    engine: &Arc<Inner>,
     mut left: Vec<ExecutionId>,
 ) -> Result<Option<InDoubt>, StoreError> {
     let until = Instant::now() + engine.cancel_window + PATIENCE;
@@ -133,7 +133,7 @@ async fn in_doubt(
 
 /// What an execution leaves in doubt, when it has ended; nothing where it has not by then.
 async fn doubt_of(
-    engine: &Inner,
+    engine: &Arc<Inner>,
     mut record: ExecutionRecord,
     until: Instant,
 ) -> Result<Option<Doubt>, StoreError> {
@@ -142,6 +142,8 @@ async fn doubt_of(
         if Instant::now() >= until {
             return Ok(None);
         }
+        // Its process may have died before it ended.
+        engine.poke(&record.id).await;
         tokio::time::sleep(wait).await;
         wait = (wait * 2).min(LAST_LOOK);
         match engine.store.execution(&record.id).await? {
