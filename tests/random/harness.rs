@@ -85,13 +85,17 @@ impl Ground {
             .await
     }
 
+    pub(crate) fn clock(&self) -> impl Clock + use<> {
+        Virtual(self.began)
+    }
+
     async fn live_on(&self, brittle: Arc<Brittle>, always_replay: bool) -> Life {
         let brittle = brittle.after(self.deploys.as_ref().map(Deploys::next));
         let engine = Engine::builder()
             .shared_store(brittle.clone())
             .state(Arc::clone(&self.world))
             .always_replay(always_replay)
-            .clock(Virtual(self.began))
+            .clock(self.clock())
             .build();
         let engine = engine.await.expect("an engine");
         self.world.set_engine(Some(&engine));

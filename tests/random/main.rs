@@ -18,10 +18,13 @@ mod fate;
 mod faults;
 mod fixed;
 mod harness;
+mod heir;
 mod history;
 mod interpret;
 mod moved;
 mod program;
 mod trial;
+#[path = "../it/support/trip.rs"]
+mod trip;
 mod two;
 mod world;
