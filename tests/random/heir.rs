@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use flux::store::Store;
 use flux::{Engine, Error, Execution};
+use futures::FutureExt as _;
+use futures::future::FusedFuture as _;
 
 use super::harness::{Ground, ID, check_histories, in_virtual_time};
 use super::history::lines;
@@ -111,7 +113,7 @@ async fn begin(engine: Engine, node: &Node, mischief: Mischief) -> usize {
 /// engine does the work that the other one leaves.
 async fn finish(engine: &Engine, node: &Node) -> Result<Execution<u64>, String> {
     let told = |error: Error| error.to_string();
-    for _ in 0..20_000 {
+    for _ in 0..3_000 {
         tokio::time::sleep(Duration::from_millis(20)).await;
         let run = match interpret.on(engine).get(ID).await {
             Err(Error::ExecutionNotFound { .. }) => {
@@ -167,9 +169,26 @@ fn tried(seed: u64, node: &Node, mischief: Mischief) -> Result<Whole, String> {
         let other = engine_on(Arc::clone(&ground.store), &ground).await;
         ground.world.set_engine(Some(&other));
         let own = matches!(mischief, Mischief::StoreOfWorker(..)).then(|| first.worker().spawn());
-        let polls = begin(first.clone(), node, mischief).await;
+        // The other engine has a worker as soon as something has gone wrong. The caller, if it has not left, hears of the
+        // end, too.
+        let mut begun = pin!(begin(first.clone(), node, mischief).fuse());
+        let mut polls = 0;
+        futures::select! {
+            polled = begun => polls = polled,
+            () = trip.tripped().fuse() => {}
+        }
         let worker = other.worker().spawn();
-        let finished = finish(&other, node).await;
+        let finished = match begun.is_terminated() {
+            true => finish(&other, node).await,
+            // The caller has to be polled meanwhile, since it may drive.
+            false => {
+                let heard = tokio::time::timeout(Duration::from_secs(3600), begun);
+                match futures::join!(finish(&other, node), heard) {
+                    (finished, Ok(_)) => finished,
+                    (finished, Err(_)) => finished.and(Err("the caller still waits".to_owned())),
+                }
+            }
+        };
         worker.stop().await;
         if let Some(own) = own {
             own.stop().await;
@@ -220,6 +239,9 @@ fn another_engine_finishes_it(seed: u64, node: &Node) -> Checked {
     for _ in 0..4 {
         let mischief = some_mischief(&whole, &mut dice);
         let told = |error| format!("{mischief:?}: {error}");
+        if std::env::var_os("FLUX_TRACE").is_some() {
+            eprintln!("{mischief:?}");
+        }
         let end = tried(seed, node, mischief).map_err(told)?.end;
         if node.is_predictable() && end != whole.end {
             let whole = whole.end;

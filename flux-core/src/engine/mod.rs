@@ -132,6 +132,9 @@ pub(crate) struct Inner {
 /// How many commits a subscriber may lag behind before it reads everything again.
 const EVENT_BACKLOG: usize = 1024;
 
+/// The wait before a store that failed is asked again.
+const AFTER_FAULT: Duration = Duration::from_secs(1);
+
 impl Engine {
     /// An engine that keeps everything in memory, for tests: it is gone with the engine.
     ///

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::active::Driving;
 use super::driver::{Begin, Intent};
-use super::{Engine, Inner};
+use super::{AFTER_FAULT, Engine, Inner};
 use crate::error::Error;
 use crate::execution::{Snapshot, Status};
 use crate::id::ExecutionId;
@@ -33,12 +33,20 @@ impl Inner {
     /// See [`Engine::begin_in_turn`].
     pub(crate) fn begin_in_turn(self: Arc<Self>, id: ExecutionId) {
         tokio::spawn(async move {
-            match self.turn(&id).await {
-                Ok(Some(driving)) => driving.into_guard().detach(),
-                Ok(None) => {}
-                Err(error) => {
-                    tracing::error!(execution_id = %id, %error, "an execution whose turn it is could not be started");
+            loop {
+                match self.turn(&id).await {
+                    Ok(Some(driving)) => driving.into_guard().detach(),
+                    Ok(None) => {}
+                    Err(error @ Error::Store(_)) => {
+                        tracing::warn!(execution_id = %id, %error, "could not look whether it is an execution's turn; the engine tries again");
+                        self.time.pass(AFTER_FAULT).await;
+                        continue;
+                    }
+                    Err(error) => {
+                        tracing::error!(execution_id = %id, %error, "an execution whose turn it is could not be started");
+                    }
                 }
+                return;
             }
         });
     }

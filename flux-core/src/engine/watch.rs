@@ -7,7 +7,7 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
-use super::Inner;
+use super::{AFTER_FAULT, Inner};
 use crate::store::MessageId;
 
 /// Starts watching, unless somebody does.
@@ -38,6 +38,7 @@ async fn watch(watching: Watching) {
             return;
         }
         let changed = store.changed();
+        let fault_is_over = engine.time.pass(AFTER_FAULT);
         match store.posted(told).await {
             Ok(posted) => {
                 if told.is_none() {
@@ -52,10 +53,14 @@ async fn watch(watching: Watching) {
                 for (_, id) in posted {
                     engine.active.notify_inbox(&id);
                 }
+                drop(engine);
+                changed.await;
             }
-            Err(error) => tracing::warn!(%error, "could not look for messages of other processes"),
+            Err(error) => {
+                tracing::warn!(%error, "could not look for messages of other processes; the engine tries again");
+                drop(engine);
+                fault_is_over.await;
+            }
         }
-        drop(engine);
-        changed.await;
     }
 }

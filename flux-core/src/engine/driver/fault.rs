@@ -2,17 +2,14 @@
 //! the same, so it is put on hold at once, with the reason.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
 
 use futures::FutureExt;
 
 use super::{Driver, Halt};
+use crate::engine::AFTER_FAULT;
 use crate::error::Error;
 use crate::execution::Snapshot;
 use crate::id::Epoch;
-
-/// The wait before a store that could not put the execution on hold is asked again.
-const AFTER_FAULT: Duration = Duration::from_secs(1);
 
 /// What tokio's timers panic with when they are polled while their runtime shuts down, which is no fault of the driver.
 const RUNTIME_ENDS: &str = "is being shutdown";

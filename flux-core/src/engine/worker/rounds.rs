@@ -1,7 +1,6 @@
 //! The rounds of a worker: claim what is ready, then rest until there may be more.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -15,15 +14,12 @@ use crate::engine::ownership::ClaimedWork;
 use crate::engine::ownership::audit::{AUDIT_EVERY, Audit, Cause};
 use crate::engine::schedule::{bring_forward, declare, fire_due};
 use crate::engine::shutdown::Stopping;
-use crate::engine::{Engine, Inner};
+use crate::engine::{AFTER_FAULT, Engine, Inner};
 use crate::error::Error;
 use crate::store::{Runnable, StoreError, Work, WorkRequest};
 
 /// At most this many are claimed in one transaction, so that none is long.
 const BATCH: usize = 256;
-
-/// The wait after a round that the store failed.
-const AFTER_FAULT: Duration = Duration::from_secs(1);
 
 pub(super) async fn work(
     engine: Arc<Inner>,
