@@ -298,7 +298,7 @@ fn first_who_waits(
     from: Option<&str>,
 ) -> rusqlite::Result<Option<Next>> {
     let partition = if from.is_some() {
-        "partition >= ?5"
+        "partition >= CAST(?5 AS TEXT)"
     } else {
         "partition IS ?5"
     };
@@ -307,12 +307,20 @@ fn first_who_waits(
          WHERE gate = ?1 AND gate_state = 1 AND queue IS ?2 AND workflow = ?3 AND version = ?4 \
          AND {partition} ORDER BY partition, priority DESC, eid LIMIT 1"
     ))?;
-    let values = (gate, &lane.queue, &lane.workflow, lane.version, from);
-    let next = first.query_row(values, |row| {
-        Ok(Next {
-            eid: row.get(0)?,
-            partition: row::shared(row, 1)?,
-        })
-    });
-    next.optional()
+    let mut from = from.map(|from| from.as_bytes().to_vec());
+    loop {
+        let values = (gate, &lane.queue, &lane.workflow, lane.version, &from);
+        let next = first.query_row(values, |row| Ok((row.get(0)?, row::bytes(row, 1)?)));
+        let Some((eid, partition)) = next.optional()? else {
+            return Ok(None);
+        };
+        match partition.map(String::from_utf8).transpose() {
+            Ok(partition) => {
+                let partition = partition.map(Arc::from);
+                return Ok(Some(Next { eid, partition }));
+            }
+            // A row whose partition is no text is damaged, and is passed over.
+            Err(damaged) => from = Some([damaged.into_bytes(), vec![0]].concat()),
+        }
+    }
 }

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use flux_core::execution::Status;
 use flux_core::store::contract::given::{
-    at, claim_ready, create, create_ownerless, enqueue, hour, ids, in_queue, json, put_to_sleep,
-    request,
+    at, before_gate, claim_ready, create, create_ownerless, enqueue, finish, hour, ids, in_queue,
+    json, put_to_sleep, request,
 };
 use flux_core::store::{DueRequest, Filter, Placement, ScheduleRecord, StoreError};
 use rusqlite::Connection;
@@ -227,5 +227,29 @@ fn a_damaged_schedule_keeps_no_other_back() {
             let damaged = store.schedule("damaged").await;
             assert_named(damaged, 2, &format!("`{column}`"), "flux_schedules");
         }
+    });
+}
+
+/// The commit of the one inside failed.
+#[test]
+fn a_damaged_partition_keeps_nobody_from_leaving_a_gate() {
+    let folder = folder();
+    let file = folder.path().join("flux.db");
+    let store = open(&file);
+    runtime().block_on(async {
+        let worker = store.join().await.unwrap();
+        for (id, partition) in [("inside", "a"), ("damaged", "b"), ("next", "c")] {
+            let placement = Placement {
+                partition: Some(partition.into()),
+                queue: Some("mail".into()),
+                ..before_gate("lock", 1)
+            };
+            enqueue(&store, id, placement).await;
+        }
+        let claim = request(worker.id(), hour(2));
+        assert_eq!(claim_ready(&store, claim.clone()).await, ["inside"]);
+        damage(&file, "damaged", "partition = CAST(x'62ff' AS TEXT)");
+        finish(&store, "inside").await;
+        assert_eq!(claim_ready(&store, claim).await, ["next"]);
     });
 }
