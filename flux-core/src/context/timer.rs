@@ -100,10 +100,31 @@ pub fn sleep_until_cron(schedule: &str) -> Sleep {
 ///
 /// The loser is dropped, which cancels it: a task's body is aborted, a timed-out signal stays in its queue.
 ///
+/// A `limit` of zero asks whether there is something now: a signal that is there already comes first. Each such question is
+/// recorded. A loop that only asks never sleeps: it writes events as fast as the disk takes them, until the history is full
+/// (16,777,215 events). Give the wait a length, which costs nothing while it lasts, or wait for several things at once with
+/// `select!`.
+///
 /// # Errors
 ///
 /// [`Elapsed`], when the timer came first. After a crash an overdue timer is delivered before a body that
 /// was cut off runs again.
+///
+/// # Examples
+///
+/// ```
+/// # use flux::{workflow, ExecutionContext};
+/// #[workflow]
+/// async fn wait_for_approval(_ctx: ExecutionContext) -> bool {
+///     let approved = flux::signal::<bool>("approved");
+///     flux::timeout(flux::time::hours(48), approved).await.unwrap_or(false)
+/// }
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), flux::Error> {
+/// # tokio::time::pause(); // the two days pass at once
+/// let run = wait_for_approval.on(&flux::Engine::in_memory()).run(()).await?;
+/// assert_eq!(run.output(), Some(&false));
+/// # Ok(()) }
+/// ```
 #[track_caller]
 pub fn timeout<F: IntoFuture>(limit: Duration, future: F) -> Timeout<F::IntoFuture> {
     Timeout {
