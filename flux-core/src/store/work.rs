@@ -19,8 +19,8 @@ pub struct WorkRequest {
     /// The worker's clock. The store reads it when it decides, so that starts have times in the order in which they
     /// were decided, whichever process asked first.
     pub now: Reading,
-    /// At most this many. With 0 nothing is given and nothing written: [`next`](Work::next) is then the present moment
-    /// where something would be given to a worker that has room.
+    /// At most this many. With 0 nothing is given and nothing written: [`next`](Work::next) is then the present time where
+    /// something seems to be ready for a worker that has room. That may be wrong, but never the other way round.
     pub limit: usize,
     /// What the worker has code for.
     pub code: Vec<Runnable>,

@@ -90,7 +90,8 @@ impl State {
                 .is_some_and(|owner| !self.alive.contains_key(&owner));
             let is_woken =
                 record.owner.is_none() && record.ready_at.is_some_and(|ready| ready <= now);
-            matches!(record.status, Status::Running | Status::Paused) && (is_lost || is_woken)
+            let is_started = matches!(record.status, Status::Running | Status::Paused);
+            (is_lost && !record.status.is_finished()) || (is_woken && is_started)
         };
         let started = self.candidates(desk, is_started);
         if started
