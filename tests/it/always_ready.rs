@@ -158,6 +158,20 @@ async fn code_that_never_waits_is_cancelled() {
     }
 }
 
+/// A driver listened to other processes only where it waited for some time.
+#[tokio::test]
+async fn code_that_never_waits_is_cancelled_by_another_engine() {
+    for shelf in Shelf::each().await {
+        for what in ALL {
+            let (engine, other) = (shelf.engine().await, shelf.engine().await);
+            let handle = begun(&engine, what).await;
+            other.cancel(handle.execution_id()).await.unwrap();
+            let run = soon("the end", what, handle.wait()).await.unwrap();
+            is_cancelled(&engine, run.execution_id(), what).await;
+        }
+    }
+}
+
 #[tokio::test]
 async fn code_that_never_waits_is_paused_and_resumed() {
     for shelf in Shelf::every_way().await {

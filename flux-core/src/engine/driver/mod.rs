@@ -81,6 +81,9 @@ use stop::Termination;
 use threads::Threads;
 pub(crate) use waits::{choose_pause, takes_no_value};
 
+/// So many turns are counted for one that took as many deliveries as one commit may.
+const LONG_TURN: u32 = 16;
+
 /// How a driver gets hold of its execution.
 #[derive(Debug)]
 pub(crate) enum Begin {
@@ -322,6 +325,8 @@ pub(crate) struct Driver {
     ahead: Ahead,
     has_warned_of_foreign: bool,
     is_watched: bool,
+    /// How many turns it took before it was.
+    brief_turns: u32,
     has_stale_inbox: bool,
     /// Whether the last step delivered something. Code that never waits gives no other occasion to look at its limits.
     has_delivered: bool,
@@ -433,6 +438,7 @@ impl Driver {
             ahead: Ahead::of(&engine.time, Timestamp::from_micros(i64::MIN)),
             has_warned_of_foreign: false,
             is_watched: false,
+            brief_turns: 0,
             has_stale_inbox: false,
             has_delivered: false,
             next_run: 0,
@@ -552,6 +558,7 @@ impl Driver {
     async fn turn(&mut self) -> Result<Step, Halt> {
         // Code that never waits must not keep the runtime's other tasks from theirs, nor its own commands from it.
         tokio::task::coop::consume_budget().await;
+        self.count_turns(1);
         self.poll_alone().await;
         self.take_inputs();
         // Nobody may have said yet that it is to go on after all.
@@ -584,6 +591,7 @@ impl Driver {
             self.replay_always().await?;
             let activation = self.polling(Self::activate).await?;
             if activation.is_long() {
+                self.count_turns(LONG_TURN);
                 tokio::task::yield_now().await;
             }
             return self.commit_and_act(activation).await;

@@ -13,6 +13,9 @@ use super::activation::{Arrival, NewOutcome};
 /// look at the file.
 const BRIEF: Duration = Duration::from_millis(20);
 
+/// A driver that takes more turns than this without such a wait is told as well.
+const MOST_BRIEF_TURNS: u32 = 64;
+
 impl Driver {
     /// Takes what has come in since.
     pub(super) fn take_inputs(&mut self) {
@@ -53,6 +56,22 @@ impl Driver {
         let mut outcome = NewOutcome::new(EventKind::Woken, crate::id::EventSeq::FIRST);
         outcome.call = None;
         self.arrivals.push_back(Arrival::Outcome(Box::new(outcome)));
+    }
+
+    /// Counts turns that were taken without a wait as long as [`BRIEF`]. Code that never waits is told of what other
+    /// processes send nevertheless.
+    pub(super) fn count_turns(&mut self, turns: u32) {
+        self.brief_turns = self.brief_turns.saturating_add(turns);
+        if self.brief_turns >= MOST_BRIEF_TURNS && !self.is_watched {
+            self.listen();
+        }
+    }
+
+    /// From here on, this driver is told of what other processes send.
+    fn listen(&mut self) {
+        self.is_watched = true;
+        watch::ensure(&self.engine);
+        self.has_stale_inbox = true;
     }
 
     /// Waits until there may be something to do.
@@ -97,9 +116,7 @@ impl Driver {
             () = come => self.woken_for = self.woken_for.max(moment.unwrap_or(self.woken_for)),
             () = drowsy => self.is_to_rest = true,
             () = brief => {
-                self.is_watched = true;
-                watch::ensure(&self.engine);
-                self.has_stale_inbox = true;
+                self.listen();
             }
         }
     }
