@@ -56,6 +56,7 @@ mod open_arrivals;
 mod orders;
 mod ownership;
 mod pauses;
+mod phases;
 mod plain_calls;
 mod processes;
 mod queues;
