@@ -70,7 +70,7 @@ pub(super) async fn doctor(session: &Session) -> Outcome {
         let workers = engine.workers().await?;
         findings.push(of_workers(&workers));
         findings.extend(of_executions(session, &engine, &workers).await?);
-        findings.push(of_schedules(session, &engine).await?);
+        findings.push(of_schedules(session, &engine, &workers).await?);
         findings.push(of_queues(session, &engine).await?);
     }
     session.output.rows(&findings)?;
@@ -291,30 +291,40 @@ fn about(
     Finding::new(check, state, message).hint(hint)
 }
 
-async fn of_schedules(session: &Session, engine: &Engine) -> Result<Finding, Failure> {
+async fn of_schedules(
+    session: &Session,
+    engine: &Engine,
+    workers: &[WorkerRecord],
+) -> Result<Finding, Failure> {
     let schedules = engine.schedules().await?;
     let now = session.output.now;
     let late = schedules.iter().find(|schedule| {
         let next = schedule.next_at().filter(|_| !schedule.is_paused());
         next.is_some_and(|next| now.duration_since(next).is_ok_and(|late| late > OVERDUE))
     });
-    Ok(match late {
-        None => Finding::new(
-            "schedules",
-            State::Good,
-            format!("{} schedules, none late", schedules.len()),
-        ),
-        Some(late) => Finding::new(
-            "schedules",
-            State::Wrong,
-            format!(
-                "`{}` is late: no worker that has `{}` runs",
-                late.id(),
-                late.workflow()
-            ),
+    let Some(late) = late else {
+        let message = format!("{} schedules, none late", schedules.len());
+        return Ok(Finding::new("schedules", State::Good, message));
+    };
+    let (id, workflow) = (late.id(), late.workflow());
+    let (why, hint) = if runs_somewhere(workflow, workers) {
+        (
+            format!("a worker that has `{workflow}` runs, but does not start it"),
+            "see whether the clock of the worker is behind, and what its log says",
         )
-        .hint("start one"),
-    })
+    } else {
+        (format!("no worker that has `{workflow}` runs"), "start one")
+    };
+    Ok(Finding::new("schedules", State::Wrong, format!("`{id}` is late: {why}")).hint(hint))
+}
+
+/// Whether a living worker has the code of a workflow.
+fn runs_somewhere(workflow: &str, workers: &[WorkerRecord]) -> bool {
+    let alive = workers.iter().filter(|worker| worker.is_alive);
+    let mut code = alive
+        .filter_map(|worker| worker.serves.as_ref())
+        .flat_map(|serves| &serves.code);
+    code.any(|code| *code.workflow == *workflow)
 }
 
 async fn of_queues(session: &Session, engine: &Engine) -> Result<Finding, Failure> {
