@@ -138,7 +138,7 @@ pub(crate) const ALL: &[Case] = &[
         figures: &[Figure {
             name: "engines_50",
             unit: "jobs/s",
-            bar: "at least half of one engine",
+            bar: "(floor: one engine)",
         }],
     },
     Case {
