@@ -5,12 +5,14 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use flux::clock::{Clock, Timestamp};
+use flux::store::{Message, MessageKind, SetBack};
 use flux::time::{hours, mins, secs};
 use flux::{
     Engine, EventKind, ExecutionContext, Handle, Status, TaskError, TaskErrorKind, task, workflow,
 };
 use futures::future::BoxFuture;
 
+use crate::support::trip::{Mishap, Trip};
 use crate::support::{HandClock, Shelf, asleep, begin, count, ran, utc};
 
 /// The clock of a machine that sleeps now and then: tokio's timers stand still meanwhile.
@@ -217,6 +219,141 @@ async fn a_sleep_ends_on_an_engine_that_has_not_seen_the_clock_set_back() {
     }
 }
 
+/// PITFALL: where every process that saw it died before it could tell the store, sleepers slept by the old clock.
+#[tokio::test]
+async fn sleepers_keep_their_length_when_all_who_saw_the_clock_set_back_have_died() {
+    for shelf in Shelf::each().await {
+        let clock = HandClock::at(utc(START));
+        let engine = engine_by(&clock, &shelf).await;
+        let worker = engine.worker().spawn();
+        let sleeper = take_a_nap.on(&engine).start(10).await.unwrap();
+        let sleeper = sleeper.execution_id().clone();
+        let _ = asleep(&engine, &sleeper).await;
+        let delayed = count_sheep.on(&engine).start(0).delay(secs(20));
+        let delayed = delayed.await.unwrap().execution_id().clone();
+        worker.stop().await;
+        drop(engine);
+        clock.set_back(hours(1));
+
+        let engine = engine_by(&clock, &shelf).await;
+        let worker = engine.worker().spawn();
+        for id in [sleeper, delayed] {
+            waits_for(&clock, secs(10)).await;
+            clock.pass(secs(10));
+            while !engine.get(&id).await.unwrap().has_succeeded() {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        }
+        worker.stop().await;
+    }
+}
+
+#[workflow(queue = "beds", deadline = "1m")]
+async fn nap_in_turn(ctx: ExecutionContext<u64>) {
+    flux::sleep(secs(*ctx.input())).await;
+}
+
+#[workflow]
+async fn send_to_bed(ctx: ExecutionContext<u64>) -> Result<(), TaskError> {
+    flux::sleep(secs(1)).await;
+    take_a_nap.call(*ctx.input()).await
+}
+
+/// PITFALL: the first driver of what waited for its turn, or was born by a parent, did not know that the history was ahead of
+/// the clock: it slept by the old clock, and its deadline was over at once.
+#[tokio::test]
+async fn what_begins_after_the_clock_was_set_back_keeps_its_lengths() {
+    for shelf in Shelf::each().await {
+        let clock = HandClock::at(utc(START));
+        let engine = engine_by(&clock, &shelf).await;
+        let worker = engine.worker().spawn();
+        engine.queue("beds").pause().await.unwrap();
+        let queued = nap_in_turn.on(&engine).start(10).await.unwrap();
+        let parent = send_to_bed.on(&engine).start(10).await.unwrap();
+        waits_for(&clock, secs(1)).await;
+        clock.set_back(hours(1));
+        engine.queue("beds").resume().await.unwrap();
+        waits_for(&clock, secs(1)).await;
+        let _ = asleep(&engine, queued.execution_id()).await;
+        clock.pass(secs(1));
+        waits_for(&clock, secs(9)).await;
+        clock.pass(secs(9));
+        assert!(soon(queued.wait()).await.unwrap().has_succeeded());
+        waits_for(&clock, secs(1)).await;
+        clock.pass(secs(1));
+        assert!(soon(parent.wait()).await.unwrap().has_succeeded());
+        worker.stop().await;
+    }
+}
+
+/// PITFALL: what a child said had the time of its history, which was ahead of the clock: its parent, who slept, was to be woken
+/// only then.
+#[tokio::test]
+async fn a_message_has_the_time_of_the_clock_after_it_was_set_back() {
+    for shelf in Shelf::each().await {
+        let clock = HandClock::at(utc(START));
+        let engine = engine_by(&clock, &shelf).await;
+        let worker = engine.worker().spawn();
+        let parent = send_to_bed.on(&engine).start(10).await.unwrap();
+        waits_for(&clock, secs(1)).await;
+        clock.set_back(hours(1));
+        waits_for(&clock, secs(1)).await;
+        clock.pass(secs(1));
+        waits_for(&clock, secs(10)).await;
+        let parent = parent.execution_id();
+        let _ = engine.pause(parent).await.unwrap();
+        while engine.get(parent).await.unwrap().status() != Status::Paused {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        clock.pass(secs(10));
+        let store = shelf.store();
+        let key = store.execution(parent).await.unwrap().unwrap().key;
+        let ended = async || {
+            let inbox = store.inbox(key).await.unwrap();
+            let ended = |message: &Message| message.kind == MessageKind::ChildEnded;
+            inbox.into_iter().find(ended)
+        };
+        let ended = soon(async {
+            loop {
+                match ended().await {
+                    Some(message) => return message,
+                    None => tokio::time::sleep(Duration::from_millis(2)).await,
+                }
+            }
+        });
+        assert!(ended.await.at <= clock.now());
+        worker.stop().await;
+    }
+}
+
+/// PITFALL: what was put to sleep while the store was told of it was not among those that slept.
+#[tokio::test]
+async fn one_that_goes_to_sleep_while_the_clock_is_set_back_keeps_its_length() {
+    for shelf in Shelf::each().await {
+        let clock = HandClock::at(utc(START));
+        // The first commit starts it, the second puts it to sleep.
+        let store = Trip::new(shelf.store(), Some(("commit", 2, Mishap::Hangs)));
+        let builder = shelf.builder().shared_store(Arc::clone(&store) as _);
+        let builder = builder.clock(clock.clone()).idle_after(Duration::ZERO);
+        let engine = builder.build().await.unwrap();
+        let worker = engine.worker().spawn();
+        let sleeper = take_a_nap.on(&engine).start(10).await.unwrap();
+        soon(store.tripped()).await;
+        clock.set_back(hours(1));
+        let told = SetBack {
+            by: hours(1),
+            at: clock.now(),
+            within: secs(1),
+        };
+        shelf.store().clock_set_back(told).await.unwrap();
+        let _ = asleep(&engine, sleeper.execution_id()).await;
+        waits_for(&clock, secs(10)).await;
+        clock.pass(secs(10));
+        assert!(soon(sleeper.wait()).await.unwrap().has_succeeded());
+        worker.stop().await;
+    }
+}
+
 #[workflow(max_attempts = 2, retry = "restart")]
 async fn nap_twice(ctx: ExecutionContext) -> Result<(), TaskError> {
     flux::sleep(secs(10)).await;
@@ -279,6 +416,38 @@ async fn what_is_retried_after_the_clock_was_set_back_goes_on_in_its_own_time() 
     assert!(run.has_succeeded());
     let events = run.events().await.unwrap();
     assert!(events.is_sorted_by_key(|event| event.at), "{events:?}");
+}
+
+static IS_AWAKE: AtomicBool = AtomicBool::new(false);
+
+#[workflow]
+async fn wake_up(_ctx: ExecutionContext) -> Result<(), TaskError> {
+    let body = async {
+        match IS_AWAKE.load(Ordering::SeqCst) {
+            true => Ok(()),
+            false => Err("asleep"),
+        }
+    };
+    flux::step("wake up", body).await
+}
+
+/// PITFALL: a clock that is set back by a second is not noticed, and what took the failure back was stamped earlier than it.
+#[tokio::test]
+async fn a_retry_is_never_earlier_than_the_failure() {
+    for step in [secs(1), hours(1)] {
+        let clock = HandClock::at(utc(START));
+        let engine = engine_by(&clock, &Shelf::memory()).await;
+        IS_AWAKE.store(false, Ordering::SeqCst);
+        let failed = wake_up.on(&engine).run(()).await.unwrap();
+        assert!(failed.has_failed());
+        clock.set_back(step);
+        IS_AWAKE.store(true, Ordering::SeqCst);
+        let run = wake_up.on(&engine).resume(failed.execution_id());
+        let run = soon(run).await.unwrap();
+        assert!(run.has_succeeded());
+        let events = run.events().await.unwrap();
+        assert!(events.is_sorted_by_key(|event| event.at), "{events:?}");
+    }
 }
 
 #[workflow]

@@ -8,10 +8,11 @@ use std::sync::{Arc, Mutex};
 
 use flux::clock::Timestamp;
 use flux::store::{
-    Barrier, ClaimError, Commit, CommitError, Committed, DueRequest, DueSchedules, ExecutionRecord,
-    Filter, Fire, Fired, Message, MessageId, NewMessage, Owned, PostError, QueueChange,
-    QueueRecord, QueueSettings, ScheduleChange, ScheduleRecord, Serves, Store, StoreError, Target,
-    Work, WorkRequest, WorkerGuard, WorkerRecord, WorkflowCount, WorkflowDescription,
+    Barrier, ClaimError, Commit, CommitError, Committed, Correction, DueRequest, DueSchedules,
+    ExecutionRecord, Filter, Fire, Fired, LastSetBack, Message, MessageId, NewMessage, Owned,
+    PostError, QueueChange, QueueRecord, QueueSettings, ScheduleChange, ScheduleRecord, Serves,
+    SetBack, Store, StoreError, Target, Work, WorkRequest, WorkerGuard, WorkerRecord,
+    WorkflowCount, WorkflowDescription,
 };
 use flux::{Epoch, Event, EventSeq, ExecutionId, Payload};
 use flux::{ExecutionKey, WorkerId};
@@ -491,8 +492,25 @@ impl Store for Brittle {
         pass!(self, self.inner.serve(worker, serves))
     }
 
-    fn clock_set_back(&self, step: flux::store::SetBack) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn clock_set_back(&self, step: SetBack) -> BoxFuture<'_, Result<(), StoreError>> {
         self.write(self.inner.clock_set_back(step)).boxed()
+    }
+
+    fn compare_clock(
+        &self,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<LastSetBack>, StoreError>> {
+        self.write(self.inner.compare_clock(now)).boxed()
+    }
+
+    fn correct_ready_at(
+        &self,
+        key: ExecutionKey,
+        epoch: Epoch,
+        correction: Correction,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.write(self.inner.correct_ready_at(key, epoch, correction))
+            .boxed()
     }
 
     fn changed(&self) -> BoxFuture<'_, ()> {

@@ -110,6 +110,15 @@ impl Timekeeper {
         })
     }
 
+    /// Others have seen it set back by this, before this engine was built.
+    pub(crate) fn learn(&self, by: Duration) {
+        let mut state = self.0.lock();
+        // What this engine has seen itself, it knows better.
+        if state.steps.is_empty() {
+            state.steps.push_back(by);
+        }
+    }
+
     /// The times it was set back that the store has not been told of: whoever takes one tells it.
     pub(crate) fn take_untold(&self) -> Option<SetBack> {
         self.0.lock().untold.pop_front()

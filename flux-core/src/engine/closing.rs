@@ -147,11 +147,13 @@ impl Inner {
         let (seq, after) = last.map_or((EventSeq::FIRST, record.created_at), |last| {
             (last.seq.next(), last.at)
         });
-        let at = self.clock.now().max(after);
-        let mut outbox = self.orders_to_children(record, at).await?;
+        let now = self.clock.now();
+        let at = now.max(after);
+        // Who sleeps is ready from then on, by the clock, which may have been set back behind the history.
+        let mut outbox = self.orders_to_children(record, now).await?;
         if let Some(parent) = &record.parent {
             let word = LastWord::new(record.epoch, close.last_word(), doubt.clone());
-            let word = word.message(&record.id, at);
+            let word = word.message(&record.id, now);
             outbox.extend(word.map(|word| (parent.clone(), word)));
         }
         Ok(Commit {

@@ -189,6 +189,7 @@ fn held(record: &ExecutionRecord, reason: Arc<str>, inbox: &[Message]) -> Change
             // Of what came before, only an end reaches it.
             ready_at: end.map(|message| message.at),
             seen: inbox.last().map(|message| message.id),
+            ..Release::default()
         }),
     }
 }

@@ -165,7 +165,7 @@ impl Inner {
     fn at_once(&self) -> Release {
         Release {
             ready_at: Some(self.clock.now()),
-            seen: None,
+            ..Release::default()
         }
     }
 

@@ -12,17 +12,43 @@ use super::ownership::{Claimed, Ownership, shield};
 use crate::clock::Timestamp;
 use crate::event::FORMAT;
 use crate::id::{Epoch, ExecutionKey};
-use crate::store::{Commit, CommitError, Committed, NewExecution, StoreError, Target};
+use crate::store::{
+    Commit, CommitError, Committed, Correction, NewExecution, StoreError, Target, is_to_come,
+};
 
 impl Inner {
     /// Commits, and calls the workers where that makes something ready.
     pub(crate) async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {
         let makes_ready = makes_ready(&commit);
+        let asleep = Asleep::of(&commit);
         let committed = self.store.commit(commit).await;
+        if let Some(asleep) = asleep.filter(|_| may_be_written(&committed)) {
+            self.correct(asleep).await;
+        }
         if makes_ready && may_be_written(&committed) {
             self.workers.call();
         }
         committed
+    }
+
+    /// Sees to it that an execution is woken in time whose owner has reckoned by a clock that was set back before the commit was
+    /// written: the store may have been told of that in between, so that this execution was not among those that slept.
+    async fn correct(&self, asleep: Asleep) {
+        let now = self.time.now();
+        if !is_to_come(asleep.reckoned_at, now) {
+            return;
+        }
+        let ahead = asleep.reckoned_at.since(now);
+        let by = self.time.set_back_by_at_least(ahead).unwrap_or(ahead);
+        let correction = Correction {
+            wrong: asleep.ready_at,
+            right: asleep.ready_at.before(by).max(now),
+            now,
+        };
+        let Asleep { key, epoch, .. } = asleep;
+        if let Err(error) = self.store.correct_ready_at(key, epoch, correction).await {
+            tracing::warn!(%error, "an execution may sleep for longer by what the clock was set back");
+        }
     }
 
     /// Commits what makes this engine the owner of executions: their start, or the start of children. The commit runs to
@@ -80,6 +106,29 @@ impl Inner {
         self.store.release(key, epoch, ready_at).await?;
         self.workers.call();
         Ok(())
+    }
+}
+
+/// An execution that a commit puts to sleep until a time.
+struct Asleep {
+    key: ExecutionKey,
+    epoch: Epoch,
+    ready_at: Timestamp,
+    reckoned_at: Timestamp,
+}
+
+impl Asleep {
+    fn of(commit: &Commit) -> Option<Self> {
+        let Target::Existing { key, epoch } = commit.target else {
+            return None;
+        };
+        let release = commit.change.as_ref()?.release?;
+        Some(Self {
+            key,
+            epoch,
+            ready_at: release.ready_at?,
+            reckoned_at: release.reckoned_at?,
+        })
     }
 }
 

@@ -42,7 +42,7 @@ pub use queue::{QueueChange, QueueRecord, QueueSettings, Rate};
 pub use schedule::{
     DueRequest, DueSchedules, Fire, Fired, ScheduleChange, ScheduleRecord, Unfinished,
 };
-pub use set_back::{SetBack, is_to_come};
+pub use set_back::{LastSetBack, SetBack, is_to_come};
 pub use transaction::in_transaction;
 pub use work::{Owned, Runnable, Work, WorkRequest, WorkerRecord, hold_reason};
 
@@ -280,6 +280,26 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Every process on the machine notices the same; of several calls that tell of it the first counts.
     fn clock_set_back(&self, step: SetBack) -> BoxFuture<'_, Result<(), StoreError>>;
 
+    /// Compares a clock with the times at which anything was put to sleep or delayed. Where these are to come, the clock was
+    /// set back, and those who saw it have died before they could tell: as [`clock_set_back`](Store::clock_set_back), by what
+    /// the clock is behind the latest of them. Of delays, only those that were created at a time that is to come become
+    /// ready earlier; the others may be of after. Returns the last time that it was set back, this one or one
+    /// before.
+    fn compare_clock(
+        &self,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<LastSetBack>, StoreError>>;
+
+    /// Makes an execution without an owner ready at `right` instead of at `wrong`, if `epoch` is still the present one and it
+    /// is to be ready at `wrong`; else does nothing. Its owner has reckoned by a clock that was set back before its commit
+    /// was written.
+    fn correct_ready_at(
+        &self,
+        key: ExecutionKey,
+        epoch: Epoch,
+        correction: Correction,
+    ) -> BoxFuture<'_, Result<(), StoreError>>;
+
     /// Resolves once something may have been written since the call by anyone but the commits of
     /// this store value: another process, [`post`](Store::post), [`release`](Store::release),
     /// [`claim_ready`](Store::claim_ready), [`set_queue`](Store::set_queue), a schedule's change. At most 100 ms
@@ -477,8 +497,22 @@ pub struct Change {
 pub struct Release {
     /// When a worker is to take it up again; `None`: not by itself.
     pub ready_at: Option<Timestamp>,
+    /// What the clock showed when that was reckoned from the length of a wait.
+    pub reckoned_at: Option<Timestamp>,
     /// The newest message the owner has seen: a later one in the inbox makes the execution ready at once.
     pub seen: Option<MessageId>,
+}
+
+/// A time at which an execution is ready that was reckoned by a clock which was set back meanwhile: see
+/// [`Store::correct_ready_at`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Correction {
+    /// When it is ready as it was written.
+    pub wrong: Timestamp,
+    /// When it is to be ready.
+    pub right: Timestamp,
+    /// The present time.
+    pub now: Timestamp,
 }
 
 /// What came of a [`Commit`].

@@ -44,6 +44,14 @@ pub struct Gate {
     pub refuses: bool,
 }
 
+impl Placement {
+    /// Whether nothing but limits keeps it from starting. That it was created at a time that is to come, before the clock was
+    /// set back, does not.
+    pub(crate) fn is_due(&self, now: Timestamp) -> bool {
+        self.due.is_none_or(|due| due <= now)
+    }
+}
+
 /// Somebody who is in the way of a new execution.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InTheWay {

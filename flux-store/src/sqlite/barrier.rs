@@ -15,7 +15,7 @@ pub(super) fn read(
     now: Timestamp,
 ) -> rusqlite::Result<Option<Barrier>> {
     const PENDING: &str = "SELECT queue, gate, gate_limit FROM flux_executions WHERE eid = ?1 \
-         AND status = 1 AND owner IS NULL AND ifnull(due, created_at) <= ?2";
+         AND status = 1 AND owner IS NULL AND (due IS NULL OR due <= ?2)";
     let mut pending = connection.prepare_cached(PENDING)?;
     let pending = pending.query_row((key.0, now.as_micros()), |row| {
         let queue = row::shared(row, 0)?;

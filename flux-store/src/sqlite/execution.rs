@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension as _, ToSql, named_params};
 
 use super::line::{self, Place};
 use super::row::{self, EXECUTION, event_key};
-use super::{gate, history, inbox};
+use super::{gate, history, inbox, set_back};
 
 /// What a commit has to agree with.
 pub(super) struct Standing {
@@ -97,6 +97,9 @@ fn create_placed(connection: &Connection, new: &NewExecution) -> rusqlite::Resul
         Some(_) => Status::Running,
         None => Status::Pending,
     };
+    if *is_delay {
+        set_back::note_sleep(connection, new.created_at)?;
+    }
     let created_at = new.created_at.as_micros();
     connection.prepare_cached(CREATE)?.execute(named_params! {
         ":id": new.id.as_str(), ":workflow": new.workflow, ":version": new.version, ":format": FORMAT,
@@ -240,9 +243,17 @@ fn ready_after(
     let (Status::Running | Status::Paused) = change.status else {
         return Ok(None);
     };
-    let Some(Release { ready_at, seen }) = change.release else {
+    let Some(release) = change.release else {
         return Ok(before.ready_at);
     };
+    let Release {
+        ready_at,
+        reckoned_at,
+        seen,
+    } = release;
+    if let Some(at) = reckoned_at.filter(|_| ready_at.is_some()) {
+        set_back::note_sleep(connection, at)?;
+    }
     let unseen = inbox::first_after(connection, key, seen, change.hold.is_some())?;
     let ready_at = ready_at.into_iter().chain(unseen).min();
     Ok(ready_at.map(Timestamp::as_micros))

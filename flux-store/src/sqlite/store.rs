@@ -9,10 +9,11 @@ use flux_core::event::Event;
 use flux_core::id::{Epoch, EventSeq, ExecutionId, ExecutionKey, WorkerId};
 use flux_core::payload::Payload;
 use flux_core::store::{
-    Barrier, ClaimError, Commit, CommitError, Committed, DueRequest, DueSchedules, ExecutionRecord,
-    Filter, Fire, Fired, Message, MessageId, NewMessage, Owned, PostError, QueueChange,
-    QueueRecord, QueueSettings, ScheduleChange, ScheduleRecord, Serves, SetBack, Store, StoreError,
-    Work, WorkRequest, WorkerGuard, WorkerRecord, WorkflowCount, WorkflowDescription,
+    Barrier, ClaimError, Commit, CommitError, Committed, Correction, DueRequest, DueSchedules,
+    ExecutionRecord, Filter, Fire, Fired, LastSetBack, Message, MessageId, NewMessage, Owned,
+    PostError, QueueChange, QueueRecord, QueueSettings, ScheduleChange, ScheduleRecord, Serves,
+    SetBack, Store, StoreError, Work, WorkRequest, WorkerGuard, WorkerRecord, WorkflowCount,
+    WorkflowDescription,
 };
 use futures::future::{BoxFuture, FutureExt as _};
 use rusqlite::Connection;
@@ -415,6 +416,39 @@ impl Store for SqliteStore {
         let shift = move |connection: &Connection| set_back::apply(connection, &step);
         self.inner
             .write_news("note that the clock was set back", shift)
+            .boxed()
+    }
+
+    fn compare_clock(
+        &self,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<LastSetBack>, StoreError>> {
+        const ACTION: &str = "compare the clock with those who sleep";
+        async move {
+            let look = |connection: &Connection| {
+                let is_behind = set_back::is_behind(connection, now)?;
+                Ok((is_behind, set_back::last(connection)?))
+            };
+            let (is_behind, last) = self.inner.read(ACTION, 1, look)?;
+            if !is_behind {
+                return Ok(last);
+            }
+            let compare = move |connection: &Connection| set_back::compare(connection, now);
+            self.inner.write_news(ACTION, compare).await
+        }
+        .boxed()
+    }
+
+    fn correct_ready_at(
+        &self,
+        key: ExecutionKey,
+        epoch: Epoch,
+        correction: Correction,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        let correct =
+            move |connection: &Connection| set_back::correct(connection, key, epoch, correction);
+        self.inner
+            .write_news("correct when an execution is ready", correct)
             .boxed()
     }
 

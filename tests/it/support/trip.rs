@@ -9,10 +9,11 @@ use std::time::Duration;
 
 use flux::clock::Timestamp;
 use flux::store::{
-    Barrier, ClaimError, Commit, CommitError, Committed, DueRequest, DueSchedules, ExecutionRecord,
-    Filter, Fire, Fired, Message, MessageId, NewMessage, Owned, PostError, QueueChange,
-    QueueRecord, QueueSettings, ScheduleChange, ScheduleRecord, Serves, SetBack, Store, StoreError,
-    Work, WorkRequest, WorkerGuard, WorkerRecord, WorkflowCount, WorkflowDescription,
+    Barrier, ClaimError, Commit, CommitError, Committed, Correction, DueRequest, DueSchedules,
+    ExecutionRecord, Filter, Fire, Fired, LastSetBack, Message, MessageId, NewMessage, Owned,
+    PostError, QueueChange, QueueRecord, QueueSettings, ScheduleChange, ScheduleRecord, Serves,
+    SetBack, Store, StoreError, Work, WorkRequest, WorkerGuard, WorkerRecord, WorkflowCount,
+    WorkflowDescription,
 };
 use flux::{Epoch, Event, EventSeq, ExecutionId, ExecutionKey, Payload, WorkerId};
 use futures::future::{BoxFuture, FutureExt as _};
@@ -391,6 +392,26 @@ impl Store for Trip {
 
     fn clock_set_back(&self, step: SetBack) -> BoxFuture<'_, Result<(), StoreError>> {
         trip!(self, "clock_set_back", self.inner.clock_set_back(step))
+    }
+
+    fn compare_clock(
+        &self,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<LastSetBack>, StoreError>> {
+        trip!(self, "compare_clock", self.inner.compare_clock(now))
+    }
+
+    fn correct_ready_at(
+        &self,
+        key: ExecutionKey,
+        epoch: Epoch,
+        correction: Correction,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        trip!(
+            self,
+            "correct_ready_at",
+            self.inner.correct_ready_at(key, epoch, correction)
+        )
     }
 
     fn changed(&self) -> BoxFuture<'_, ()> {

@@ -7,10 +7,11 @@ use std::sync::{Arc, Mutex};
 
 use flux::clock::Timestamp;
 use flux::store::{
-    Barrier, ClaimError, Commit, CommitError, Committed, DueRequest, DueSchedules, ExecutionRecord,
-    Filter, Fire, Fired, Message, MessageId, NewMessage, Owned, PostError, QueueChange,
-    QueueRecord, QueueSettings, ScheduleChange, ScheduleRecord, Serves, Store, StoreError, Work,
-    WorkRequest, WorkerGuard, WorkerRecord, WorkflowCount, WorkflowDescription,
+    Barrier, ClaimError, Commit, CommitError, Committed, Correction, DueRequest, DueSchedules,
+    ExecutionRecord, Filter, Fire, Fired, LastSetBack, Message, MessageId, NewMessage, Owned,
+    PostError, QueueChange, QueueRecord, QueueSettings, ScheduleChange, ScheduleRecord, Serves,
+    SetBack, Store, StoreError, Work, WorkRequest, WorkerGuard, WorkerRecord, WorkflowCount,
+    WorkflowDescription,
 };
 
 use flux::{Epoch, Event, EventSeq, ExecutionId, ExecutionKey, Payload, WorkerId};
@@ -457,9 +458,27 @@ impl Store for Watched {
         self.inner.serve(worker, serves)
     }
 
-    fn clock_set_back(&self, step: flux::store::SetBack) -> BoxFuture<'_, Result<(), StoreError>> {
+    fn clock_set_back(&self, step: SetBack) -> BoxFuture<'_, Result<(), StoreError>> {
         self.count_write();
         self.inner.clock_set_back(step)
+    }
+
+    fn compare_clock(
+        &self,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<LastSetBack>, StoreError>> {
+        self.count_write();
+        self.inner.compare_clock(now)
+    }
+
+    fn correct_ready_at(
+        &self,
+        key: ExecutionKey,
+        epoch: Epoch,
+        correction: Correction,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        self.count_write();
+        self.inner.correct_ready_at(key, epoch, correction)
     }
 
     fn changed(&self) -> BoxFuture<'_, ()> {

@@ -21,6 +21,12 @@ use crate::payload::Payload;
 use crate::replay::{Machine, Tries};
 use crate::store::ExecutionRecord;
 
+/// When it began, in its own time: it was claimed by the clock, which may have been set back while it waited for its turn.
+fn begun(record: &ExecutionRecord) -> Timestamp {
+    let claimed_at = record.started_at.unwrap_or(record.created_at);
+    claimed_at.max(record.created_at)
+}
+
 impl Driver {
     /// The start, as the first arrival.
     pub(super) fn begin_new(&mut self, input: Payload) {
@@ -49,12 +55,13 @@ impl Driver {
         self.active.observe(&start);
         self.machine.skip_to(start.seq);
         self.arrivals.push_back(Arrival::Open(start));
+        self.reckon_time();
     }
 
     /// An execution whose turn has come: there is nothing to replay and nothing in its inbox.
     pub(super) fn boot_queued(&mut self, record: ExecutionRecord, event: &Event) {
         self.parent.clone_from(&record.parent);
-        self.created_at = record.started_at.unwrap_or(record.created_at);
+        self.created_at = begun(&record);
         self.placement = record.placement.clone();
         self.record = Some(record);
         self.input.clone_from(&event.payload);
@@ -67,6 +74,7 @@ impl Driver {
             self.base,
         );
         self.machine.replay_note(event);
+        self.reckon_time();
         self.begin_queued();
     }
 
@@ -93,7 +101,7 @@ impl Driver {
         self.base = record.base;
         self.rewound = record.rewound;
         self.attempt = record.attempt;
-        self.created_at = record.started_at.unwrap_or(record.created_at);
+        self.created_at = begun(&record);
         self.placement = record.placement.clone();
         let readable = check_format(&record);
         self.record = Some(record);

@@ -456,7 +456,7 @@ impl Driver {
             name: self.id.as_str().into(),
             payload,
             dedup: None,
-            at: self.now(),
+            at: self.sent_at(),
         };
         activation.outbox.push((parent.clone(), message));
     }
@@ -637,7 +637,7 @@ impl Driver {
         if is_unborn && !self.let_go_of_unborn(call, activation) {
             return;
         }
-        let message = NewMessage::to_child(child.policy, self.now());
+        let message = NewMessage::to_child(child.policy, self.sent_at());
         activation.outbox.push((child.id, message));
         // The child's driver runs on: it is the one that records what becomes of it.
         if let ChildState::Driven(guard) = child.state {

@@ -125,6 +125,8 @@ impl Driver {
 
     /// Where the execution stands after this activation.
     pub(super) fn standing(&self, ended: Option<&Ended>, started: &[EventSeq]) -> Change {
+        // First: a clock that is set back from here on is noticed when the commit is written.
+        let reckoned_at = self.engine.time.now();
         let (status, finished_at) = match ended {
             Some(Ended::Finished { status, .. }) => (*status, Some(self.machine.last_at())),
             None if self.rests(started) => (Status::Paused, None),
@@ -148,6 +150,7 @@ impl Driver {
             rewound: self.rewound,
             release: (!stays).then_some(Release {
                 ready_at: ready_at.filter(|_| hold.is_none()),
+                reckoned_at: Some(reckoned_at),
                 seen: self.last_message,
             }),
             hold,

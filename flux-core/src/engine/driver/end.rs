@@ -198,7 +198,7 @@ impl Driver {
         let Some(parent) = &self.parent else { return };
         let doubt = self.end_in_doubt(activation);
         let word = LastWord::new(self.present_epoch(), outcome, doubt);
-        let word = word.message(&self.id, self.now());
+        let word = word.message(&self.id, self.sent_at());
         if let Some(message) = word {
             activation.outbox.push((parent.clone(), message));
         }

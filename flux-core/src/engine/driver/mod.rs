@@ -319,7 +319,7 @@ pub(crate) struct Driver {
     /// The first activation after a resume of a workflow that decided to fail: committed only if it comes out
     /// differently.
     tentative: Option<Box<Snapshot>>,
-    /// A moment that a timer has waited for: it counts as come, whatever the wall clock says.
+    /// A moment that a timer has waited for, or of an event that is recorded: it counts as come, whatever the wall clock says.
     woken_for: Timestamp,
     /// How far its time is ahead of the clock.
     ahead: Ahead,

@@ -75,6 +75,8 @@ impl Driver {
     /// Reckons how far its time is ahead if its last event is of `last`.
     pub(super) fn reckon_from(&mut self, last: Timestamp) {
         self.ahead = Ahead::of(&self.engine.time, last);
+        // Also where the clock was set back by too little to be noticed.
+        self.woken_for = self.woken_for.max(last);
     }
 
     /// Goes by what the row says of its next wait, once it is known what it waits for. By its last event alone, a wait that
@@ -92,6 +94,11 @@ impl Driver {
     pub(super) fn now(&self) -> Timestamp {
         let Steady { now, set_back } = self.engine.time.read();
         self.past(now.after(self.ahead.by(set_back)))
+    }
+
+    /// The present moment for what is sent to others: who sleeps is ready from then on, by the clock.
+    pub(super) fn sent_at(&self) -> Timestamp {
+        self.engine.time.now()
     }
 
     /// The present moment for what was asked for as a moment.

@@ -109,6 +109,8 @@ impl Driver {
             let event = self.event_at(EventKind::TaskDeferred, Some(call));
             activation.events.push(event);
         }
+        // First: a clock that is set back from here on is noticed when the commit is written.
+        let reckoned_at = self.engine.time.now();
         let now = self.now();
         let standing = self.standing(None, &[]);
         let ready_at = if has_deferred {
@@ -125,6 +127,7 @@ impl Driver {
             status,
             release: Some(Release {
                 ready_at: ready_at.filter(|_| self.hold.is_none()),
+                reckoned_at: Some(reckoned_at),
                 seen: self.last_message,
             }),
             hold: self.hold.clone(),

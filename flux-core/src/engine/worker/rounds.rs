@@ -16,7 +16,7 @@ use crate::engine::schedule::{bring_forward, declare, fire_due};
 use crate::engine::shutdown::Stopping;
 use crate::engine::{AFTER_FAULT, Engine, Inner};
 use crate::error::Error;
-use crate::store::{Runnable, StoreError, Work, WorkRequest};
+use crate::store::{LastSetBack, Runnable, StoreError, Work, WorkRequest};
 
 /// At most this many are claimed in one transaction, so that none is long.
 const BATCH: usize = 256;
@@ -89,9 +89,23 @@ async fn introduce(engine: &Arc<Inner>, stopping: &mut watch::Receiver<bool>) {
 /// The schedules that the code declares, what it is, and what workers here take.
 async fn write_down(engine: &Arc<Inner>) -> Result<(), Error> {
     declare(&Engine::of(engine)).await?;
+    compare_clock(engine).await?;
     bring_forward(engine).await?;
     engine.describe_workflows().await?;
     Ok(engine.say_what_is_served().await?)
+}
+
+/// Notices that the clock was set back where no process lives that saw it.
+async fn compare_clock(engine: &Arc<Inner>) -> Result<(), StoreError> {
+    let now = engine.clock.now();
+    let Some(LastSetBack { step, .. }) = engine.store.compare_clock(now).await? else {
+        return Ok(());
+    };
+    engine.time.learn(step.by);
+    if step.at == now {
+        tracing::warn!(by = ?step.by, "the clock was set back, and no program that saw it runs any more: some waits take longer");
+    }
+    Ok(())
 }
 
 /// Resolves when the worker is told to stop. One whose handle was dropped never is: that it cannot be told any more is no

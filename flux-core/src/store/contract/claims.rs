@@ -102,7 +102,7 @@ pub async fn a_second_release_changes_nothing(store: Arc<dyn Store>) {
     let ready_at = Some(at(90));
     let release = Release {
         ready_at,
-        seen: None,
+        ..Release::default()
     };
     let paused = Change {
         release: Some(release),

@@ -235,7 +235,7 @@ pub async fn finish(store: &Arc<dyn Store>, id: &str) {
 pub async fn put_to_sleep(store: &Arc<dyn Store>, id: &str, ready_at: Option<Timestamp>) {
     let release = Some(Release {
         ready_at,
-        seen: None,
+        ..Release::default()
     });
     let asleep = Change {
         release,

@@ -258,6 +258,10 @@ macro_rules! store_contract {
                 what_sleeps_keeps_the_length_of_its_wait,
                 a_delay_keeps_its_length_and_a_moment_its_place,
                 what_several_notice_counts_once,
+                a_step_that_nobody_told_of_is_found,
+                a_step_that_was_told_is_not_found_again,
+                a_time_that_was_reckoned_wrongly_is_corrected,
+                what_waits_for_its_turn_starts_by_the_present_clock,
                 starts_that_lie_in_the_future_count_in_no_window;
             catalog:
                 the_latest_description_is_kept,

@@ -4,11 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::given::{
-    claim_ready, create, creation, enqueue, finish, hour, in_queue, pending, put_to_sleep, record,
-    request,
+    change, change_to, claim_ready, create, creation, enqueue, finish, hour, in_queue, pending,
+    put_to_sleep, record, request,
 };
 use crate::clock::Timestamp;
-use crate::store::{NewExecution, Placement, QueueChange, Rate, SetBack, Store};
+use crate::execution::Status;
+use crate::id::Epoch;
+use crate::store::{
+    Change, Correction, LastSetBack, NewExecution, Placement, QueueChange, Rate, Release, SetBack,
+    Store,
+};
 
 const SECOND: Duration = Duration::from_secs(1);
 const HOUR: Duration = Duration::from_hours(1);
@@ -112,6 +117,133 @@ pub async fn what_several_notice_counts_once(store: Arc<dyn Store>) {
     }
     store.clock_set_back(later(1_200, 1)).await.unwrap();
     assert_eq!(record(&store, "a").await.ready_at, Some(hour(7)));
+}
+
+async fn sleep_since(store: &Arc<dyn Store>, id: &str, since: Timestamp, length: Duration) {
+    let release = Some(Release {
+        ready_at: Some(since.after(length)),
+        reckoned_at: Some(since),
+        ..Release::default()
+    });
+    let asleep = Change {
+        release,
+        ..change(Status::Running)
+    };
+    change_to(store, id, asleep).await;
+}
+
+/// All who saw it have died: those who were put to sleep at a time that is to come tell of it.
+pub async fn a_step_that_nobody_told_of_is_found(store: Arc<dyn Store>) {
+    let owner = store.join().await.unwrap();
+    assert_eq!(store.compare_clock(hour(1)).await.unwrap(), None);
+    for (id, since, length) in [("long", hour(1), HOUR * 4), ("short", hour(3), SECOND * 10)] {
+        create(&store, id, owner.id()).await;
+        sleep_since(&store, id, since, length).await;
+    }
+    for (id, created_at) in [("old", hour(1)), ("young", hour(3))] {
+        let new = NewExecution {
+            created_at,
+            ..pending(id, delayed(created_at.after(HOUR * 8), true))
+        };
+        store.commit(creation(new)).await.unwrap();
+    }
+    let ready_at = async |id: &str| record(&store, id).await.ready_at.unwrap();
+    for now in [hour(4), hour(3), hour(3).before(SECOND)] {
+        assert_eq!(store.compare_clock(now).await.unwrap(), None);
+        assert_eq!(ready_at("short").await, hour(3).after(SECOND * 10));
+    }
+
+    let guess = store.compare_clock(hour(2)).await.unwrap();
+    let LastSetBack { step, is_guess } = guess.unwrap();
+    assert_eq!((step.by, step.at, is_guess), (HOUR, hour(2), true));
+    assert_eq!(ready_at("short").await, hour(2).after(SECOND * 10));
+    assert_eq!(ready_at("long").await, hour(4));
+    assert_eq!(ready_at("young").await, hour(10));
+    assert_eq!(
+        ready_at("old").await,
+        hour(9),
+        "it may have been created since"
+    );
+
+    assert_eq!(store.compare_clock(hour(2)).await.unwrap(), guess);
+    assert_eq!(ready_at("long").await, hour(4));
+    // One that saw it lives after all, and knows better.
+    let seen = SetBack {
+        by: HOUR + SECOND * 600,
+        ..an_hour()
+    };
+    for _ in 0..2 {
+        store.clock_set_back(seen).await.unwrap();
+        assert_eq!(ready_at("long").await, hour(4).before(SECOND * 600));
+    }
+}
+
+/// What was told counts once, also for those who compare.
+pub async fn a_step_that_was_told_is_not_found_again(store: Arc<dyn Store>) {
+    let owner = store.join().await.unwrap();
+    create(&store, "a", owner.id()).await;
+    sleep_since(&store, "a", hour(3), HOUR * 4).await;
+    store.clock_set_back(an_hour()).await.unwrap();
+    let now = hour(2).after(SECOND);
+    let told = async |now| {
+        let last = store.compare_clock(now).await.unwrap().unwrap();
+        assert_eq!((last.step.at, last.is_guess), (hour(2), false));
+    };
+    told(now).await;
+    // An owner that has reckoned before writes only now.
+    create(&store, "b", owner.id()).await;
+    sleep_since(&store, "b", hour(3), HOUR).await;
+    told(now).await;
+    assert_eq!(record(&store, "a").await.ready_at, Some(hour(6)));
+    told(now.after(HOUR)).await;
+}
+
+/// It is woken when it is to be woken, unless it has been taken up since, or is ready at another time anyway.
+pub async fn a_time_that_was_reckoned_wrongly_is_corrected(store: Arc<dyn Store>) {
+    let owner = store.join().await.unwrap();
+    let key = create(&store, "a", owner.id()).await;
+    let correction = Correction {
+        wrong: hour(4),
+        right: hour(3),
+        now: hour(2),
+    };
+    let correct = async |epoch| {
+        store
+            .correct_ready_at(key, epoch, correction)
+            .await
+            .unwrap();
+        record(&store, "a").await.ready_at
+    };
+    assert_eq!(correct(Epoch(1)).await, None, "it is driven");
+    sleep_since(&store, "a", hour(3), HOUR).await;
+    assert_eq!(correct(Epoch(2)).await, Some(hour(4)), "another drove it");
+    assert_eq!(correct(Epoch(1)).await, Some(hour(3)));
+    assert_eq!(correct(Epoch(1)).await, Some(hour(3)));
+    assert_eq!(store.compare_clock(hour(2)).await.unwrap(), None);
+    let now = request(owner.id(), hour(3));
+    assert_eq!(claim_ready(&store, now).await, ["a"]);
+    assert_eq!(correct(Epoch(2)).await, None);
+}
+
+/// It waits for no time that is to come: it was created before the clock was set back.
+pub async fn what_waits_for_its_turn_starts_by_the_present_clock(store: Arc<dyn Store>) {
+    let worker = store.join().await.unwrap();
+    let new = NewExecution {
+        created_at: hour(3),
+        ..pending("a", in_queue("mail"))
+    };
+    store.commit(creation(new)).await.unwrap();
+    let ask = async || claim_ready(&store, request(worker.id(), hour(2))).await;
+    let pause = |is_paused| QueueChange {
+        is_paused: Some(is_paused),
+        ..QueueChange::default()
+    };
+    store.set_queue("mail", pause(true)).await.unwrap();
+    assert_eq!(ask().await, [""; 0]);
+    let key = record(&store, "a").await.key;
+    assert!(store.barrier(key, hour(2)).await.unwrap().is_some());
+    store.set_queue("mail", pause(false)).await.unwrap();
+    assert_eq!(ask().await, ["a"]);
 }
 
 /// A rate lets as many start as if nothing had started yet, and counts from there.

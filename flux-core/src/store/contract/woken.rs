@@ -100,7 +100,7 @@ pub async fn the_earliest_is_given_first(store: Arc<dyn Store>) {
     let paused = Change {
         release: Some(Release {
             ready_at: Some(hour(2)),
-            seen: None,
+            ..Release::default()
         }),
         ..change(Status::Paused)
     };
@@ -231,6 +231,7 @@ pub async fn an_unseen_message_keeps_it_from_sleeping(store: Arc<dyn Store>) {
         let release = Some(Release {
             ready_at: Some(hour(5)),
             seen,
+            ..Release::default()
         });
         let epoch = record(&store, "a").await.epoch;
         let asleep = Commit {
@@ -265,7 +266,7 @@ pub async fn one_on_hold_is_woken_by_what_ends_or_resumes_it(store: Arc<dyn Stor
             hold: Some("it hurts".into()),
             release: Some(Release {
                 ready_at,
-                seen: None,
+                ..Release::default()
             }),
             ..change(Status::Paused)
         };
@@ -327,7 +328,7 @@ pub async fn what_has_finished_is_never_woken(store: Arc<dyn Store>) {
             hold: Some("it hurts".into()),
             release: Some(Release {
                 ready_at: Some(hour(1)),
-                seen: None,
+                ..Release::default()
             }),
             ..change(status)
         };

@@ -11,7 +11,7 @@ use crate::store::Barrier;
 impl State {
     pub(super) fn barrier(&mut self, key: ExecutionKey, now: Timestamp) -> Option<Barrier> {
         let record = &self.entry(key)?.record;
-        let is_due = record.ready_at.is_some_and(|ready| ready <= now);
+        let is_due = record.placement.is_due(now);
         if record.status != Status::Pending || record.owner.is_some() || !is_due {
             return None;
         }

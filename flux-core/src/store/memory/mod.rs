@@ -9,11 +9,11 @@ use futures::future::BoxFuture;
 use tokio::sync::Notify;
 
 use super::{
-    Barrier, Change, ClaimError, Commit, CommitError, Committed, DueRequest, DueSchedules,
-    ExecutionRecord, Filter, Fire, Fired, Message, MessageId, NewChild, NewExecution, NewMessage,
-    Owned, PostError, QueueChange, QueueRecord, QueueSettings, ScheduleChange, ScheduleRecord,
-    Serves, SetBack, Store, StoreError, Target, Work, WorkRequest, WorkerGuard, WorkerRecord,
-    WorkflowCount, WorkflowDescription,
+    Barrier, Change, ClaimError, Commit, CommitError, Committed, Correction, DueRequest,
+    DueSchedules, ExecutionRecord, Filter, Fire, Fired, LastSetBack, Message, MessageId, NewChild,
+    NewExecution, NewMessage, Owned, PostError, QueueChange, QueueRecord, QueueSettings,
+    ScheduleChange, ScheduleRecord, Serves, SetBack, Store, StoreError, Target, Work, WorkRequest,
+    WorkerGuard, WorkerRecord, WorkflowCount, WorkflowDescription,
 };
 use crate::clock::Timestamp;
 use crate::event::{Event, FORMAT};
@@ -60,7 +60,9 @@ struct State {
     schedules: BTreeMap<Arc<str>, ScheduleRecord>,
     workflows: BTreeMap<(Arc<str>, u32), WorkflowDescription>,
     /// The last time the clock was set back.
-    set_back: Option<SetBack>,
+    set_back: Option<LastSetBack>,
+    /// The latest time at which anything was put to sleep, or delayed.
+    last_sleep: Option<Timestamp>,
 }
 
 struct Entry {
@@ -476,6 +478,32 @@ impl Store for MemoryStore {
         .boxed()
     }
 
+    fn compare_clock(
+        &self,
+        now: Timestamp,
+    ) -> BoxFuture<'_, Result<Option<LastSetBack>, StoreError>> {
+        async move {
+            let step = self.state().compare_clock(now);
+            self.shared.changed.notify_waiters();
+            Ok(step)
+        }
+        .boxed()
+    }
+
+    fn correct_ready_at(
+        &self,
+        key: ExecutionKey,
+        epoch: Epoch,
+        correction: Correction,
+    ) -> BoxFuture<'_, Result<(), StoreError>> {
+        async move {
+            self.state().correct_ready_at(key, epoch, correction);
+            self.shared.changed.notify_waiters();
+            Ok(())
+        }
+        .boxed()
+    }
+
     fn changed(&self) -> BoxFuture<'_, ()> {
         // Counts from this call, not from the first poll.
         self.shared.changed.notified().boxed()
@@ -499,6 +527,7 @@ impl State {
 
     fn commit(&mut self, mut commit: Commit) -> Result<Committed, CommitError> {
         self.check(&commit)?;
+        self.note_sleeps(&commit);
         let outcome = commit.transaction.take().map(|transaction| {
             let outcome = transaction.attempt(&());
             transaction.event(outcome)

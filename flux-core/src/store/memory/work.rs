@@ -127,8 +127,9 @@ impl State {
         if !is_asked_for {
             return;
         }
-        if record.ready_at > Some(desk.now) {
-            desk.worth_a_look(record.ready_at);
+        let due = record.placement.due;
+        if due > Some(desk.now) {
+            desk.worth_a_look(due);
             return;
         }
         let room = match record.placement.queue.clone() {
@@ -212,7 +213,7 @@ impl State {
         let is_due = |record: &ExecutionRecord| {
             record.status == Status::Pending
                 && record.owner.is_none()
-                && record.ready_at.is_some_and(|ready| ready <= now)
+                && record.placement.is_due(now)
         };
         let mut by_queue: BTreeMap<Option<Arc<str>>, Vec<ExecutionKey>> = BTreeMap::new();
         for key in self.candidates(desk, is_due) {
@@ -385,15 +386,19 @@ impl State {
             return;
         }
         let now = desk.now;
+        let ready_at = |record: &ExecutionRecord| match record.status {
+            Status::Pending => record.placement.due,
+            _ => record.ready_at,
+        };
         let is_later = |record: &ExecutionRecord| {
             !record.status.is_finished()
                 && record.owner.is_none()
-                && record.ready_at.is_some_and(|ready| ready > now)
+                && ready_at(record).is_some_and(|ready| ready > now)
         };
         let later = self.candidates(desk, is_later);
         let moments = later
             .into_iter()
-            .filter_map(|key| self.entry(key)?.record.ready_at);
+            .filter_map(|key| ready_at(&self.entry(key)?.record));
         desk.worth_a_look(moments.min());
     }
 

@@ -264,7 +264,7 @@ impl Pair {
         };
         let release = Release {
             ready_at,
-            seen: None,
+            ..Release::default()
         };
         Some(Change {
             wake_at,
