@@ -97,7 +97,7 @@ async fn have_watched(_ctx: ExecutionContext) -> Result<(), TaskError> {
     watch.call(()).await
 }
 
-/// Deals with what nobody knows.
+/// Deals with an unknown outcome.
 #[workflow]
 async fn launch_calmly(_ctx: ExecutionContext) -> String {
     let launched = launch_rocket().await;
@@ -214,7 +214,7 @@ async fn nor_one_that_was_called_after_what_the_attempt_takes_back() {
 
 /// The child is content without knowing; a restart would call another one.
 #[tokio::test(start_paused = true)]
-async fn a_parent_does_not_restart_after_a_child_that_has_dealt_with_what_nobody_knows() {
+async fn a_parent_does_not_restart_after_a_child_that_has_dealt_with_an_unknown_outcome() {
     for shelf in [Shelf::memory(), Shelf::memory().always_replay()] {
         let engine = shelf.engine().await;
         let id = unique("launch");
@@ -253,7 +253,7 @@ fn dies(shelf: &Shelf, host: Workflow<(), String>, id: &ExecutionId) -> bool {
     std::thread::scope(|scope| scope.spawn(life).join().unwrap())
 }
 
-/// Whatever has died when, and whoever continues: there is one rocket.
+/// Whichever commit the process dies at: there is one rocket.
 #[tokio::test]
 async fn a_crash_at_any_commit_launches_no_second_rocket() {
     let hosts: [Workflow<(), String>; 2] = [celebrate_launch, celebrate_from_afar];

@@ -272,9 +272,9 @@ async fn nap_often(_ctx: ExecutionContext<u32>) -> Result<(), TaskError> {
     Ok(())
 }
 
-/// Where nobody waits for a place, a full worker puts nothing to sleep.
+/// As long as nothing is ready for it, a full worker puts nothing to sleep.
 #[tokio::test(start_paused = true)]
-async fn a_full_worker_leaves_its_executions_in_memory_while_nobody_waits() {
+async fn a_full_worker_keeps_its_executions_in_memory_while_nothing_else_is_ready() {
     let shelf = Shelf::memory();
     let engine = shelf.engine().await;
     let worker = engine.worker().concurrency(2).spawn();

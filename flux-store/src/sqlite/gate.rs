@@ -319,7 +319,7 @@ fn first_who_waits(
                 let partition = partition.map(Arc::from);
                 return Ok(Some(Next { eid, partition }));
             }
-            // A row whose partition is no text is damaged, and is passed over.
+            // A partition that is not valid UTF-8 is damaged, and its row is skipped.
             Err(damaged) => from = Some([damaged.into_bytes(), vec![0]].concat()),
         }
     }

@@ -145,7 +145,7 @@ fn next_lane(row: &Row<'_>) -> rusqlite::Result<(Vec<u8>, i64)> {
     })
 }
 
-/// The least name from `from` on. One that is no text is passed over: its row is damaged, and must not keep others back.
+/// The least name from `from` on. A name that is not valid UTF-8 is skipped: its row is damaged, and must not block others.
 pub(super) fn least_text(
     from: &str,
     mut least: impl FnMut(&[u8]) -> rusqlite::Result<Option<Vec<u8>>>,

@@ -223,7 +223,7 @@ pub(super) fn shared(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Ar
     Ok(maybe_text(row, column)?.map(Arc::from))
 }
 
-/// Reads a name as it lies there, also one that is no text.
+/// Reads the bytes of a name, also where they are not valid UTF-8.
 pub(super) fn bytes(row: &Row<'_>, column: usize) -> rusqlite::Result<Option<Vec<u8>>> {
     let found = row.get_ref(column)?.as_bytes_or_null();
     let found = found.map_err(|error| wrong(column, error))?;

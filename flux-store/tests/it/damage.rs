@@ -232,7 +232,7 @@ fn a_damaged_schedule_keeps_no_other_back() {
 
 /// The commit of the one inside failed.
 #[test]
-fn a_damaged_partition_keeps_nobody_from_leaving_a_gate() {
+fn an_execution_leaves_a_gate_although_a_partition_in_its_line_is_damaged() {
     let folder = folder();
     let file = folder.path().join("flux.db");
     let store = open(&file);

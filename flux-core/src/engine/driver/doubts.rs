@@ -35,7 +35,7 @@ const LAST_LOOK: Duration = Duration::from_millis(50);
 /// An end names no more children than this: what is in doubt in more of them counts as unknown.
 const MOST: usize = 1000;
 
-/// What cannot be called again before somebody has looked at it.
+/// Why no child can be called again unless a person asks for it.
 #[derive(Debug, Clone)]
 pub(super) struct InDoubt {
     child: ExecutionId,
