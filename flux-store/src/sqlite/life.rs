@@ -104,10 +104,10 @@ impl Life {
         for owner in owners(connection)? {
             lost.extend(self.lost(connection, owner)?);
         }
-        let mut last = self.last_look();
+        let mut known = self.last_look();
         // One that began earlier and took longer does not take the place of this: who has died since would be forgotten.
-        if last.as_ref().is_none_or(|last| last.at <= at) {
-            *last = Some(Look {
+        if known.as_ref().is_none_or(|known| known.at <= at) {
+            *known = Some(Look {
                 at,
                 left,
                 lost: lost.clone(),
