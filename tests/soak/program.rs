@@ -7,7 +7,7 @@ use flux::{Engine, EngineBuilder};
 
 use crate::clock::WallClock;
 use crate::desk;
-use crate::feature::Feature;
+use crate::feature::{self, Feature};
 use crate::ledger::Ledger;
 use crate::process;
 use crate::site::Site;
@@ -44,6 +44,7 @@ pub fn play(role: &str) {
     log.with_ansi(false)
         .with_max_level(tracing::Level::WARN)
         .init();
+    feature::begin_round(process::seed());
     let site = process::site();
     runtime().block_on(async {
         // The store may be locked or full.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use crate::chaos::{self, Count, Crowd};
-use crate::feature::ALL;
+use crate::feature::{ALL, begin_round};
 use crate::people::People;
 use crate::plan::{self, Plan};
 use crate::site::Ground;
@@ -12,9 +12,10 @@ use crate::{check, command, desk, program, settle};
 
 /// All rounds, up to the first that fails.
 pub fn all() {
-    let on: Vec<_> = ALL.into_iter().filter(|feature| feature.is_on()).collect();
-    println!("with {on:?}");
     for plan in plan::rounds() {
+        begin_round(plan.seed);
+        let on: Vec<_> = ALL.into_iter().filter(|feature| feature.is_on()).collect();
+        println!("with {on:?}");
         let mut ground = Ground::new();
         println!("FLUX_SEED={}", plan.seed);
         let told = program::runtime().block_on(one(plan, &ground));
