@@ -229,3 +229,32 @@ async fn a_pause_survives_the_driver_that_has_taken_it_up_and_an_awaited_resume_
         }
     }
 }
+
+/// It was told that somebody drives it already, and the pause stayed.
+#[tokio::test]
+async fn an_awaited_resume_takes_back_a_pause_that_has_not_been_carried_out_and_waits_for_the_end()
+{
+    for shelf in Shelf::every_way().await {
+        for is_elsewhere in [false, true] {
+            let id = unique("awaited");
+            let hand = shelf.engine().await;
+            let running = at_work(&id, work_and_hear.on(&hand).run(())).await;
+            let other = shelf.engine().await;
+            let asker = if is_elsewhere { &other } else { &hand };
+            let refused = asker.resume(&id).await.unwrap_err();
+            assert!(matches!(refused, Error::AlreadyRunning { .. }), "{refused}");
+
+            asker.pause(&id).await.unwrap();
+            let resuming = tokio::spawn(work_and_hear.on(asker).resume(&id));
+            hears(asker, &id, "word").await;
+            // Nothing new begins before the pause is taken back.
+            while ran(&id, "note") == 0 {
+                tokio::task::yield_now().await;
+            }
+            set_code(&id, REPAIRED);
+            let resumed = resuming.await.unwrap().unwrap();
+            assert_eq!(resumed.output(), Some(&"word".into()), "{resumed}");
+            assert!(running.await.unwrap().has_succeeded());
+        }
+    }
+}
