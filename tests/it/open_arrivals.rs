@@ -61,6 +61,8 @@ struct Plan {
     is_told: bool,
     /// Its rollbacks run if it comes to no good end.
     undoes: bool,
+    /// It ends in the delivery of the open arrival.
+    returns: bool,
     life: u32,
 }
 
@@ -114,6 +116,10 @@ async fn visit(ctx: ExecutionContext<Plan>) -> Result<u32, TaskError> {
     if code_of(ctx.execution_id()) == 0 {
         std::future::pending::<()>().await;
     }
+    if plan.returns {
+        flux::publish("last", &plan.life);
+        return Ok(2);
+    }
     go_further().await
 }
 
@@ -153,6 +159,16 @@ struct Case {
 impl Case {
     /// Nothing where code that is to be cancelled does not get there.
     fn new(open: Open, stopper: Stopper, undoes: bool, always_replay: bool) -> Option<Self> {
+        Self::of(open, stopper, undoes, false, always_replay)
+    }
+
+    fn of(
+        open: Open,
+        stopper: Stopper,
+        undoes: bool,
+        returns: bool,
+        always_replay: bool,
+    ) -> Option<Self> {
         let is_told = stopper == Stopper::CancelWindow;
         if is_told && !matches!(open, Open::Committed | Open::RolledBack) {
             return None;
@@ -163,6 +179,7 @@ impl Case {
                 open,
                 is_told,
                 undoes: undoes || open == Open::BegunAnew,
+                returns,
                 life: 1,
             },
             stopper,
@@ -272,7 +289,7 @@ impl Case {
         let run = engine.get(&self.id).await.unwrap();
         let history = lines(&run.events().await.unwrap());
         assert_eq!(run.status(), self.expected(), "{self:?}\n{history}");
-        let went_further = usize::from(self.stopper == Stopper::Nothing);
+        let went_further = usize::from(self.stopper == Stopper::Nothing && !self.plan.returns);
         assert_eq!(
             ran(&self.id, "go_further"),
             went_further,
@@ -330,6 +347,19 @@ async fn an_open_arrival_is_delivered_before_whatever_stops_the_code() {
                 if let Some(case) = Case::new(open, stopper, undoes, always_replay) {
                     case.check().await;
                 }
+            }
+        }
+    }
+}
+
+/// A deadline is a deadline: code that comes to its end afterwards, by what was recorded before, has failed.
+#[tokio::test(start_paused = true)]
+async fn code_that_ends_with_an_open_arrival_after_its_deadline_has_failed() {
+    for open in OPENS {
+        for stopper in [Stopper::Nothing, Stopper::Deadline] {
+            for (undoes, always_replay) in [(false, false), (true, false), (true, true)] {
+                let case = Case::of(open, stopper, undoes, true, always_replay);
+                case.unwrap().check().await;
             }
         }
     }

@@ -35,6 +35,8 @@ pub(crate) struct Lifecycle {
 enum Phase {
     /// What the user wrote.
     Code(WorkflowFuture),
+    /// It has ended too late: the stop that follows decides.
+    Late,
     /// It has ended so, and what it left to be done is done.
     Exit(End, ExitWork),
     Over,
@@ -61,7 +63,7 @@ impl Lifecycle {
 
     /// Polls the code once. Its panics end here.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        if let Phase::Code(_) = &self.phase {
+        if let Phase::Code(_) | Phase::Late = &self.phase {
             let Some(ran) = self.run_code(cx) else {
                 return Poll::Pending;
             };
@@ -88,11 +90,25 @@ impl Lifecycle {
             return None;
         };
         let polled = catch_unwind(AssertUnwindSafe(|| code.as_mut().poll(cx)));
-        match polled {
-            Ok(Poll::Ready(returned)) => Some(Ran::Returned(returned)),
-            Err(panic) => Some(Ran::Panicked(panic_message(&*panic))),
-            Ok(Poll::Pending) => self.begins_anew_too_late().then_some(Ran::CANCELLED),
+        let ran = match polled {
+            Ok(Poll::Ready(returned)) => Ran::Returned(returned),
+            Err(panic) => Ran::Panicked(panic_message(&*panic)),
+            Ok(Poll::Pending) => return self.begins_anew_too_late().then_some(Ran::CANCELLED),
+        };
+        if self.is_too_late() {
+            self.drop_code();
+            self.phase = Phase::Late;
+            return None;
         }
+        Some(ran)
+    }
+
+    fn is_too_late(&self) -> bool {
+        let mut state = self.shared.state();
+        if state.is_late {
+            state.ended_late = Some(state.delivery);
+        }
+        state.is_late
     }
 
     /// Code that is to be cancelled ends where it wants to begin anew.
@@ -190,7 +206,7 @@ impl Lifecycle {
         let failed = ready!(work.as_mut().poll(cx));
         match std::mem::replace(&mut self.phase, Phase::Over) {
             Phase::Exit(end, _) => Poll::Ready(with_failure(end, failed)),
-            Phase::Code(_) | Phase::Over => Poll::Pending,
+            Phase::Code(_) | Phase::Late | Phase::Over => Poll::Pending,
         }
     }
 }

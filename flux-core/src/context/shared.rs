@@ -122,6 +122,10 @@ pub(crate) struct State {
     pub(crate) replaying: bool,
     /// Somebody wants the execution cancelled, as of the position that is replayed.
     pub(crate) is_cancelling: bool,
+    /// Whether a stop follows this delivery: code that ends in it has ended too late.
+    pub(crate) is_late: bool,
+    /// The delivery in which the code ended too late.
+    pub(crate) ended_late: Option<EventSeq>,
     /// The future is dropped to evict, hand over or shut down: drops cancel nothing.
     closing: bool,
     next_key: u64,
@@ -383,6 +387,8 @@ impl State {
             attempt: 1,
             replaying: false,
             is_cancelling: false,
+            is_late: false,
+            ended_late: None,
             closing: false,
             next_key: 0,
             calls: BTreeMap::new(),

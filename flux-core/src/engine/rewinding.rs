@@ -144,6 +144,8 @@ pub(crate) struct Failed {
     pub(crate) last: Event,
     pub(crate) rewind: Option<Rewind>,
     pub(crate) input: Option<Payload>,
+    /// The event before its code was stopped, if it was.
+    before_stop: Option<Event>,
 }
 
 impl Failed {
@@ -160,7 +162,12 @@ impl Failed {
             return Ok(None);
         };
         let (_, rewind) = History::open(store, record).await?;
+        let before_stop = match failure.stopped {
+            Some(stopped) => event_before(store, record, stopped).await?,
+            None => None,
+        };
         Ok(Some(Self {
+            before_stop,
             snapshot,
             failure,
             last,
@@ -172,8 +179,23 @@ impl Failed {
     /// Another try of what failed, with a new budget of attempts.
     pub(crate) fn plan(&self) -> RewindPlan {
         let attempt = self.snapshot.record.attempt + 1;
-        RewindPlan::of(&self.failure, self.last.seq, attempt, attempt)
+        let mut plan = RewindPlan::of(&self.failure, self.last.seq, attempt, attempt);
+        if let Some(before) = &self.before_stop {
+            plan.take_back_open(before, self.snapshot.record.base);
+        }
+        plan
     }
+}
+
+/// The event before the one with this number.
+pub(crate) async fn event_before(
+    store: &Arc<dyn Store>,
+    record: &ExecutionRecord,
+    seq: EventSeq,
+) -> Result<Option<Event>, StoreError> {
+    let before = EventSeq::new(seq.get().saturating_sub(1));
+    let before = store.events(record.key, before, 1).await?.pop();
+    Ok(before.filter(|before| before.seq < seq))
 }
 
 /// The input that a replay begins with.

@@ -26,7 +26,7 @@ pub(crate) struct FailureData {
     /// The calls whose error escaped: those a `resume` runs again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub escaped: Vec<EscapedCall>,
-    /// The delivery that stopped the code, where it did not end by itself.
+    /// The delivery that stopped the code, where it did not end by itself; or the event after that with which it ended too late.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stopped: Option<EventSeq>,
     /// Whether what the execution had done was undone.

@@ -147,6 +147,9 @@ impl Machine {
                 _ => recorded.end = Some(event),
             }
         }
+        let is_too_late = |end: &Event| end.kind == EventKind::WorkflowFailed && puts_away(end);
+        state.is_late = recorded.is_stopped || recorded.end.as_ref().is_some_and(is_too_late);
+        drop(state);
         recorded
     }
 

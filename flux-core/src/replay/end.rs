@@ -43,7 +43,7 @@ pub(crate) struct FailedEnd {
     pub(crate) undone: Vec<Arc<str>>,
     /// The delivery in which the code failed.
     pub(crate) delivery: EventSeq,
-    /// The delivery that stopped the code, where it did not end by itself.
+    /// The delivery that stopped the code, where it did not end by itself; or the event after that with which it ended too late.
     pub(crate) stopped: Option<EventSeq>,
 }
 

@@ -13,7 +13,7 @@ use crate::context::request::Request;
 use crate::engine::history::{History, Item, is_delivery};
 use crate::engine::pool::Pool;
 use crate::engine::replaying::{Replaying, Trying, check_format, fresh_machine};
-use crate::engine::rewinding::{Failed, RewindPlan, recorded_input};
+use crate::engine::rewinding::{Failed, RewindPlan, event_before, recorded_input};
 use crate::error::FailureData;
 use crate::event::{AttemptMeta, EndedMeta, Event, EventKind};
 use crate::id::{EventSeq, ExecutionId};
@@ -237,9 +237,8 @@ impl Driver {
             budget_from: self.budget_from,
             cut_off: Vec::new(),
         };
-        let before = EventSeq::new(plan.to.get().saturating_sub(1));
-        let before = self.engine.store.events(record.key, before, 1).await?.pop();
-        if let Some(before) = before.filter(|before| before.seq < plan.to) {
+        let before = event_before(&self.engine.store, &record, plan.to).await?;
+        if let Some(before) = before {
             plan.take_back_open(&before, record.base);
         }
         let event = self.rewind(plan);

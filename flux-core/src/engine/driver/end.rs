@@ -31,9 +31,13 @@ impl Driver {
             End::Stopped(stopped) => match stopped.why {
                 StopReason::Cancelled => self.end_cancelled(activation),
                 StopReason::OutOfTime(kind) => {
-                    let delivery = self.machine.shared.state().delivery;
+                    let (delivery, late) = {
+                        let state = self.machine.shared.state();
+                        (state.delivery, state.ended_late)
+                    };
                     let failed = FailedEnd {
-                        stopped: stopped.delivery,
+                        // What made the code end is delivered once more when there is time again.
+                        stopped: late.map(EventSeq::next).or(stopped.delivery),
                         ..FailedEnd::new(out_of_time(kind), stopped.delivery.unwrap_or(delivery))
                     };
                     self.end_failed(activation, kind, failed);

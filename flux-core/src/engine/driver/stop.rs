@@ -49,12 +49,14 @@ impl Driver {
     }
 
     /// As [`stop_code`](Self::stop_code), in an activation of its own. Code that ends by itself with an open arrival needs
-    /// no stop; code that begins again does, or it might begin again for ever.
+    /// no stop, unless its deadline has passed; code that begins again does, or it might begin again for ever.
     pub(super) fn stop(&mut self, why: StopReason) -> Result<Activation, Stop> {
         let is_deadline = matches!(why, StopReason::OutOfTime(FailureKind::Deadline { .. }));
         self.is_past_deadline |= is_deadline;
         let mut activation = Activation::default();
+        self.machine.shared.state().is_late = is_deadline;
         let ended = self.deliver_open(&mut activation)?;
+        self.machine.shared.state().is_late = false;
         let end = match ended {
             None | Some(End::ContinuedAsNew(_)) if !self.is_exiting() => self.stop_code(why),
             ended => ended,
