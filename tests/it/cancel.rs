@@ -488,28 +488,46 @@ async fn a_cancellation_takes_back_a_pause_that_came_before_it() {
     }
 }
 
+#[task]
+async fn tidy_when_told() {
+    begin();
+    let id = task_context().unwrap().execution_id().clone();
+    while code_of(&id) == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+#[workflow]
+async fn listen_and_tidy(_ctx: ExecutionContext) -> Result<(), TaskError> {
+    flux::cancelled().await;
+    tidy_when_told().await?;
+    tidy_when_told().await
+}
+
 #[tokio::test]
 async fn a_pause_that_comes_after_a_cancellation_holds_the_clean_up_until_a_resume() {
     for shelf in Shelf::every_way().await {
         for is_read in [false, true] {
             let engine = shelf.engine().await;
-            let handle = stand_listening.on(&engine).start(Stand::Signal).await;
-            let handle = handle.unwrap();
+            let handle = listen_and_tidy.on(&engine).start(()).await.unwrap();
             let id = handle.execution_id();
-            until_it_stands(&engine, id, Stand::Signal).await;
+            while count(&engine, id, EventKind::CancelAwaited).await == 0 {
+                tokio::task::yield_now().await;
+            }
             handle.cancel().await.unwrap();
-            while is_read && ran(id, "tidy") == 0 {
+            while is_read && ran(id, "tidy_when_told") == 0 {
                 tokio::task::yield_now().await;
             }
             engine.pause(id).await.unwrap();
+            set_code(id, 1);
             let run = handle.wait().await.unwrap();
             assert!(run.is_paused() && run.held().is_some(), "{run}");
-            assert!(ran(id, "tidy") <= 1, "{is_read}");
+            assert!(ran(id, "tidy_when_told") <= 1, "{is_read}");
             engine.replay(id).await.unwrap();
 
             let run = engine.resume(id).await.unwrap();
             assert!(run.is_cancelled(), "{run}");
-            assert_eq!(ran(id, "tidy"), 2);
+            assert_eq!(ran(id, "tidy_when_told"), 2);
             engine.replay(id).await.unwrap();
         }
     }

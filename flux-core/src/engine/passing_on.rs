@@ -8,9 +8,10 @@ use crate::execution::{Status, Waiting};
 pub(super) async fn begin_or_pass_on(described: &Described) -> Result<Resumed, Error> {
     match begin_resume(described).await {
         Err(Error::AlreadyRunning { id, by }) if id == described.id => {
-            match described.pass_on().await? {
-                true => Ok(Resumed::PassedOn),
-                false => Err(Error::AlreadyRunning { id, by }),
+            if described.pass_on().await? {
+                Ok(Resumed::PassedOn)
+            } else {
+                Err(Error::AlreadyRunning { id, by })
             }
         }
         begun => begun,

@@ -184,7 +184,7 @@ impl Driver {
         if arrivals.iter().any(Arrival::is_cancellation) {
             self.passed_over = self.passed_over.saturating_add(1);
         }
-        if arrivals.iter().any(|arrival| arrival.came_by_message()) {
+        if arrivals.iter().any(Arrival::came_by_message) {
             self.signals.forget_inbox();
             self.last_message = None;
             self.has_stale_inbox = true;
