@@ -367,7 +367,7 @@ impl Row<'_> {
             let held = case.handle.wait().await.unwrap();
             assert!(held.held().is_some(), "{self:?}: {held}");
         }
-        let run = case.finish(self).await;
+        let run = case.finish(self, rule.is_held).await;
         let history = lines(&run.events().await.unwrap());
         let ends = match self.pace {
             Pace::OneByOne => vec![rule.end()],
@@ -502,12 +502,14 @@ impl Case {
     }
 
     /// Resumes it whenever it is paused, until it has ended.
-    async fn finish(&self, row: &Row<'_>) -> Execution {
+    async fn finish(&self, row: &Row<'_>, is_held: bool) -> Execution {
         for _ in 0..20 {
             let _ = self.hand.signal(self.id(), "word", &()).await;
             match self.handle.wait().await {
                 Ok(run) if run.has_finished() => return self.hand.get(self.id()).await.unwrap(),
-                Ok(_) => {
+                Ok(run) => {
+                    let is_expected = is_held || row.pace == Pace::AtOnce;
+                    assert!(run.held().is_none() || is_expected, "{row:?}: {run}");
                     let _ = self.hand.resume(self.id()).request().await;
                     self.take_up().await;
                 }
