@@ -388,6 +388,10 @@ impl Store for Brittle {
         self.write(self.inner.post(to, message)).boxed()
     }
 
+    fn is_lost(&self, worker: WorkerId) -> BoxFuture<'_, Result<bool, StoreError>> {
+        pass!(self, self.inner.is_lost(worker))
+    }
+
     fn owned_by(&self, worker: WorkerId) -> BoxFuture<'_, Result<Vec<Owned>, StoreError>> {
         pass!(self, self.inner.owned_by(worker))
     }

@@ -113,6 +113,33 @@ fn a_driver_that_was_taken_over_is_refused_and_its_bodies_are_stopped() {
     });
 }
 
+/// PITFALL: a caller who waited for what another process drove waited for ever when that process died.
+#[test]
+fn who_waits_for_what_another_drives_takes_it_up_when_that_one_has_died() {
+    in_virtual_time(4, async {
+        let store = memory();
+        let (first, other) = (side(&store).await, side(&store).await);
+        let running = tokio::spawn(contested.on(&first.engine).run(()).execution_id("c"));
+        first.world.talk.begun.notified().await;
+        let waiting = tokio::spawn(contested.on(&other.engine).run(()).execution_id("c"));
+        let handle = contested.on(&other.engine).start(()).execution_id("c");
+        let handle = handle.await.unwrap();
+        let heard = tokio::spawn(async move { handle.wait().await });
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        assert!(!waiting.is_finished() && !heard.is_finished());
+
+        first.brittle.kill();
+        running.abort();
+        other.world.talk.go_on.notify_one();
+        assert_eq!(waiting.await.unwrap().unwrap().output(), Some(&1));
+        match heard.await.unwrap() {
+            Ok(run) => assert_eq!(run.output(), Some(&1)),
+            Err(error) => assert!(matches!(error, Error::Interrupted { .. }), "{error}"),
+        }
+        history::check(&other.engine.history("c").await.unwrap()).unwrap();
+    });
+}
+
 #[test]
 fn of_many_that_resume_one_execution_at_once_one_drives_it() {
     in_virtual_time(3, async {

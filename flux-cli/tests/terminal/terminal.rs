@@ -22,6 +22,14 @@ const ROWS: u16 = 200;
 /// Ctrl-C, as a terminal sends it.
 pub(crate) const CTRL_C: &str = "\x03";
 
+/// Whether programs started by this one ignore SIGINT, as those of a script's `command &` do.
+pub(crate) fn ignores_interrupts() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let ignored = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let ignored = ignored.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    ignored.is_some_and(|mask| mask & 0b10 != 0)
+}
+
 /// The binary without any workflow code.
 pub(crate) const FLUX: &str = env!("CARGO_BIN_EXE_flux");
 

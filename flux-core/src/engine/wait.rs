@@ -7,12 +7,13 @@ use std::time::Duration;
 
 use futures::future::{Either, select};
 use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::request::waits_at;
 use super::{Engine, Inner};
 use crate::error::Error;
 use crate::execution::{PausePoint, Snapshot, Status, Waiting};
-use crate::id::ExecutionId;
+use crate::id::{ExecutionId, WorkerId};
 use crate::store::{ExecutionRecord, MessageKind, StoreError};
 use crate::time::scaled;
 
@@ -21,6 +22,9 @@ const PACE: Duration = Duration::from_millis(50);
 
 /// How long what is ready may be left alone, with nobody there to take it, before whoever waits for it is told.
 const HANDOVER: Duration = Duration::from_secs(10);
+
+/// How often one who waits looks whether the owner in another process still lives.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Many who wait spread their looks, so that together they read no more often than this.
 const READ_EVERY: Duration = Duration::from_micros(200);
@@ -93,6 +97,13 @@ impl Waiters {
     }
 }
 
+/// What one who waits knows of an owner that is lost.
+#[derive(Default)]
+struct Absence {
+    looked: Option<Instant>,
+    since: Option<Instant>,
+}
+
 /// One who waits.
 struct Waiter<'a> {
     engine: &'a Inner,
@@ -118,6 +129,7 @@ impl Engine {
     pub(crate) async fn wait_settled(&self, id: &ExecutionId) -> Result<Snapshot, Error> {
         let engine = self.inner();
         let waiter = Waiter::new(engine, id);
+        let mut absence = Absence::default();
         loop {
             let rung = waiter.bell.notified();
             if let Some(active) = engine.active.get(id) {
@@ -146,7 +158,7 @@ impl Engine {
             {
                 return Err(error);
             }
-            if engine.is_stranded(&record).await? {
+            if engine.is_stranded(&record, &mut absence).await? {
                 return Err(Error::Interrupted { id: id.clone() });
             }
             // What another engine of this process commits is no news of the store.
@@ -209,7 +221,11 @@ impl Inner {
     }
 
     /// Nobody drives it and nobody will by himself: its driver went with its runtime, or gave it up.
-    async fn is_stranded(&self, record: &ExecutionRecord) -> Result<bool, StoreError> {
+    async fn is_stranded(
+        &self,
+        record: &ExecutionRecord,
+        absence: &mut Absence,
+    ) -> Result<bool, StoreError> {
         let has_hope = record.status == Status::Pending
             || self.has_worker_of(record)
             || self.active.is_claiming(&record.id);
@@ -217,7 +233,8 @@ impl Inner {
             return Ok(false);
         }
         if let Some(owner) = record.owner {
-            return Ok(self.owner_if_any() == Some(owner));
+            let is_own = self.owner_if_any() == Some(owner);
+            return Ok(is_own || self.is_left_behind(owner, absence).await?);
         }
         // A worker that was stopped in order may have left it to one that is about to start.
         let now = self.clock.now();
@@ -225,6 +242,25 @@ impl Inner {
             .ready_at
             .is_some_and(|ready| ready.after(HANDOVER) <= now);
         Ok(is_overdue && !self.has_colleagues().await?)
+    }
+
+    /// Whether its owner is lost, and nobody has taken it over although there was time.
+    async fn is_left_behind(
+        &self,
+        owner: WorkerId,
+        absence: &mut Absence,
+    ) -> Result<bool, StoreError> {
+        let now = Instant::now();
+        if absence.looked.is_some_and(|at| now - at < LOOK_EVERY) {
+            return Ok(false);
+        }
+        absence.looked = Some(now);
+        if !self.store.is_lost(owner).await? {
+            absence.since = None;
+            return Ok(false);
+        }
+        let since = *absence.since.get_or_insert(now);
+        Ok(now - since >= HANDOVER || !self.has_colleagues().await?)
     }
 
     /// Whether anybody else is there who might be a worker.

@@ -62,6 +62,11 @@ impl<O> Handle<O> {
 
 impl<O: DeserializeOwned> Handle<O> {
     /// Waits until it finishes or pauses. Dropping this future does not stop the execution.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Interrupted`](crate::Error::Interrupted) when nothing drives it any more and no worker has taken it over: its
+    /// driver has ended with its runtime, or the process that drove it has died.
     pub async fn wait(&self) -> Result<Execution<O>, Error> {
         let snapshot = self.engine.wait_settled(&self.id).await?;
         Execution::new(self.engine.clone(), snapshot)

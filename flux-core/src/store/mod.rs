@@ -151,6 +151,10 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
         ready_at: Option<Timestamp>,
     ) -> BoxFuture<'_, Result<(), StoreError>>;
 
+    /// Whether what `worker` owns may be claimed by others: it has died or left, or it lives and has not shown it for the
+    /// store's stall time. A store may find that out only by being asked again and again.
+    fn is_lost(&self, worker: WorkerId) -> BoxFuture<'_, Result<bool, StoreError>>;
+
     /// Lists the executions that `worker` owns and that have not finished, in no particular order.
     fn owned_by(&self, worker: WorkerId) -> BoxFuture<'_, Result<Vec<Owned>, StoreError>>;
 

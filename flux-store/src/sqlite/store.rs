@@ -203,6 +203,16 @@ impl Store for SqliteStore {
             .boxed()
     }
 
+    fn is_lost(&self, worker: WorkerId) -> BoxFuture<'_, Result<bool, StoreError>> {
+        async move {
+            self.inner
+                .read("look whether an owner lives", 1, |connection| {
+                    Ok(self.inner.life.lost(connection, worker)?.is_some())
+                })
+        }
+        .boxed()
+    }
+
     fn owned_by(&self, worker: WorkerId) -> BoxFuture<'_, Result<Vec<Owned>, StoreError>> {
         async move {
             self.inner.read(

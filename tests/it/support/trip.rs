@@ -244,6 +244,10 @@ impl Store for Trip {
         trip!(self, "release", self.inner.release(key, epoch, ready_at))
     }
 
+    fn is_lost(&self, worker: WorkerId) -> BoxFuture<'_, Result<bool, StoreError>> {
+        trip!(self, "is_lost", self.inner.is_lost(worker))
+    }
+
     fn owned_by(&self, worker: WorkerId) -> BoxFuture<'_, Result<Vec<Owned>, StoreError>> {
         trip!(self, "owned_by", self.inner.owned_by(worker))
     }

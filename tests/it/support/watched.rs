@@ -407,6 +407,10 @@ impl Store for Watched {
         self.inner.post(to, message)
     }
 
+    fn is_lost(&self, worker: WorkerId) -> BoxFuture<'_, Result<bool, StoreError>> {
+        self.inner.is_lost(worker)
+    }
+
     fn owned_by(&self, worker: WorkerId) -> BoxFuture<'_, Result<Vec<Owned>, StoreError>> {
         self.inner.owned_by(worker)
     }

@@ -230,6 +230,7 @@ macro_rules! store_contract {
                 one_alone_goes_in_if_there_is_room,
                 a_dedup_key_is_free_when_its_execution_has_finished;
             takeovers:
+                the_dead_are_lost_and_the_living_are_not,
                 what_the_dead_owned_is_given_to_the_living,
                 nobody_takes_over_what_he_cannot_drive,
                 what_kills_again_and_again_is_put_on_hold,

@@ -17,6 +17,20 @@ async fn ask(store: &Arc<dyn Store>, worker: WorkerId) -> Work {
     store.claim_ready(request(worker, hour(1))).await.unwrap()
 }
 
+/// Also one that was never there.
+pub async fn the_dead_are_lost_and_the_living_are_not(store: Arc<dyn Store>) {
+    let living = store.join().await.unwrap();
+    let dead = store.join().await.unwrap();
+    create(&store, "a", dead.id()).await;
+    let id = dead.id();
+    assert!(!store.is_lost(living.id()).await.unwrap());
+    assert!(!store.is_lost(id).await.unwrap());
+    drop(dead);
+    assert!(store.is_lost(id).await.unwrap());
+    assert!(store.is_lost(WorkerId(id.0 + 1000)).await.unwrap());
+    assert!(!store.is_lost(living.id()).await.unwrap());
+}
+
 /// The oldest first, under a new epoch, whether it runs or is paused; not what a living worker drives, nor what has
 /// finished.
 pub async fn what_the_dead_owned_is_given_to_the_living(store: Arc<dyn Store>) {

@@ -265,6 +265,10 @@ impl Store for MemoryStore {
         .boxed()
     }
 
+    fn is_lost(&self, worker: WorkerId) -> BoxFuture<'_, Result<bool, StoreError>> {
+        async move { Ok(!self.state().alive.contains_key(&worker)) }.boxed()
+    }
+
     fn owned_by(&self, worker: WorkerId) -> BoxFuture<'_, Result<Vec<Owned>, StoreError>> {
         async move {
             let state = self.state();
