@@ -301,7 +301,7 @@ async fn a_message_has_the_time_of_the_clock_after_it_was_set_back() {
         clock.pass(secs(1));
         waits_for(&clock, secs(10)).await;
         let parent = parent.execution_id();
-        let _ = engine.pause(parent).await.unwrap();
+        engine.pause(parent).await.unwrap();
         while engine.get(parent).await.unwrap().status() != Status::Paused {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
