@@ -120,16 +120,16 @@ pub fn publish<T: Serialize + ?Sized>(key: impl Into<String>, value: &T) {
     let payload = Payload::record(value).unwrap_or_else(|error| {
         panic!("the value published as `{key}` cannot be recorded: {error}")
     });
+    // What cannot be recorded was refused before, too; what was recorded under another limit was not.
+    if shared.state().replaying {
+        return;
+    }
     let (size, limit) = (payload.size(), shared.env.payload_limit);
     assert!(
         size <= limit,
         "the value published as `{key}` takes {size} bytes, and the payload limit is {limit}"
     );
-    // What cannot be recorded is refused in every replay, too.
-    let is_replaying = shared.state().replaying;
-    if !is_replaying {
-        shared.value(EventKind::Published, &key, Location::caller(), || payload);
-    }
+    shared.value(EventKind::Published, &key, Location::caller(), || payload);
 }
 
 /// Guards a change of a workflow's code: `true` where the new code is to run, `false` where the history was

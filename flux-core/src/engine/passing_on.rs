@@ -1,8 +1,10 @@
 //! A resume of what a living driver has: the driver is told, if the resume gives it anything to do.
 
+use super::Engine;
 use super::resume::{Described, Resumed, begin_resume};
 use crate::error::Error;
-use crate::execution::{Status, Waiting};
+use crate::execution::{Snapshot, Status, Waiting};
+use crate::id::ExecutionId;
 
 /// As [`begin_resume`]; what somebody alive drives is told of the resume, if there is anything for it to do.
 pub(super) async fn begin_or_pass_on(described: &Described) -> Result<Resumed, Error> {
@@ -15,6 +17,24 @@ pub(super) async fn begin_or_pass_on(described: &Described) -> Result<Resumed, E
             }
         }
         begun => begun,
+    }
+}
+
+impl Engine {
+    /// Waits until what a resume was passed on for has finished or paused. A driver that put it on hold in the last moment
+    /// may have reported that, and another may have continued it since.
+    pub(super) async fn wait_after_passing_on(&self, id: &ExecutionId) -> Result<Snapshot, Error> {
+        loop {
+            let snapshot = self.wait_settled(id).await?;
+            if snapshot.record.hold.is_none() {
+                return Ok(snapshot);
+            }
+            let now = self.inner().record(id).await?;
+            if now.hold.is_some() && now.epoch == snapshot.record.epoch {
+                return Ok(snapshot);
+            }
+            tokio::task::yield_now().await;
+        }
     }
 }
 

@@ -226,12 +226,21 @@ impl Engine {
 
 async fn resume_record(described: &Described) -> Result<Snapshot, Error> {
     let Described { engine, id, .. } = described;
+    let mut is_passed_on = false;
     loop {
-        match begin_or_pass_on(described).await? {
+        let resumed = match begin_or_pass_on(described).await {
+            // Another driver has taken up what was passed on.
+            Err(Error::AlreadyRunning { id: busy, .. }) if is_passed_on && busy == *id => {
+                Resumed::PassedOn
+            }
+            resumed => resumed?,
+        };
+        match resumed {
             Resumed::AsItIs(snapshot) => return Ok(*snapshot),
             Resumed::Waiting => return engine.wait_turn_and_settled(id).await,
             Resumed::PassedOn => {
-                let snapshot = engine.wait_settled(id).await?;
+                is_passed_on = true;
+                let snapshot = engine.wait_after_passing_on(id).await?;
                 if !engine.inner().is_to_go_on(&snapshot.record).await? {
                     return Ok(snapshot);
                 }

@@ -101,7 +101,7 @@ impl Waiters {
 #[derive(Default)]
 struct Absence {
     looked: Option<Instant>,
-    since: Option<Instant>,
+    since: Option<(WorkerId, Instant)>,
 }
 
 /// One who waits.
@@ -259,7 +259,8 @@ impl Inner {
             absence.since = None;
             return Ok(false);
         }
-        let since = *absence.since.get_or_insert(now);
+        let since = absence.since.filter(|(lost, _)| *lost == owner);
+        let (_, since) = *absence.since.insert(since.unwrap_or((owner, now)));
         Ok(now - since >= HANDOVER || !self.has_colleagues().await?)
     }
 

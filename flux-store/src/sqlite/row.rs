@@ -187,6 +187,20 @@ pub(super) fn schedule(row: &Row<'_>) -> rusqlite::Result<ScheduleRecord> {
     schedule_of(row).map_err(|error| named(row, "flux_schedules", key, error))
 }
 
+/// Reads the moment at which one of these that is not paused is due.
+pub(super) fn schedules_moment(row: &Row<'_>) -> rusqlite::Result<Timestamp> {
+    let key = row.get(8)?;
+    let moment = row.get(5).map(Timestamp::from_micros);
+    moment.map_err(|error| named(row, "flux_schedules", key, error))
+}
+
+/// Reads `id, eid` of an execution: its id.
+pub(super) fn execution_id(row: &Row<'_>) -> rusqlite::Result<ExecutionId> {
+    let key = row.get(1)?;
+    let id = text(row, 0).map(ExecutionId::from);
+    id.map_err(|error| named(row, "flux_executions", key, error))
+}
+
 /// Reads the second of these.
 pub(super) fn schedules_workflow<'a>(row: &'a Row<'_>) -> rusqlite::Result<&'a str> {
     let key = row.get(8)?;

@@ -38,13 +38,20 @@ pub(super) fn due(connection: &Connection, request: &DueRequest) -> rusqlite::Re
     let mut coming = coming.query([])?;
     let mut found = DueSchedules::default();
     while let Some(row) = coming.next()? {
+        let Some(next_at) = row::unless_damaged(row::schedules_moment(row))? else {
+            continue;
+        };
+        // Whatever workflow it is of: to look for the next one that is asked for might take long.
+        if next_at > request.now {
+            found.next = Some(next_at);
+            break;
+        }
         let workflow = row::unless_damaged(row::schedules_workflow(row))?;
         if workflow.is_none_or(|workflow| !request.workflows.contains(workflow)) {
             continue;
         }
-        let next_at = row::moment(row, 5)?;
-        if found.due.len() == request.limit || next_at > Some(request.now) {
-            found.next = next_at;
+        if found.due.len() == request.limit {
+            found.next = Some(next_at);
             break;
         }
         found.due.extend(row::unless_damaged(row::schedule(row))?);
@@ -188,11 +195,12 @@ fn begin(
 
 /// The executions of a schedule that have not finished, the oldest first.
 fn unfinished(connection: &Connection, schedule: &str) -> rusqlite::Result<Vec<ExecutionId>> {
-    const UNFINISHED: &str = "SELECT id FROM flux_executions INDEXED BY flux_executions_by_schedule \
+    const UNFINISHED: &str = "SELECT id, eid FROM flux_executions INDEXED BY flux_executions_by_schedule \
          WHERE schedule = ?1 AND status < 4 ORDER BY eid";
     let mut unfinished = connection.prepare_cached(UNFINISHED)?;
-    let ids = unfinished.query_map([schedule], |row| row.get::<_, String>(0))?;
-    ids.map(|id| id.map(ExecutionId::from)).collect()
+    let ids = unfinished.query_map([schedule], row::execution_id)?;
+    let ids = ids.map(|id| row::unless_damaged(id).transpose());
+    ids.flatten().collect()
 }
 
 fn cancel(

@@ -223,6 +223,11 @@ impl Driver {
         };
         let (_, rewind) = History::open(&self.engine.store, &record).await?;
         self.budget_from = rewind.as_ref().map_or(1, |rewind| rewind.meta.budget_from);
+        // One with a parent may be opened again by an attempt of it, which no person has asked for.
+        let cut_off = rewind
+            .as_ref()
+            .filter(|_| record.parent.is_some())
+            .map_or_else(Vec::new, |rewind| rewind.meta.cut_off.clone());
         self.rewind = rewind;
         self.input = recorded_input(&self.engine.store, &record).await?;
         self.machine.skip_to(last.seq);
@@ -235,7 +240,7 @@ impl Driver {
             anew: ended.rolled_back,
             attempt: record.attempt,
             budget_from: self.budget_from,
-            cut_off: Vec::new(),
+            cut_off,
         };
         let before = event_before(&self.engine.store, &record, plan.to).await?;
         if let Some(before) = before {

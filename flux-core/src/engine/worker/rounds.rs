@@ -158,7 +158,10 @@ async fn round(
     let limit = request.limit;
     if limit == 0 {
         let next = engine.store.claim_ready(request).await?.next;
-        return Ok(Next::At(make_room(engine, crew, next, next_fire)));
+        let next = make_room(engine, crew, next, next_fire);
+        return Ok(Next::At(
+            next.into_iter().chain(crew.quarantine.next(now)).min(),
+        ));
     }
     crew.wanting = None;
     let ClaimedWork { claimed, rest } = engine.acquire_ready(request).await?;

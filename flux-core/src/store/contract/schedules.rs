@@ -184,7 +184,8 @@ pub async fn due_schedules_are_found(store: Arc<dyn Store>) {
     ] {
         assert_eq!(due("order", now, limit).await, (wanted.to_owned(), next));
     }
-    assert_eq!(due("refund", hour(1), 9).await, ("f".to_owned(), None));
+    // When the next one of another workflow is due may be told, too.
+    assert_eq!(due("refund", hour(1), 9).await.0, "f");
 }
 
 /// Several fire in one transaction, one after another; one that comes to nothing does not affect the others.
