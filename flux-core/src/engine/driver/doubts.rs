@@ -99,6 +99,10 @@ impl Driver {
             [] => None,
             cut_off => in_doubt(&self.engine, cut_off.to_vec()).await?,
         };
+        // Those that leave nothing in doubt need not be looked at by every further attempt.
+        if self.in_doubt.is_none() {
+            self.cut_off.clear();
+        }
         Ok(())
     }
 }
