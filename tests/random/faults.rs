@@ -72,7 +72,9 @@ fn disturbed(
         let (run, failed) = insisted.map_err(|error| format!("{error}\n{history}"))?;
         check_histories(&ground).await?;
         for (key, times) in ground.world.ended() {
-            if times > 1 {
+            // A child is dropped with its parent's driver, as by a crash: what its body returned in that moment is lost.
+            let most = if key.starts_with("p/") { 1 } else { 2 };
+            if times > most {
                 return Err(format!(
                     "the finished body {key} ran {times} times\n{history}"
                 ));
