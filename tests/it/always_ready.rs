@@ -1,7 +1,7 @@
 //! Code that never waits: every command reaches it between two deliveries, and every limit ends it.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use flux::{
     Engine, EventKind, ExecutionContext, ExecutionId, Handle, Payload, Status, TaskError, task,
@@ -255,5 +255,48 @@ async fn the_timeout_ends_code_that_never_waits() {
             assert_eq!(stops, 1, "{what:?}");
             engine.replay(run.execution_id()).await.unwrap();
         }
+    }
+}
+
+/// Works for about 400 ms, in pieces, and waits for nothing in between.
+async fn reckon() {
+    for _ in 0..400 {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_millis(1) {
+            std::hint::spin_loop();
+        }
+        flux::sleep(Duration::ZERO).await;
+    }
+}
+
+#[workflow]
+async fn reckon_on(_ctx: ExecutionContext) {
+    reckon().await;
+}
+
+#[workflow(deadline = "30ms")]
+async fn reckon_until(_ctx: ExecutionContext) {
+    reckon().await;
+}
+
+/// PITFALL: up to a thousand deliveries shared a commit, however long the code took for each, and nothing reached it meanwhile.
+#[tokio::test]
+async fn code_that_computes_and_never_waits_is_cancelled_and_held_and_runs_into_its_deadline() {
+    for shelf in Shelf::each().await {
+        let engine = shelf.engine().await;
+        let run = reckon_until.on(&engine).run(()).await.unwrap();
+        assert!(run.has_failed(), "{run}");
+        engine.replay(run.execution_id()).await.unwrap();
+
+        let handle = reckon_on.on(&engine).start(()).await.unwrap();
+        handle.cancel().await.unwrap();
+        let run = handle.wait().await.unwrap();
+        assert_eq!(run.status(), Status::Cancelled, "{run}");
+
+        let handle = reckon_on.on(&engine).start(()).await.unwrap();
+        engine.pause(handle.execution_id()).await.unwrap();
+        let run = handle.wait().await.unwrap();
+        assert!(run.held().is_some(), "{run}");
+        engine.replay(run.execution_id()).await.unwrap();
     }
 }

@@ -13,7 +13,7 @@ use flux::{
 use futures::future::BoxFuture;
 
 use crate::support::trip::{Mishap, Trip};
-use crate::support::{HandClock, Shelf, asleep, begin, count, ran, utc};
+use crate::support::{HandClock, Shelf, asleep, begin, code_of, count, ran, set_code, utc};
 
 /// The clock of a machine that sleeps now and then: tokio's timers stand still meanwhile.
 #[derive(Clone, Debug, Default)]
@@ -244,6 +244,67 @@ async fn sleepers_keep_their_length_when_all_who_saw_the_clock_set_back_have_die
                 tokio::time::sleep(Duration::from_millis(2)).await;
             }
         }
+        worker.stop().await;
+    }
+}
+
+/// Takes until the code of its execution is set.
+#[task]
+async fn read_page() -> u32 {
+    begin();
+    let id = flux::task_context().unwrap().execution_id().clone();
+    while code_of(&id) == 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    1
+}
+
+#[workflow]
+async fn read_two_pages(_ctx: ExecutionContext) -> Result<u32, TaskError> {
+    Ok(read_page().await? + read_page().await?)
+}
+
+/// PITFALL: what a stopping process left to others after the clock was set back was theirs at the time of its history, which
+/// was ahead of the clock.
+#[tokio::test]
+async fn what_is_left_to_others_after_the_clock_was_set_back_is_taken_at_once() {
+    for shelf in Shelf::each().await {
+        let clock = HandClock::at(utc(START));
+        let engine = engine_by(&clock, &shelf).await;
+        let store = Trip::new(shelf.store(), None);
+        let builder = shelf.builder().shared_store(Arc::clone(&store) as _);
+        let other = builder.clock(clock.clone()).build().await.unwrap();
+        let worker = other.worker().spawn();
+        let handle = read_two_pages.on(&engine).start(()).await.unwrap();
+        let id = handle.execution_id().clone();
+        while ran(&id, "read_page") == 0 {
+            tokio::task::yield_now().await;
+        }
+        clock.set_back(hours(1));
+        // From here on the store shifts nothing any more.
+        let told = async {
+            while !store.calls().contains_key("clock_set_back") {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        soon(told).await;
+        let leave = async {
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+            set_code(&id, 1);
+        };
+        let (stopped, ()) = tokio::join!(engine.shutdown(secs(60)), leave);
+        stopped.unwrap();
+        // A store announces what other processes commit: this one is told by work of its own.
+        drop(count_sheep.on(&other).start(0).for_worker().await.unwrap());
+        let finished = async {
+            while !other.get(&id).await.unwrap().has_succeeded() {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        soon(finished).await;
+        assert_eq!(count(&other, &id, EventKind::TaskDeferred).await, 1);
         worker.stop().await;
     }
 }

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::births::Births;
 use super::{Cancellation, Driver};
@@ -18,6 +19,9 @@ use crate::store::{MessageId, NewMessage};
 
 /// At most this many deliveries share a commit, so that no commit grows without end.
 const MOST_DELIVERIES: usize = 1024;
+
+/// After this long no further delivery shares it, so that commands and limits reach code that computes and never waits.
+const LONGEST: Duration = Duration::from_millis(10);
 
 /// Something to be recorded, and mostly to be delivered.
 pub(super) enum Arrival {
@@ -141,12 +145,13 @@ pub(super) struct Activation {
     pub(super) published: Vec<(Arc<str>, Payload)>,
     pub(super) outbox: Vec<(ExecutionId, NewMessage)>,
     pub(super) ended: Option<Ended>,
+    took_long: bool,
 }
 
 impl Activation {
-    /// Whether it took as many deliveries as one commit may.
+    /// Whether it took as many deliveries, or as much time, as one commit may.
     pub(super) fn is_long(&self) -> bool {
-        self.events.len() >= MOST_DELIVERIES
+        self.events.len() >= MOST_DELIVERIES || self.took_long
     }
 }
 
@@ -196,7 +201,14 @@ impl Driver {
 
     /// Delivers what has arrived, in order, until the code ends.
     pub(super) fn deliver_arrivals(&mut self, activation: &mut Activation) -> Result<(), Stop> {
+        let begun = Instant::now();
         for _ in 0..MOST_DELIVERIES {
+            // What tells the code of its stop stays with the note of it.
+            let is_stopping = self.arrivals.iter().any(Arrival::is_stop);
+            if begun.elapsed() >= LONGEST && !is_stopping {
+                activation.took_long = true;
+                break;
+            }
             self.look_for_arrivals();
             let Some(arrival) = self.arrivals.pop_front() else {
                 break;

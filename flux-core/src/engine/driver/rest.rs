@@ -111,10 +111,10 @@ impl Driver {
         }
         // First: a clock that is set back from here on is noticed when the commit is written.
         let reckoned_at = self.engine.time.now();
-        let now = self.now();
         let standing = self.standing(None, &[]);
+        // By the clock, as all that a worker waits for: the time of this execution may be ahead of it.
         let ready_at = if has_deferred {
-            Some(now)
+            Some(reckoned_at)
         } else {
             self.next_moment()
         };
