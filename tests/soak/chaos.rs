@@ -208,7 +208,7 @@ impl Chaos {
                 self.lasting.push(Ends::Empty(until));
             }
             10 if Feature::Clock.is_on() => {
-                // What was set back counts from where somebody notices and can say so.
+                // Other chaos ends before, and begins when the workers have noticed the step and told the store.
                 self.end(crowd, true);
                 self.counts("clock set");
                 // Seconds, or as far as a machine that slept for hours.

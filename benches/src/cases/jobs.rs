@@ -23,11 +23,12 @@ pub(super) async fn throughput(dir: &Path) -> Outcome {
     let writer = Arc::new(BareGroupWriter::open(&dir.join("bare.db"))?);
     let engine = Engine::open(dir.join("flux.db")).await?;
     let worker = engine.worker().spawn();
-    jobs(&engine, JOBS / 10).await?;
+    let engines = [engine];
+    jobs(&engines, JOBS / 10, 1, CALLERS).await?;
     let mut rounds = Vec::new();
     for _ in 0..ROUNDS {
         let bare = bare(&writer).await?;
-        let flux = jobs(&engine, JOBS).await?;
+        let flux = jobs(&engines, JOBS, 1, CALLERS).await?;
         rounds.push(Round {
             flux: rate(JOBS, flux),
             floor: rate(JOBS, bare),
@@ -37,14 +38,21 @@ pub(super) async fn throughput(dir: &Path) -> Outcome {
     Ok(vec![Measured::of(&rounds)])
 }
 
-/// From the first job's start to the last one's end.
-async fn jobs(engine: &Engine, count: u32) -> Result<Duration, Failure> {
+/// Jobs of so many tasks each, started in turn on these engines by so many callers: from the first one's start to the last
+/// one's end.
+pub(super) async fn jobs(
+    engines: &[Engine],
+    count: u32,
+    tasks: u32,
+    callers: usize,
+) -> Result<Duration, Failure> {
     let all = async {
-        let starts = stream::iter(0..count).map(|_| {
-            let start = count_up.on(engine).start(1).queue("jobs");
+        let starts = engines.iter().cycle().take(count as usize).map(|engine| {
+            let start = count_up.on(engine).start(tasks.into()).queue("jobs");
             tokio::spawn(start)
         });
-        let handles: Vec<_> = starts.buffer_unordered(CALLERS).try_collect().await?;
+        let starts = stream::iter(starts).buffer_unordered(callers);
+        let handles: Vec<_> = starts.try_collect().await?;
         let ends = handles
             .into_iter()
             .map(|handle| async { handle?.wait().await });

@@ -6,7 +6,8 @@ use crate::error::Error;
 use crate::execution::{Snapshot, Status, Waiting};
 use crate::id::ExecutionId;
 
-/// As [`begin_resume`]; what somebody alive drives is told of the resume, if there is anything for it to do.
+/// As [`begin_resume`]; if another driver has the execution, and the resume gives it anything to do, it is passed on to that
+/// driver.
 pub(super) async fn begin_or_pass_on(described: &Described) -> Result<Resumed, Error> {
     match begin_resume(described).await {
         Err(Error::AlreadyRunning { id, by }) if id == described.id => {

@@ -38,12 +38,12 @@ impl Inner {
                     Ok(Some(driving)) => driving.into_guard().detach(),
                     Ok(None) => {}
                     Err(error @ Error::Store(_)) => {
-                        tracing::warn!(execution_id = %id, %error, "could not look whether it is an execution's turn; the engine tries again");
+                        tracing::warn!(execution_id = %id, %error, "could not check whether the execution may start; retrying");
                         self.time.pass(AFTER_FAULT).await;
                         continue;
                     }
                     Err(error) => {
-                        tracing::error!(execution_id = %id, %error, "an execution whose turn it is could not be started");
+                        tracing::error!(execution_id = %id, %error, "an execution that may start now could not be started");
                     }
                 }
                 return;

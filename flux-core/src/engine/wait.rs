@@ -220,7 +220,7 @@ impl Inner {
         Ok(!waits_at(&waiting, point))
     }
 
-    /// Nobody drives it and nobody will by himself: its driver went with its runtime, or gave it up.
+    /// Whether it has no driver and will get none by itself: its driver ended with its runtime, gave it up, or died.
     async fn is_stranded(
         &self,
         record: &ExecutionRecord,

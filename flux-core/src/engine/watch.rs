@@ -57,7 +57,7 @@ async fn watch(watching: Watching) {
                 changed.await;
             }
             Err(error) => {
-                tracing::warn!(%error, "could not look for messages of other processes; the engine tries again");
+                tracing::warn!(%error, "could not read the messages of other processes; retrying");
                 drop(engine);
                 fault_is_over.await;
             }

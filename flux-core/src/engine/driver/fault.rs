@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::execution::Snapshot;
 use crate::id::Epoch;
 
-/// What tokio's timers panic with when they are polled while their runtime shuts down, which is no fault of the driver.
+/// What tokio's timers panic with when they are polled while their runtime shuts down, which the driver did not cause.
 const RUNTIME_ENDS: &str = "is being shutdown";
 
 impl Driver {
