@@ -47,7 +47,8 @@ pub(super) async fn jobs(
     callers: usize,
 ) -> Result<Duration, Failure> {
     let all = async {
-        let starts = engines.iter().cycle().take(count as usize).map(|engine| {
+        let starts = (0..count as usize).map(|n| {
+            let engine = &engines[n % engines.len()];
             let start = count_up.on(engine).start(tasks.into()).queue("jobs");
             tokio::spawn(start)
         });
