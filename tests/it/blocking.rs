@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Condvar, Mutex};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
+use flux::clock::Clock;
 use flux::{
     Engine, EventKind, ExecutionContext, ExecutionId, TaskError, TaskErrorKind, task, workflow,
 };
 
 use crate::logging::Lines;
-use crate::support::{Shelf, begin, ran, unique};
+use crate::support::{HandClock, Shelf, begin, ran, settle, unique};
 
 /// The executions whose threads may return.
 static OPEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
@@ -125,6 +126,33 @@ async fn patient(patience: Duration) -> Engine {
 
 const LONG: Duration = Duration::from_secs(600);
 
+/// An engine whose time only the test lets pass: an attempt has all the time it needs to begin, however busy the machine is.
+async fn patient_by_hand(patience: Duration) -> (Engine, HandClock) {
+    let clock = HandClock::at(SystemTime::now());
+    let builder = Shelf::memory().builder().clock(clock.clone());
+    let engine = builder.blocking_patience(patience).build().await;
+    (engine.unwrap(), clock)
+}
+
+/// Waits until a body has begun so often.
+async fn until_ran(id: &ExecutionId, task: &str, times: usize) {
+    while ran(id, task) < times {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+/// Lets time pass until the next moment that something waits for, which comes within `most`.
+async fn pass_to_next(clock: &HandClock, most: Duration) {
+    let now = SystemTime::from(clock.now());
+    let next = clock.until_awaited(now + Duration::from_micros(1), now + most);
+    clock.set(next.await);
+    settle().await;
+}
+
+const fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
 #[tokio::test]
 async fn a_hung_thread_keeps_neither_fallback_nor_timeout_nor_deadline_from_coming() {
     let engine = patient(LONG).await;
@@ -148,68 +176,91 @@ async fn a_hung_thread_keeps_neither_fallback_nor_timeout_nor_deadline_from_comi
 
 #[tokio::test]
 async fn another_attempt_waits_for_a_hung_thread_as_long_as_the_engine_says() {
-    let patience = Duration::from_millis(400);
-    let engine = patient(patience).await;
+    let patience = millis(400);
+    let (engine, clock) = patient_by_hand(patience).await;
     let gate = Gate::new("hung");
-    let started = Instant::now();
     let run = archive.on(&engine).run(Reader::Twice).execution_id(&gate.0);
-    let run = run.await.unwrap();
-    assert_eq!(run.output().map(String::as_str), Some("data"));
-    assert!(started.elapsed() >= patience, "{:?}", started.elapsed());
+    let time = async {
+        until_ran(&gate.0, "read_twice", 1).await;
+        pass_to_next(&clock, millis(50)).await; // its timeout
+        pass_to_next(&clock, millis(2)).await; // the backoff
+        clock.pass(patience - millis(2));
+        settle().await;
+        assert_eq!(ran(&gate.0, "read_twice"), 1);
+        pass_to_next(&clock, millis(2)).await;
+    };
+    let (run, ()) = tokio::join!(run.into_future(), time);
+    let run = run.unwrap();
+    assert_eq!(run.output().map(String::as_str), Some("data"), "{run}");
     assert_eq!(ran(&gate.0, "read_twice"), 2);
-    // The failure was recorded when it happened.
+    // The failure was recorded when it happened, and the next attempt began when the patience was over.
     let events = run.events().await.unwrap();
     let of = |kind| events.iter().find(|event| event.kind == kind).unwrap().at;
     let waited = of(EventKind::TaskCompleted).since(of(EventKind::TaskAttemptFailed));
-    assert!(waited >= patience, "{waited:?}");
+    assert_eq!(waited, patience);
 }
 
 #[tokio::test]
 async fn another_attempt_begins_as_soon_as_the_thread_has_returned() {
-    let engine = patient(LONG).await;
+    let (engine, clock) = patient_by_hand(LONG).await;
     let id = unique("obedient");
     let run = archive
         .on(&engine)
         .run(Reader::Obediently)
         .execution_id(&id);
-    assert_eq!(
-        run.await.unwrap().output().map(String::as_str),
-        Some("data")
-    );
+    let time = async {
+        until_ran(&id, "read_obediently", 1).await;
+        pass_to_next(&clock, millis(50)).await;
+        pass_to_next(&clock, millis(2)).await;
+    };
+    let (run, ()) = tokio::join!(run.into_future(), time);
+    let run = run.unwrap();
+    assert_eq!(run.output().map(String::as_str), Some("data"), "{run}");
     assert_eq!(ran(&id, "read_obediently"), 2);
 }
 
 #[tokio::test]
 async fn another_attempt_of_the_workflow_waits_for_the_thread_of_the_one_before() {
-    let patience = Duration::from_millis(400);
-    let engine = patient(patience).await;
+    let patience = millis(400);
     for workflow in [archive_stubbornly, archive_from_the_start] {
+        let (engine, clock) = patient_by_hand(patience).await;
         let gate = Gate::new("hung");
-        let started = Instant::now();
-        let run = workflow
-            .on(&engine)
-            .run(())
-            .execution_id(&gate.0)
-            .await
-            .unwrap();
+        let run = workflow.on(&engine).run(()).execution_id(&gate.0);
+        let time = async {
+            until_ran(&gate.0, "read_disk", 1).await;
+            pass_to_next(&clock, millis(100)).await;
+            clock.pass(patience - millis(1));
+            settle().await;
+            assert_eq!(ran(&gate.0, "read_disk"), 1);
+            pass_to_next(&clock, millis(2)).await;
+            until_ran(&gate.0, "read_disk", 2).await;
+            pass_to_next(&clock, millis(100)).await;
+        };
+        let (run, ()) = tokio::join!(run.into_future(), time);
+        let run = run.unwrap();
         assert!(run.has_failed(), "{run}");
         assert_eq!(ran(&gate.0, "read_disk"), 2);
-        assert!(started.elapsed() >= patience, "{:?}", started.elapsed());
+        assert_eq!(run.duration(), patience + 2 * millis(100));
     }
 }
 
 #[tokio::test]
 async fn a_thread_that_hangs_is_warned_of_once() {
-    let engine = patient(Duration::from_millis(50)).await;
+    let (engine, clock) = patient_by_hand(millis(50)).await;
     let lines = Lines::default();
     let gate = Gate::new("hung");
     let _logging = tracing::subscriber::set_default(lines.clone());
     let run = archive.on(&engine).run(Reader::Twice).execution_id(&gate.0);
-    assert!(run.await.unwrap().has_succeeded());
-    while lines.having("its thread has not returned") == 0 {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
-    tokio::time::sleep(Duration::from_millis(100)).await;
+    let time = async {
+        until_ran(&gate.0, "read_twice", 1).await;
+        pass_to_next(&clock, millis(50)).await;
+        pass_to_next(&clock, millis(2)).await;
+        pass_to_next(&clock, millis(49)).await;
+    };
+    let (run, ()) = tokio::join!(run.into_future(), time);
+    assert!(run.unwrap().has_succeeded());
+    clock.pass(LONG);
+    settle().await;
     assert_eq!(lines.having("its thread has not returned"), 1);
     assert_eq!(lines.having("WARN"), 1);
 }
@@ -224,12 +275,18 @@ fn a_body_whose_time_is_up_before_a_thread_is_free_never_begins() {
         .enable_all()
         .build();
     runtime.unwrap().block_on(async {
-        let engine = Engine::in_memory();
+        let (engine, clock) = patient_by_hand(LONG).await;
         let (gate, late) = (Gate::new("hung"), Gate::new("late"));
         let occupied = archive.on(&engine).run(Reader::Disk).execution_id(&gate.0);
-        assert!(occupied.await.unwrap().has_failed());
+        let time = async {
+            until_ran(&gate.0, "read_disk", 1).await;
+            pass_to_next(&clock, millis(100)).await;
+        };
+        let (occupied, ()) = tokio::join!(occupied.into_future(), time);
+        assert!(occupied.unwrap().has_failed());
         let run = archive.on(&engine).run(Reader::Disk).execution_id(&late.0);
-        assert!(run.await.unwrap().has_failed());
+        let (run, ()) = tokio::join!(run.into_future(), pass_to_next(&clock, millis(100)));
+        assert!(run.unwrap().has_failed());
         drop(gate);
         tokio::task::spawn_blocking(|| {}).await.unwrap();
         assert_eq!(ran(&late.0, "read_disk"), 0);
