@@ -344,6 +344,10 @@ pub(crate) struct CancelMeta {
     /// Whether the parent wants it, which may need the execution again: a parent that failed may be resumed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) by_parent: bool,
+    /// Whether the code was given the arrival that is recorded before it as code that is to be cancelled. With a beginning it
+    /// always is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) counts_first: bool,
 }
 
 /// What an execution that has ended leaves in doubt for an attempt of its parent that would call it again. It is also the

@@ -232,6 +232,7 @@ async fn ran_once(store: &MemoryStore, workflow: &str, version: u32) {
         published: Vec::new(),
         outbox: Vec::new(),
         transaction: None,
+        heeds: None,
     };
     store.commit(commit).await.unwrap();
 }

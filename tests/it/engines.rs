@@ -141,6 +141,7 @@ async fn an_unknown_workflow_shows_what_is_registered() {
         published: Vec::new(),
         outbox: Vec::new(),
         transaction: None,
+        heeds: None,
     };
     store.commit(commit).await.unwrap();
     drop(worker);

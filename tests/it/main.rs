@@ -84,6 +84,7 @@ mod time_limits;
 mod transactions;
 mod typed_errors;
 mod unordered;
+mod unread_commands;
 mod values;
 mod versions;
 mod views;

@@ -318,6 +318,7 @@ async fn record(shelf: &Shelf, id: &str, workflow: &str, version: u32) {
         children: Vec::new(),
         outbox: Vec::new(),
         transaction: None,
+        heeds: None,
     };
     shelf.store().commit(commit).await.unwrap();
 }

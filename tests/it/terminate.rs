@@ -224,6 +224,7 @@ async fn one_that_nobody_has_code_for_is_ended_as_well() {
             published: Vec::new(),
             outbox: Vec::new(),
             transaction: None,
+            heeds: None,
         };
         store.commit(commit).await.unwrap();
     }

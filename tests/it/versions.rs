@@ -104,6 +104,7 @@ async fn begun_by(version: u32) -> (Arc<dyn Store>, flux::ExecutionId) {
         published: Vec::new(),
         outbox: Vec::new(),
         transaction: None,
+        heeds: None,
     };
     store.commit(commit).await.unwrap();
     drop(worker);

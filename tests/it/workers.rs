@@ -369,6 +369,7 @@ async fn a_worker_takes_only_what_it_has_code_for() {
         published: Vec::new(),
         outbox: Vec::new(),
         transaction: None,
+        heeds: None,
     };
     store.commit(commit).await.unwrap();
     let builder = Engine::builder()

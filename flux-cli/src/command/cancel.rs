@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flux_core::{Engine, Error, ExecutionId};
+use flux_core::{Engine, Error, Execution, ExecutionId};
 use tokio::time::Instant;
 
 use super::steer::{self, Deed};
@@ -39,11 +39,25 @@ async fn until_seen(engine: &Engine, id: &ExecutionId) -> Result<(), Error> {
     loop {
         let execution = engine.get(id).await?;
         let is_ours = is_ours(engine, execution.worker()).await?;
-        if execution.has_finished() || (!is_ours && Instant::now() >= until) {
+        if execution.has_finished() {
+            return must_be_cancelled(&execution);
+        }
+        if !is_ours && Instant::now() >= until {
             return Ok(());
         }
         tokio::time::sleep(PACE).await;
     }
+}
+
+/// What was only tidying up when the request came ends as it was going to.
+fn must_be_cancelled(execution: &Execution) -> Result<(), Error> {
+    if execution.is_cancelled() {
+        return Ok(());
+    }
+    Err(Error::AlreadyFinished {
+        id: execution.execution_id().clone(),
+        status: execution.status(),
+    })
 }
 
 async fn is_ours(engine: &Engine, owner: Option<flux_core::WorkerId>) -> Result<bool, Error> {

@@ -50,6 +50,7 @@ fn nested(file: &Path, levels: u32) {
         published: Vec::new(),
         outbox: Vec::new(),
         transaction: None,
+        heeds: None,
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
     runtime.block_on(store.commit(commit)).unwrap();

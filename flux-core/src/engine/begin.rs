@@ -412,6 +412,7 @@ async fn enqueue(engine: &Engine, request: &Request) -> Result<Outcome, Error> {
         published: Vec::new(),
         outbox: Vec::new(),
         transaction: None,
+        heeds: None,
     };
     match inner.commit(commit).await {
         Ok(_) => Ok(Outcome::Elsewhere),
@@ -420,7 +421,7 @@ async fn enqueue(engine: &Engine, request: &Request) -> Result<Outcome, Error> {
         Err(CommitError::Duplicate(other)) => {
             Ok(Outcome::Refused(Refusal::Duplicate(other.holder)))
         }
-        Err(CommitError::Fenced) => Ok(Outcome::Again),
+        Err(CommitError::Fenced | CommitError::Unread) => Ok(Outcome::Again),
         Err(CommitError::Failed(error)) => Err(error.into()),
         // The id is this start's own: if it is there, it was written.
         Err(CommitError::Unknown(error)) => match inner.store.execution(&request.id).await? {

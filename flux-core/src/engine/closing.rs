@@ -179,6 +179,7 @@ impl Inner {
             published: Vec::new(),
             outbox,
             transaction: None,
+            heeds: None,
         })
     }
 

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use crate::event::{Event, EventKind, RewoundMeta};
+use crate::event::{CancelMeta, Event, EventKind, RewoundMeta};
 use crate::execution::{Chain, Runs};
 use crate::id::{EventSeq, ExecutionKey};
 use crate::replay::{Group, is_start};
@@ -118,9 +118,7 @@ impl History {
         if !is_delivery(&first) {
             return Ok(Some(Item::Note(first)));
         }
-        if is_start(&first)
-            && let Some(note) = self.note_before_polling().await?
-        {
+        if let Some(note) = self.note_before_polling(is_start(&first)).await? {
             self.page.push_front(first);
             return Ok(Some(Item::Note(note)));
         }
@@ -145,17 +143,19 @@ impl History {
         }))
     }
 
-    /// A cancellation that was noted before the code was polled with its beginning follows that beginning, and counts
-    /// before its delivery.
-    async fn note_before_polling(&mut self) -> Result<Option<Event>, StoreError> {
-        let next = self.next_event().await?;
-        if let Some(event) = next {
-            if event.kind == EventKind::CancelRequested {
-                return Ok(Some(event));
+    /// A cancellation that was noted before the code was polled with an open arrival, its beginning or another, follows
+    /// that arrival, and counts before its delivery.
+    async fn note_before_polling(&mut self, is_start: bool) -> Result<Option<Event>, StoreError> {
+        while self.page.is_empty() {
+            if !self.read_page().await? {
+                return Ok(None);
             }
-            self.page.push_front(event);
         }
-        Ok(None)
+        let counts_first = |event: &mut Event| {
+            event.kind == EventKind::CancelRequested
+                && (is_start || event.meta::<CancelMeta>().counts_first)
+        };
+        Ok(self.page.pop_front_if(counts_first))
     }
 
     /// The next event that counts.

@@ -95,6 +95,7 @@ impl Engine {
             published: Vec::new(),
             outbox: Vec::new(),
             transaction: None,
+            heeds: None,
         };
         match inner.commit(commit).await {
             Ok(_) => {
@@ -144,6 +145,7 @@ impl Inner {
             outbox: Vec::new(),
             children: Vec::new(),
             transaction: None,
+            heeds: None,
         };
         match self.commit(commit).await {
             Ok(_) => Line::Held {

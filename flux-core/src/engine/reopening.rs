@@ -34,6 +34,7 @@ impl Inner {
             published: Vec::new(),
             outbox: Vec::new(),
             transaction: None,
+            heeds: None,
         };
         self.leave_to_worker(claimed, commit).await
     }
@@ -159,6 +160,7 @@ impl Inner {
             published: Vec::new(),
             outbox: vec![(record.id.clone(), message)],
             transaction: None,
+            heeds: None,
         }
     }
 

@@ -72,6 +72,7 @@ mod tests {
             published: Vec::new(),
             outbox: Vec::new(),
             transaction: None,
+            heeds: None,
         }
     }
 

@@ -424,6 +424,26 @@ pub struct Commit {
     pub outbox: Vec<(ExecutionId, NewMessage)>,
     /// A user's own statements and the event that records their outcome.
     pub transaction: Option<Transaction>,
+    /// What the owner has read of its inbox. Where a command came in since, the commit is refused as
+    /// [`Unread`](CommitError::Unread). The engine asks for that where the code of an execution ends.
+    pub heeds: Option<Heeds>,
+}
+
+/// Which messages in the inbox refuse a [`Commit`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heeds {
+    /// The newest message that the owner has read: only later ones count.
+    pub seen: Option<MessageId>,
+    /// Whether a message that is to keep the execution from continuing counts, and not only one that is to end it.
+    pub pauses: bool,
+}
+
+impl Heeds {
+    /// Whether this message refuses the commit.
+    pub fn is_unread(&self, id: MessageId, kind: MessageKind) -> bool {
+        let counts = kind.ends() || (self.pauses && kind == MessageKind::Pause);
+        counts && Some(id) > self.seen
+    }
 }
 
 /// Which execution a [`Commit`] belongs to.
@@ -492,7 +512,7 @@ pub struct Change {
     /// What last kept it from continuing. One that finishes has no obstacle any more.
     pub obstacle: Option<Payload>,
     /// Set when the owner gives the execution up with this commit. One that finishes leaves its gate, loses its dedup
-    /// key for good, is on hold no more, and is never ready again.
+    /// key for good, is on hold no more, is never ready again, and loses the [commands](MessageKind::is_command) in its inbox.
     pub release: Option<Release>,
 }
 
@@ -644,6 +664,11 @@ impl MessageKind {
         matches!(self, Self::Cancel | Self::Terminate)
     }
 
+    /// Whether it says how an execution is to continue or end. One that has finished keeps none: a resume is not to find it.
+    pub const fn is_command(self) -> bool {
+        matches!(self, Self::Cancel | Self::Terminate | Self::Pause)
+    }
+
     /// Whether it reaches also an execution that is on hold: it is to end it, or to let it go on.
     pub const fn reaches_held(self) -> bool {
         self.ends() || matches!(self, Self::Resume)
@@ -712,6 +737,10 @@ pub enum CommitError {
     /// Somebody else owns the execution now, or its history has moved on. Nothing was written.
     #[error("the execution has another owner now")]
     Fenced,
+    /// The inbox holds a command that the owner has not read, and that the commit [heeds](Commit::heeds). Nothing was
+    /// written.
+    #[error("the execution was sent a command that its owner has not read")]
+    Unread,
     /// An execution of this id exists. Nothing was written.
     #[error("an execution of this id exists")]
     Exists,

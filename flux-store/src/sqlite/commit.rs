@@ -59,6 +59,11 @@ impl CommitMember {
                     if let Some(refusal) = self.reopening_refused(connection, *key)? {
                         return Ok(Err(refusal));
                     }
+                    if let Some(heeds) = &self.commit.heeds
+                        && inbox::has_unread(connection, *key, heeds)?
+                    {
+                        return Ok(Err(CommitError::Unread));
+                    }
                     standing.last
                 }
                 _ => return Ok(Err(CommitError::Fenced)),

@@ -224,6 +224,9 @@ pub(super) fn change(
     }
     update.push_str(" WHERE eid = :eid");
     connection.prepare_cached(&update)?.execute(&*values)?;
+    if is_finished {
+        inbox::drop_commands(connection, key)?;
+    }
     if change.release.is_some() && change.status == Status::Pending {
         line::enter_again(connection, key)?;
     }

@@ -3,7 +3,7 @@
 use flux_core::clock::Timestamp;
 use flux_core::execution::Status;
 use flux_core::id::{ExecutionId, ExecutionKey};
-use flux_core::store::{Message, MessageId, MessageKind, NewMessage};
+use flux_core::store::{Heeds, Message, MessageId, MessageKind, NewMessage};
 use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::row;
@@ -128,6 +128,24 @@ pub(super) fn first_after(
     Ok(None)
 }
 
+/// Whether a command came in that the owner has not read.
+pub(super) fn has_unread(
+    connection: &Connection,
+    key: ExecutionKey,
+    heeds: &Heeds,
+) -> rusqlite::Result<bool> {
+    const KINDS: &str = "SELECT id, kind FROM flux_inbox WHERE eid = ?1 AND id > ?2";
+    let mut unread = connection.prepare_cached(KINDS)?;
+    let mut rows = unread.query((key.0, heeds.seen.map_or(i64::MIN, |seen| seen.0)))?;
+    while let Some(row) = rows.next()? {
+        let (id, kind) = (MessageId(row.get(0)?), MessageKind::from_code(row.get(1)?));
+        if kind.is_some_and(|kind| heeds.is_unread(id, kind)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Lists the messages after `after`, oldest first, and whom they are for; without one, the newest alone.
 pub(super) fn posted(
     connection: &Connection,
@@ -147,6 +165,13 @@ pub(super) fn posted(
     };
     let mut select = connection.prepare_cached(select)?;
     select.query_map([after], pair)?.collect()
+}
+
+/// Removes the commands to an execution that has finished.
+pub(super) fn drop_commands(connection: &Connection, key: ExecutionKey) -> rusqlite::Result<()> {
+    const DROP: &str = "DELETE FROM flux_inbox WHERE eid = ?1 AND kind IN (3, 4, 5)";
+    connection.prepare_cached(DROP)?.execute([key.0])?;
+    Ok(())
 }
 
 /// Removes messages that were delivered.

@@ -229,22 +229,27 @@ impl Driver {
         arrival: Arrival,
         activation: &mut Activation,
     ) -> Result<Option<End>, Stop> {
-        if !arrival.is_start() {
+        let is_recalled = std::mem::take(&mut self.is_recalled);
+        if !is_recalled && !arrival.is_start() {
             return self.deliver(arrival, activation);
         }
         match (arrival, self.take_cancellation()) {
             (arrival, None) => self.deliver(arrival, activation),
-            (Arrival::Open(start), Some(cancellation)) => {
-                self.note_cancellation(cancellation, activation);
-                let end = self.deliver(Arrival::Open(start), activation)?;
+            (Arrival::Open(open), Some(cancellation)) => {
+                let counts_first = !is_start(&open);
+                self.note_cancellation(cancellation, counts_first, activation);
+                let end = self.deliver(Arrival::Open(open), activation)?;
                 Ok(end.or_else(|| self.stop_unless_told()))
+            }
+            (arrival, Some(cancellation)) if is_recalled => {
+                self.cancel_before(arrival, cancellation, activation)
             }
             // Its code has not begun, and has nothing to clean up.
             (_, Some(cancellation)) => Ok(self.begin_cancelling(cancellation, activation)),
         }
     }
 
-    fn deliver(
+    pub(super) fn deliver(
         &mut self,
         arrival: Arrival,
         activation: &mut Activation,

@@ -477,22 +477,18 @@ impl Driver {
     /// lost if that fails.
     fn take_salvaged(&mut self) -> BTreeSet<EventSeq> {
         let salvaged = self.engine.take_salvaged(&self.id);
-        let waits = |call: &EventSeq| {
-            let mut state = self.machine.shared.state();
-            state
-                .call_by_seq(*call)
-                .is_some_and(|call| !call.is_answered())
-        };
-        let waiting: Vec<_> = salvaged
-            .into_iter()
-            .filter(|(call, _)| waits(call))
-            .collect();
-        let mut calls = BTreeSet::new();
-        for (call, payload) in waiting {
+        let salvaged = salvaged.into_iter().map(|(call, payload)| {
             let mut outcome = NewOutcome::new(EventKind::TaskCompleted, call);
             outcome.payload = Some(payload);
-            self.outcome(outcome);
-            calls.insert(call);
+            outcome
+        });
+        let recalled = std::mem::take(&mut self.recalled);
+        let mut calls = BTreeSet::new();
+        for outcome in recalled.into_iter().chain(salvaged) {
+            let Some(call) = outcome.call else { continue };
+            if self.is_waiting(call) && calls.insert(call) {
+                self.outcome(outcome);
+            }
         }
         calls
     }

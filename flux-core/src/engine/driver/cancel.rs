@@ -72,23 +72,55 @@ impl Driver {
             activation.consumed.push(cancellation.message);
             return None;
         }
-        self.note_cancellation(cancellation, activation);
+        self.note_cancellation(cancellation, false, activation);
+        self.tell_waiting();
+        self.stop_unless_told()
+    }
+
+    /// Tells the calls that wait for a cancellation, before anything else.
+    fn tell_waiting(&mut self) {
         for call in std::mem::take(&mut self.cancel_waits).into_iter().rev() {
             let told = NewOutcome::new(EventKind::CancelDelivered, call);
             self.arrivals.push_front(Arrival::Outcome(Box::new(told)));
         }
-        self.stop_unless_told()
     }
 
-    /// Records a request: from here on, however the code ends, it was cancelled.
+    /// Notes a request that came before the code's end was written, which `arrival` and what follows it led to. Code that
+    /// does not wait to be told ends by them once more, so that its rollbacks get what its tasks returned.
+    pub(super) fn cancel_before(
+        &mut self,
+        arrival: Arrival,
+        cancellation: Cancellation,
+        activation: &mut Activation,
+    ) -> Result<Option<End>, Stop> {
+        self.note_cancellation(cancellation, false, activation);
+        self.arrivals.push_front(arrival);
+        self.tell_waiting();
+        let mut is_told = false;
+        while let Some(arrival) = self.arrivals.pop_front() {
+            is_told |= arrival.tells_of_cancellation();
+            if let Some(end) = self.deliver(arrival, activation)? {
+                return Ok(Some(end));
+            }
+        }
+        if is_told {
+            return Ok(None);
+        }
+        Ok(self.stop_unless_told())
+    }
+
+    /// Records a request: from here on, however the code ends, it was cancelled. `counts_first`: also with the arrival that
+    /// is recorded before it.
     pub(super) fn note_cancellation(
         &mut self,
         cancellation: Cancellation,
+        counts_first: bool,
         activation: &mut Activation,
     ) {
         let mut note = self.event_at(EventKind::CancelRequested, None);
         let meta = CancelMeta {
             by_parent: cancellation.is_by_parent,
+            counts_first,
         };
         note.meta = Payload::encode(&meta).ok();
         self.machine.shared.state().is_cancelling = true;

@@ -35,8 +35,16 @@ impl Driver {
         self.tentative = None;
         let started = std::mem::take(&mut activation.started);
         let standing = self.standing(ended.as_ref(), &started);
-        self.commit(activation, standing).await?;
+        match self.commit(activation, standing).await {
+            Err(Halt::Unread) => return self.recall().await,
+            committed => committed?,
+        }
         self.after_commit().await;
+        if matches!(ended, Some(Ended::Again)) {
+            // The new beginning may end before this driver is told of what other processes have sent.
+            self.has_stale_inbox = true;
+            self.refresh_inbox().await?;
+        }
         match ended {
             Some(Ended::Finished {
                 output,
@@ -237,6 +245,13 @@ impl Driver {
             self.created_at = first.at;
         }
         let lines = self.lines(&activation.events, change.as_ref());
+        let heeds = self.heeds(&activation.events, change.as_ref());
+        if heeds.is_some() {
+            self.recalled = Self::answers(&activation.events);
+            if self.arrivals.iter().any(Arrival::is_cancellation) {
+                return Err(Halt::Unread);
+            }
+        }
         let laid = self.lay(activation.births).await?;
         let commit = Commit {
             target: self.target(),
@@ -247,6 +262,7 @@ impl Driver {
             published: activation.published,
             outbox: activation.outbox,
             transaction: None,
+            heeds,
         };
         let (key, born) = match self.send(commit).await {
             Ok(sent) => sent,
@@ -257,6 +273,7 @@ impl Driver {
             self.ownership = Some(Ownership::new(&self.engine, key, Epoch(1)));
         }
         self.unwritten.clear();
+        self.recalled.clear();
         self.committed(key, change);
         self.log(&lines);
         self.set_to_work(laid, born).await;
@@ -356,6 +373,7 @@ impl Driver {
         last: Option<EventSeq>,
     ) -> Result<ExecutionKey, Halt> {
         match error {
+            CommitError::Unread => Err(Halt::Unread),
             CommitError::Exists => Err(Halt::Refused(Refusal::Exists)),
             CommitError::Full(other) => Err(Halt::Refused(Refusal::Full(other.holder))),
             CommitError::Duplicate(other) => Err(Halt::Refused(Refusal::Duplicate(other.holder))),
@@ -450,6 +468,7 @@ impl Driver {
             published: Vec::new(),
             outbox: Vec::new(),
             transaction: Some(transaction),
+            heeds: None,
         };
         let event = match self.engine.commit(commit).await {
             Ok(committed) => committed.transaction,

@@ -55,6 +55,7 @@ mod inputs;
 mod limits;
 mod lines;
 mod own_time;
+mod recall;
 pub(crate) mod requests;
 mod rest;
 mod signals;
@@ -64,7 +65,7 @@ mod threads;
 mod wait;
 mod waits;
 
-use activation::Arrival;
+use activation::{Arrival, NewOutcome};
 use attempts::Task;
 use bodies::Unspawned;
 use cancel::Cancelling;
@@ -310,6 +311,10 @@ pub(crate) struct Driver {
     termination: Option<Termination>,
     /// What bodies have returned, while the commit that records it is under way.
     unwritten: Vec<(EventSeq, Payload)>,
+    /// What calls were answered with in a commit that an unread command may refuse.
+    recalled: Vec<NewOutcome>,
+    /// Whether such a commit was refused, and nothing was delivered since.
+    is_recalled: bool,
     /// Why a child, and so its parent, cannot go on.
     lost: Option<Error>,
     /// Whether the answer names its pause point, or has a value for it.
@@ -355,6 +360,8 @@ pub(crate) enum Halt {
     Refused(Refusal),
     /// Flux could not go on; the execution is resumable.
     Error(Error),
+    /// Its code has ended, which was not written: a command lies unread in the inbox.
+    Unread,
 }
 
 impl From<Error> for Halt {
@@ -430,6 +437,8 @@ impl Driver {
             cancel_waits: BTreeSet::new(),
             termination: None,
             unwritten: Vec::new(),
+            recalled: Vec::new(),
+            is_recalled: false,
             lost: None,
             answer_is_named: false,
             lost_answer: None,

@@ -55,7 +55,7 @@ impl Driver {
         self.hold.is_some() && !self.has_running_bodies()
     }
 
-    fn has_running_bodies(&self) -> bool {
+    pub(super) fn has_running_bodies(&self) -> bool {
         self.alone.is_some() || self.tasks.values().any(|task| task.running.is_some())
     }
 

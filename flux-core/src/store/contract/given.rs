@@ -122,6 +122,7 @@ pub fn commit(target: Target) -> Commit {
         published: Vec::new(),
         outbox: Vec::new(),
         transaction: None,
+        heeds: None,
     }
 }
 

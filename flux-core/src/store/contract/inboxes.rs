@@ -2,10 +2,15 @@
 
 use std::sync::Arc;
 
-use super::given::{at, change, commit, create, inbox, json, set, signal, signal_once};
+use super::given::{
+    append, at, change, commit, create, history, inbox, json, set, signal, signal_once,
+};
 use crate::execution::Status;
 use crate::id::{Epoch, ExecutionId, ExecutionKey};
-use crate::store::{Commit, Message, MessageId, MessageKind, NewMessage, PostError, Store, Target};
+use crate::store::{
+    Commit, CommitError, Heeds, Message, MessageId, MessageKind, NewMessage, PostError, Store,
+    Target,
+};
 
 async fn consume(store: &Arc<dyn Store>, key: ExecutionKey, consumed: Vec<MessageId>) {
     let target = Target::Existing {
@@ -211,4 +216,89 @@ pub async fn messages_are_listed_from_the_one_last_seen(store: Arc<dyn Store>) {
     let emptied = super::given::record(&store, "a").await.key;
     consume(&store, emptied, vec![wanted[1].0]).await;
     assert_eq!(after(0).await, [wanted[0].clone(), wanted[2].clone()]);
+}
+
+/// A command that came after what the owner has read refuses a commit that heeds it; what was read, other messages, other
+/// executions' commands and commits that heed nothing do not count.
+pub async fn an_unread_command_refuses_a_commit_that_heeds_it(store: Arc<dyn Store>) {
+    let guard = store.join().await.unwrap();
+    let ends = [MessageKind::Cancel, MessageKind::Terminate];
+    let others = [
+        MessageKind::Signal,
+        MessageKind::ChildEnded,
+        MessageKind::Abandon,
+        MessageKind::Resume,
+    ];
+    let sort = |ends| move |kind| (kind, ends);
+    let kinds = ends.into_iter().map(sort([true, true]));
+    let kinds = kinds.chain([(MessageKind::Pause, [false, true])]);
+    for (kind, refuses) in kinds.chain(others.into_iter().map(sort([false, false]))) {
+        for (pauses, refuses) in [false, true].into_iter().zip(refuses) {
+            let id = ExecutionId::from(format!("{kind:?}-{pauses}"));
+            let key = create(&store, id.as_str(), guard.id()).await;
+            let beside = ExecutionId::from(format!("{kind:?}-{pauses}-beside"));
+            create(&store, beside.as_str(), guard.id()).await;
+            let message = NewMessage {
+                kind,
+                ..signal("m", "1")
+            };
+            let ending = |seen| Commit {
+                change: Some(change(Status::Completed)),
+                heeds: Some(Heeds { seen, pauses }),
+                ..append(key, Epoch(1), 2, 2)
+            };
+            store.post(&id, message.clone()).await.unwrap();
+            let seen = store.inbox(key).await.unwrap()[0].id;
+            store.post(&beside, message.clone()).await.unwrap();
+            store.post(&id, signal("s", "1")).await.unwrap();
+            if refuses {
+                let unread = store.commit(ending(None)).await;
+                assert!(matches!(unread, Err(CommitError::Unread)), "{unread:?}");
+                assert_eq!(history(&store, key).await.len(), 1);
+                let row = store.execution(&id).await.unwrap().unwrap();
+                assert_eq!(row.status, Status::Running);
+            }
+            let seen = if refuses { Some(seen) } else { None };
+            store.commit(ending(seen)).await.unwrap();
+            assert_eq!(history(&store, key).await.len(), 2);
+
+            let id = ExecutionId::from(format!("{kind:?}-{pauses}-heedless"));
+            let key = create(&store, id.as_str(), guard.id()).await;
+            store.post(&id, message).await.unwrap();
+            store.commit(append(key, Epoch(1), 2, 2)).await.unwrap();
+        }
+    }
+}
+
+/// A resume of what has finished is not to find a command that came too late; everything else stays.
+pub async fn what_has_finished_keeps_no_command(store: Arc<dyn Store>) {
+    let guard = store.join().await.unwrap();
+    for status in Status::ALL {
+        let id = ExecutionId::from(format!("e{status}"));
+        let key = create(&store, id.as_str(), guard.id()).await;
+        let kinds = [
+            MessageKind::Signal,
+            MessageKind::Cancel,
+            MessageKind::Abandon,
+            MessageKind::Terminate,
+            MessageKind::Resume,
+            MessageKind::Pause,
+        ];
+        for kind in kinds {
+            let message = NewMessage {
+                kind,
+                ..signal("m", "1")
+            };
+            store.post(&id, message).await.unwrap();
+        }
+        set(&store, key, change(status)).await;
+        let left = store.inbox(key).await.unwrap();
+        let left: Vec<_> = left.iter().map(|message| message.kind).collect();
+        if status.is_finished() {
+            let others = kinds.into_iter().filter(|kind| !kind.is_command());
+            assert_eq!(left, others.collect::<Vec<_>>(), "{status}");
+        } else {
+            assert_eq!(left, kinds, "{status}");
+        }
+    }
 }

@@ -167,6 +167,8 @@ macro_rules! store_contract {
                 a_commit_consumes_only_its_own_messages,
                 a_repeat_is_dropped_also_after_consumption,
                 nobody_is_home,
+                an_unread_command_refuses_a_commit_that_heeds_it,
+                what_has_finished_keeps_no_command,
                 messages_are_listed_from_the_one_last_seen;
             outboxes:
                 messages_are_sent_with_the_commit,

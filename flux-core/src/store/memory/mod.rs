@@ -10,8 +10,8 @@ use tokio::sync::Notify;
 
 use super::{
     Barrier, Change, ClaimError, Commit, CommitError, Committed, Correction, DueRequest,
-    DueSchedules, ExecutionRecord, Filter, Fire, Fired, LastSetBack, Message, MessageId, NewChild,
-    NewExecution, NewMessage, Owned, PostError, QueueChange, QueueRecord, QueueSettings,
+    DueSchedules, ExecutionRecord, Filter, Fire, Fired, Heeds, LastSetBack, Message, MessageId,
+    NewChild, NewExecution, NewMessage, Owned, PostError, QueueChange, QueueRecord, QueueSettings,
     ScheduleChange, ScheduleRecord, Serves, SetBack, Store, StoreError, Target, Work, WorkRequest,
     WorkerGuard, WorkerRecord, WorkflowCount, WorkflowDescription,
 };
@@ -588,6 +588,13 @@ impl State {
                 if let Some(change) = &commit.change {
                     self.check_reopening(&entry.record, change)?;
                 }
+                let is_unread = |heeds: &Heeds| {
+                    let mut inbox = entry.inbox.iter();
+                    inbox.any(|message| heeds.is_unread(message.id, message.kind))
+                };
+                if commit.heeds.as_ref().is_some_and(is_unread) {
+                    return Err(CommitError::Unread);
+                }
                 entry.events.last().map(|event| event.seq)
             }
         };
@@ -788,6 +795,7 @@ impl Entry {
             record.hold = None;
             record.obstacle = None;
             record.placement.dedup = None;
+            self.inbox.retain(|message| !message.kind.is_command());
         }
     }
 

@@ -244,6 +244,7 @@ impl Pair {
             count,
             change: self.change(),
             seen: (seen < 3).then_some(seen),
+            heeds: (self.random.u8(..3) == 0).then(|| self.random.bool()),
             consumed,
             published,
             outbox,

@@ -76,6 +76,8 @@ pub(super) struct Plan {
     pub(super) change: Option<Change>,
     /// The place in the inbox of the message that a release has seen.
     pub(super) seen: Option<usize>,
+    /// Whether it heeds what came after that message, and whether pauses count.
+    pub(super) heeds: Option<bool>,
     /// How many of the oldest messages it consumes.
     pub(super) consumed: usize,
     pub(super) published: Vec<(usize, u32)>,

@@ -9,8 +9,9 @@ use crate::clock::Timestamp;
 use crate::id::{Epoch, EventSeq, ExecutionKey, WorkerId};
 use crate::store::contract::given::{at, commit, event, ids, json};
 use crate::store::{
-    Change, ClaimError, Commit, CommitError, DueRequest, ExecutionRecord, Fire, Fired, NewMessage,
-    PostError, QueueRecord, Release, ScheduleRecord, Store, Target, WorkRequest, WorkerGuard,
+    Change, ClaimError, Commit, CommitError, DueRequest, ExecutionRecord, Fire, Fired, Heeds,
+    NewMessage, PostError, QueueRecord, Release, ScheduleRecord, Store, Target, WorkRequest,
+    WorkerGuard,
 };
 
 /// One store, with the numbers it gave.
@@ -162,7 +163,12 @@ impl Side {
             }),
             ..change
         });
+        let heeds = plan.heeds.map(|pauses| Heeds {
+            seen: seen.map(|message| message.id),
+            pauses,
+        });
         let planned = Commit {
+            heeds,
             events: (plan.first..plan.first + plan.count).map(event).collect(),
             change,
             consumed: inbox
@@ -189,7 +195,10 @@ impl Side {
             }
             Err(CommitError::Full(_)) => "full".to_owned(),
             Err(
-                error @ (CommitError::Fenced | CommitError::Exists | CommitError::Duplicate(_)),
+                error @ (CommitError::Fenced
+                | CommitError::Unread
+                | CommitError::Exists
+                | CommitError::Duplicate(_)),
             ) => error.to_string(),
             Err(error) => panic!("{error}"),
         }

