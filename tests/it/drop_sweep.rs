@@ -361,3 +361,40 @@ async fn looks_may_be_dropped_at_any_poll() {
     sweep(case("replay", Stage::Paused, replay)).await;
     sweep(case("looking", Stage::Paused, look)).await;
 }
+
+/// Drops a start at each of its polls, beside a worker of the same engine, which has nothing else to wake it.
+async fn sweep_beside_worker(start: fn(Start<u32>) -> Start<u32>) {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let engine = engine(Trip::yielding(store), TokioClock::new()).await;
+    let worker = engine.worker().spawn();
+    let mut began = 0;
+    for polls in 1..400 {
+        tokio::time::sleep(secs(1)).await;
+        let id = unique("left");
+        set_code(&id, 1);
+        let on = haul.on(&engine);
+        let start = start(on.start(()).execution_id(&id)).into_future();
+        let came = poll_times(start.map(|handle| drop(handle.unwrap())).boxed(), polls).await;
+        tokio::time::sleep(secs(1)).await;
+        match engine.get(&id).await {
+            Ok(run) => {
+                assert!(run.has_succeeded(), "dropped at poll {polls}: {run}");
+                began += 1;
+            }
+            Err(error) => assert!(matches!(error, flux::Error::ExecutionNotFound { .. })),
+        }
+        if came == Came::Done {
+            assert!(began > 1, "it was never dropped");
+            worker.stop().await;
+            return;
+        }
+    }
+    panic!("it has no end");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_hears_at_once_of_a_start_whose_caller_has_left() {
+    sweep_beside_worker(Start::for_worker).await;
+    sweep_beside_worker(|start| start.queue("harbour")).await;
+    sweep_beside_worker(|start| start.delay(Duration::from_millis(5))).await;
+}

@@ -414,7 +414,7 @@ async fn enqueue(engine: &Engine, request: &Request) -> Result<Outcome, Error> {
         transaction: None,
         heeds: None,
     };
-    match inner.commit(commit).await {
+    match inner.commit_waiting(commit).await {
         Ok(_) => Ok(Outcome::Elsewhere),
         Err(CommitError::Exists) => Ok(Outcome::Refused(Refusal::Exists)),
         Err(CommitError::Full(other)) => Ok(Outcome::Refused(Refusal::Full(other.holder))),

@@ -31,6 +31,16 @@ impl Inner {
         committed
     }
 
+    /// Commits an execution that waits for a worker. The commit and the call run to their end even if this future is dropped:
+    /// otherwise the workers would not hear of what is written after the caller has left.
+    pub(crate) async fn commit_waiting(
+        self: &Arc<Self>,
+        commit: Commit,
+    ) -> Result<Committed, CommitError> {
+        let engine = Arc::clone(self);
+        shield(async move { engine.commit(commit).await }).await
+    }
+
     /// Sees to it that an execution is woken in time whose owner has reckoned by a clock that was set back before the commit was
     /// written: the store may have been told of that in between, so that this execution was not among those that slept.
     async fn correct(&self, asleep: Asleep) {

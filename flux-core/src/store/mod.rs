@@ -307,8 +307,8 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
     /// Resolves once something may have been written since the call by anyone but the commits of
     /// this store value: another process, [`post`](Store::post), [`release`](Store::release),
     /// [`claim_ready`](Store::claim_ready), [`set_queue`](Store::set_queue), a schedule's change. At most 100 ms
-    /// late, cheap while nothing happens, and free when nobody waits. And once an owner may have died or stalled,
-    /// within half a second of it.
+    /// late, cheap while nothing happens, and free when nobody waits. A write whose caller was dropped counts as soon as it is
+    /// written. And once an owner may have died or stalled, within half a second of it.
     fn changed(&self) -> BoxFuture<'_, ()>;
 }
 

@@ -1,5 +1,6 @@
 //! One commit as a member of a group.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use flux_core::event::Event;
@@ -9,7 +10,7 @@ use flux_core::store::{
     Change, Commit, CommitError, Committed, NewChild, NewExecution, StoreError, Target, Transaction,
 };
 use rusqlite::Connection;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::connection::Lane;
 use super::group::{Fault, Member, Outcome, run};
@@ -29,6 +30,8 @@ pub(super) struct CommitMember {
     refusal: Option<Payload>,
     /// What `run` found; it counts once the group is committed.
     found: Result<Committed, CommitError>,
+    /// Rung for the messages that it posts, once they are in the file: by then its caller may have been dropped.
+    bell: Arc<Notify>,
     reply: oneshot::Sender<Result<Committed, CommitError>>,
 }
 
@@ -36,6 +39,7 @@ impl CommitMember {
     pub(super) fn new(
         commit: Commit,
         store: String,
+        bell: Arc<Notify>,
         reply: oneshot::Sender<Result<Committed, CommitError>>,
     ) -> Self {
         Self {
@@ -43,6 +47,7 @@ impl CommitMember {
             store,
             refusal: None,
             found: Err(CommitError::Fenced),
+            bell,
             reply,
         }
     }
@@ -194,6 +199,10 @@ impl Member for CommitMember {
     }
 
     fn answer(self: Box<Self>, outcome: Outcome) {
+        let posts = self.found.is_ok() && !self.commit.outbox.is_empty();
+        if posts && outcome.may_be_written() {
+            self.bell.notify_waiters();
+        }
         let answer = match outcome {
             Outcome::Done => self.found,
             Outcome::Failed(error) => Err(CommitError::Failed(named(error))),

@@ -58,6 +58,12 @@ pub(super) enum Outcome {
     Unknown(StoreError),
 }
 
+impl Outcome {
+    pub(super) fn may_be_written(&self) -> bool {
+        matches!(self, Self::Done | Self::Unknown(_))
+    }
+}
+
 /// A group that has been through its transaction and waits to be answered.
 pub(super) struct Settled {
     seats: Vec<Seat>,

@@ -27,7 +27,7 @@ use super::reader::Readers;
 use super::watch::{self, Watch};
 use super::work::Found;
 use super::worker::{Alive, Workers};
-use super::write::Write;
+use super::write::{News, Write};
 use super::writer::Writer;
 use super::{execution, find, inbox, thread, work};
 
@@ -117,10 +117,31 @@ impl Inner {
         action: &'static str,
         write: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
+        self.submit(action, write, None).await
+    }
+
+    /// Runs `write` in the next group, which wakes those who wait for news once it is in the file, whoever still waits here.
+    async fn write_telling<T: Send + 'static>(
+        &self,
+        action: &'static str,
+        is_news: fn(&T) -> bool,
+        write: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let bell = self.watch.bell();
+        self.submit(action, write, Some(News { bell, is_news }))
+            .await
+    }
+
+    async fn submit<T: Send + 'static>(
+        &self,
+        action: &'static str,
+        write: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
+        news: Option<News<T>>,
+    ) -> Result<T, StoreError> {
         self.refuse_inside_transaction(action)?;
         let (reply, answer) = oneshot::channel();
         self.writer
-            .submit(Box::new(Write::new(action, write, reply)));
+            .submit(Box::new(Write::new(action, write, news, reply)));
         answer.await.unwrap_or_else(|_| {
             Err(self
                 .blame
@@ -245,11 +266,10 @@ impl Inner {
         let give = move |connection: &Connection| {
             work::give(connection, &request, &lost, last_queue.clone())
         };
-        let given = self.write(ACTION, give).await?;
+        let is_news =
+            |given: &work::Given| !given.work.claimed.is_empty() || !given.work.held.is_empty();
+        let given = self.write_telling(ACTION, is_news, give).await?;
         *self.last_queue() = given.last_queue;
-        if !given.work.claimed.is_empty() || !given.work.held.is_empty() {
-            self.watch.notify();
-        }
         Ok(given.work)
     }
 
@@ -265,9 +285,7 @@ impl Inner {
         action: &'static str,
         write: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let written = self.write(action, write).await?;
-        self.watch.notify();
-        Ok(written)
+        self.write_telling(action, |_| true, write).await
     }
 
     pub(super) async fn post(
@@ -276,14 +294,12 @@ impl Inner {
         message: NewMessage,
     ) -> Result<(), PostError> {
         let to = to.clone();
-        let posted = self.write("post a message", move |connection| {
+        let is_news = |posted: &Posted| matches!(posted, Posted::Accepted);
+        let posted = self.write_telling("post a message", is_news, move |connection| {
             inbox::post(connection, &to, &message)
         });
         match posted.await.map_err(PostError::Failed)? {
-            Posted::Accepted => {
-                self.watch.notify();
-                Ok(())
-            }
+            Posted::Accepted => Ok(()),
             Posted::NotFound => Err(PostError::NotFound),
             Posted::Finished(status) => Err(PostError::Finished(status)),
         }
@@ -292,20 +308,16 @@ impl Inner {
     pub(super) async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {
         self.refuse_inside_transaction(APPEND)
             .map_err(CommitError::Failed)?;
-        let posts = !commit.outbox.is_empty();
         let (reply, answer) = oneshot::channel();
         self.writer.submit(Box::new(CommitMember::new(
             commit,
             self.blame.store().to_owned(),
+            self.watch.bell(),
             reply,
         )));
-        let committed = answer.await.unwrap_or_else(|_| {
+        answer.await.unwrap_or_else(|_| {
             let error = self.blame.plain(APPEND, "the writer gave no answer");
             Err(CommitError::Unknown(error))
-        })?;
-        if posts {
-            self.watch.notify();
-        }
-        Ok(committed)
+        })
     }
 }

@@ -65,12 +65,7 @@ impl Watch {
         }
     }
 
-    /// Says that something was written, at once.
-    pub(super) fn notify(&self) {
-        self.shared.notify.notify_waiters();
-    }
-
-    /// What wakes those who wait, for whom it is news that somebody has left.
+    /// Wakes those who wait for news: of what was written here, or of an owner that has left.
     pub(super) fn bell(&self) -> Arc<Notify> {
         Arc::clone(&self.shared.notify)
     }

@@ -3,8 +3,9 @@
 use std::time::{Duration, Instant};
 
 use flux_core::id::Epoch;
-use flux_core::store::contract::given::{create, extend};
-
+use flux_core::store::contract::given::{create, extend, signal};
+use futures::FutureExt as _;
+use tokio::runtime::Builder;
 use tokio::time::timeout;
 
 use super::child::Other;
@@ -64,13 +65,7 @@ fn a_post_by_another_store_is_noticed_while_we_write() {
             })
         };
         let mut news = store.changed();
-        other
-            .post(
-                &"a".into(),
-                flux_core::store::contract::given::signal("x", "1"),
-            )
-            .await
-            .unwrap();
+        other.post(&"a".into(), signal("x", "1")).await.unwrap();
         let began = Instant::now();
         loop {
             timeout(SOON, news).await.expect("news arrive");
@@ -81,6 +76,31 @@ fn a_post_by_another_store_is_noticed_while_we_write() {
         }
         assert!(began.elapsed() < SOON);
         busy.await.unwrap();
+    });
+}
+
+/// PITFALL: a client hung up while its answer to a pause was being written: the answer was in the inbox, and the workers of
+/// this process were not told.
+#[test]
+fn a_post_whose_caller_has_left_is_news() {
+    let folder = folder();
+    let store = open(folder.path().join("flux.db"));
+    // On a runtime of one thread a write is left to the writer's thread, so that the caller waits for it.
+    let runtime = Builder::new_current_thread().enable_all().build();
+    runtime.unwrap().block_on(async {
+        let guard = store.join().await.unwrap();
+        let key = create(&store, "a", guard.id()).await;
+        let mut news = store.changed();
+        for posts in 1..=20 {
+            drop(store.post(&"a".into(), signal("x", "1")).now_or_never());
+            loop {
+                timeout(SOON, news).await.expect("news arrive");
+                news = store.changed();
+                if store.inbox(key).await.unwrap().len() == posts {
+                    break;
+                }
+            }
+        }
     });
 }
 
