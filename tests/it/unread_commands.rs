@@ -242,3 +242,47 @@ async fn a_cancellation_by_the_last_body_itself_is_carried_out() {
         engine.replay(&id).await.unwrap();
     }
 }
+
+#[task(rollback = tidy)]
+async fn cancel_and_stay() {
+    begin();
+    send(task_context().unwrap().execution_id()).await;
+    // Its driver hears of the cancellation when the deadline has passed.
+    std::thread::sleep(Duration::from_millis(30));
+    std::future::pending().await
+}
+
+#[task]
+async fn tidy(_none: Option<()>) {
+    begin();
+}
+
+#[workflow(deadline = "20ms")]
+async fn stay_too_long(ctx: ExecutionContext<bool>) -> Result<(), TaskError> {
+    if *ctx.input() {
+        return cancel_and_stay().await;
+    }
+    flux::step("stay", async {
+        send(task_context().unwrap().execution_id()).await;
+        std::thread::sleep(Duration::from_millis(30));
+        std::future::pending::<Result<(), String>>().await
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_cancellation_and_a_deadline_that_come_together_end_it_once() {
+    for shelf in Shelf::every_way().await {
+        for undoes in [false, true] {
+            let engine = shelf.engine().await;
+            let id = unique("both");
+            ENGINES.lock().unwrap().insert(id.clone(), engine.clone());
+            let run = stay_too_long.on(&engine).run(undoes).execution_id(&id);
+            let run = run.await.unwrap();
+            ENGINES.lock().unwrap().remove(&id);
+            assert!(run.is_cancelled() || run.has_failed(), "{run}");
+            assert_eq!(ran(&id, "tidy"), usize::from(undoes));
+            engine.replay(&id).await.unwrap();
+        }
+    }
+}

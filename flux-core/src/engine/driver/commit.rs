@@ -248,7 +248,9 @@ impl Driver {
         let heeds = self.heeds(&activation.events, change.as_ref());
         if heeds.is_some() {
             self.recalled = Self::answers(&activation.events);
-            if self.arrivals.iter().any(Arrival::is_cancellation) {
+            // Where it was taken back before, what stopped the code came first.
+            let is_first = !self.is_recalled;
+            if is_first && self.arrivals.iter().any(Arrival::is_cancellation) {
                 return Err(Halt::Unread);
             }
         }
