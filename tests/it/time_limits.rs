@@ -231,3 +231,57 @@ async fn a_deadline_limits_all_attempts_of_a_task_together() {
         2
     );
 }
+
+/// Keeps its thread beyond the limits of those who wait for it.
+#[task(at_most_once)]
+async fn toil_on_one_thread(millis: u64) -> u64 {
+    begin();
+    std::thread::sleep(Duration::from_millis(millis));
+    millis
+}
+
+#[workflow(deadline = "20ms")]
+async fn toil_until_the_deadline(_ctx: ExecutionContext) -> Result<u64, TaskError> {
+    toil_on_one_thread(60).await
+}
+
+#[workflow(deadline = "20ms")]
+async fn toil_beyond_the_deadline(_ctx: ExecutionContext) -> Result<u64, TaskError> {
+    let done = toil_on_one_thread(60).await?;
+    flux::sleep(hours(1)).await;
+    Ok(done)
+}
+
+#[workflow(timeout = "20ms")]
+async fn toil_until_the_timeout(_ctx: ExecutionContext) -> Result<u64, TaskError> {
+    toil_on_one_thread(60).await
+}
+
+#[workflow]
+async fn toil_until_a_timer(_ctx: ExecutionContext) -> Option<u64> {
+    let limit = Duration::from_millis(20);
+    let done = flux::timeout(limit, toil_on_one_thread(60)).await;
+    done.ok().and_then(Result::ok)
+}
+
+/// The body had done its work, and its result was thrown away.
+#[tokio::test]
+async fn a_result_that_is_there_when_the_time_is_up_counts() {
+    for shelf in Shelf::every_way().await {
+        let engine = shelf.engine().await;
+        let run = toil_until_the_deadline.on(&engine).run(()).await.unwrap();
+        assert_eq!(run.output(), Some(&60), "{run}");
+        engine.replay(run.execution_id()).await.unwrap();
+        let run = toil_until_the_timeout.on(&engine).run(()).await.unwrap();
+        assert_eq!(run.output(), Some(&60), "{run}");
+        let run = toil_until_a_timer.on(&engine).run(()).await.unwrap();
+        assert_eq!(run.output(), Some(&Some(60)), "{run}");
+        engine.replay(run.execution_id()).await.unwrap();
+
+        let run = toil_beyond_the_deadline.on(&engine).run(()).await.unwrap();
+        assert!(run.failure().unwrap().has_timed_out(), "{run}");
+        let id = run.execution_id();
+        assert_eq!(count(&engine, id, EventKind::TaskCompleted).await, 1);
+        engine.replay(id).await.unwrap();
+    }
+}

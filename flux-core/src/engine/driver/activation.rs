@@ -75,6 +75,11 @@ impl Arrival {
         }
     }
 
+    /// Whether it is what a body has returned.
+    pub(super) fn is_result(&self) -> bool {
+        matches!(self, Self::Outcome(outcome) if outcome.kind == EventKind::TaskCompleted)
+    }
+
     /// Whether it says no more than that something foreign woke the code.
     pub(super) fn is_wake_up(&self) -> bool {
         matches!(self, Self::Outcome(outcome) if outcome.kind == EventKind::Woken)

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::Driver;
-use super::activation::Activation;
+use super::activation::{Activation, Arrival};
 use crate::clock::Timestamp;
 use crate::error::{ErrorRecord, FailureKind};
 use crate::event::{Event, EventKind};
@@ -110,6 +110,20 @@ impl Driver {
         let stops = limit.into_iter().chain(self.window_ends());
         let stops = stops.map(|at| self.by_the_clock(at));
         stops.chain(self.next_due()).min()
+    }
+
+    /// Whether results of bodies are delivered although the time of the code is up: they had come in before that was noticed.
+    /// That happens once, or results that never cease would keep the code from its end. What was recorded before the code
+    /// was polled with it has a rule of its own.
+    pub(super) fn lets_results_pass(&mut self) -> bool {
+        if self.has_let_pass || self.next_stop().is_none_or(|at| self.now() < at) {
+            return false;
+        }
+        self.take_inputs();
+        let is_open = |arrival: &Arrival| matches!(arrival, Arrival::Open(_));
+        let has_open = self.arrivals.iter().any(is_open);
+        self.has_let_pass = !has_open && self.arrivals.iter().any(Arrival::is_result);
+        self.has_let_pass
     }
 
     /// The end of an execution whose wall-clock time is up, whatever has arrived since.

@@ -335,6 +335,8 @@ pub(crate) struct Driver {
     has_stale_inbox: bool,
     /// Whether the last step delivered something. Code that never waits gives no other occasion to look at its limits.
     has_delivered: bool,
+    /// Whether results that were there when its time was up have been delivered in spite of that.
+    has_let_pass: bool,
     next_run: u64,
     /// Whether somebody waits for this driver in person.
     is_attended: Arc<AtomicBool>,
@@ -450,6 +452,7 @@ impl Driver {
             brief_turns: 0,
             has_stale_inbox: false,
             has_delivered: false,
+            has_let_pass: false,
             next_run: 0,
             is_attended: Arc::clone(is_attended),
             has_parent_here: Arc::default(),
@@ -584,16 +587,17 @@ impl Driver {
         if let Some(termination) = self.termination.take() {
             return self.terminate(termination).await;
         }
-        if let Some(end) = self.polling(Self::deadline_is_up).await? {
-            return self.commit_and_act(end).await;
-        }
-        if let Some(end) = self.polling(Self::window_is_over).await? {
-            return self.commit_and_act(end).await;
-        }
-        if std::mem::take(&mut self.has_delivered)
-            && let Some(end) = self.polling(Self::time_is_up).await?
-        {
-            return self.commit_and_act(end).await;
+        let has_delivered = std::mem::take(&mut self.has_delivered);
+        if !self.lets_results_pass() {
+            if let Some(end) = self.polling(Self::deadline_is_up).await? {
+                return self.commit_and_act(end).await;
+            }
+            if let Some(end) = self.polling(Self::window_is_over).await? {
+                return self.commit_and_act(end).await;
+            }
+            if has_delivered && let Some(end) = self.polling(Self::time_is_up).await? {
+                return self.commit_and_act(end).await;
+            }
         }
         if !self.arrivals.is_empty() {
             self.has_delivered = true;

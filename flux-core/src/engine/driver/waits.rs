@@ -18,9 +18,20 @@ impl Driver {
         if !self.leaves_signals() {
             self.match_signals();
         }
-        if self.hold.is_none() {
+        if self.hold.is_none() && self.is_due() {
+            // What has ended meanwhile comes before a timer that is due now.
+            self.take_inputs();
             self.fire_due();
         }
+    }
+
+    fn is_due(&self) -> bool {
+        if self.due.is_empty() {
+            return false;
+        }
+        let is_past = |at: Option<Timestamp>, now| at.is_some_and(|at| at <= now);
+        is_past(self.due.first_length(), self.now())
+            || is_past(self.due.first_moment(), self.clock_now())
     }
 
     /// Turns what is due into arrivals, in the order of due time and call.
