@@ -295,3 +295,102 @@ async fn a_crash_at_any_commit_launches_no_second_rocket() {
         }
     }
 }
+
+/// Its clean-up takes as long as it may.
+#[workflow]
+async fn watch_and_linger(_ctx: ExecutionContext) -> Result<(), TaskError> {
+    tokio::select! {
+        watched = watch_sky() => watched,
+        () = flux::cancelled() => clean_up_for_long().await,
+    }
+}
+
+#[task]
+async fn clean_up_for_long() {
+    begin();
+    std::future::pending::<()>().await;
+}
+
+#[workflow(max_attempts = 3, retry = "restart")]
+async fn celebrate_with_a_lingerer(ctx: ExecutionContext) -> Result<u32, TaskError> {
+    tokio::select! {
+        _ = watch_and_linger.call(()) => unreachable!("it watches for ever"),
+        sung = sing_aloud(ctx.attempt()) => sung,
+    }
+}
+
+/// They were heard after 40 s.
+#[tokio::test]
+async fn commands_are_heard_while_the_next_attempt_waits_for_a_child_that_cleans_up() {
+    for shelf in shelves().await {
+        let (hand, other) = (shelf.engine().await, shelf.engine().await);
+        for asker in [&hand, &other] {
+            let begin = async || {
+                let id = unique("lingers");
+                let run = celebrate_with_a_lingerer
+                    .on(&hand)
+                    .run(())
+                    .execution_id(&id);
+                let running = tokio::spawn(run.into_future());
+                let child = ExecutionId::from(format!("{id}.2"));
+                while ran(&child, "clean_up_for_long") == 0 {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                (id, running)
+            };
+            let soon = async |running: tokio::task::JoinHandle<Result<Execution<u32>, _>>| {
+                let run = tokio::time::timeout(Duration::from_secs(10), running);
+                let run: Result<Execution<u32>, flux::Error> = run.await.unwrap().unwrap();
+                run.unwrap()
+            };
+            let (id, running) = begin().await;
+            asker.cancel(&id).await.unwrap();
+            let run = soon(running).await;
+            assert!(run.is_cancelled(), "{run}");
+            hand.replay(&id).await.unwrap();
+
+            let (id, running) = begin().await;
+            asker.terminate(&id, "enough").await.unwrap();
+            assert_eq!(soon(running).await.status(), Status::Terminated);
+
+            let (id, running) = begin().await;
+            asker.pause(&id).await.unwrap();
+            let run = soon(running).await;
+            assert!(run.held().is_some(), "{run}");
+            // The child ends when its window is over, or here.
+            let child = ExecutionId::from(format!("{id}.2"));
+            hand.terminate(&child, "enough").await.unwrap();
+            let run = celebrate_with_a_lingerer.on(&hand).resume(&id);
+            let resumed = soon(tokio::spawn(run.into_future())).await;
+            assert_eq!(resumed.output(), Some(&2), "{resumed}");
+        }
+    }
+}
+
+/// Its first attempt drops the call of a child, whose id it was given, before there is one.
+#[workflow(max_attempts = 2, retry = "restart")]
+async fn call_by_a_taken_id(ctx: ExecutionContext<String>) -> Result<u32, String> {
+    if ctx.attempt() > 1 {
+        return Ok(2);
+    }
+    tokio::select! {
+        _ = watch.call(()).execution_id(ctx.input().as_str()) => unreachable!("it was dropped"),
+        () = flux::sleep(Duration::ZERO) => Err("not yet".to_owned()),
+    }
+}
+
+/// The next attempt waited for its end.
+#[tokio::test]
+async fn an_execution_that_another_started_under_the_id_of_a_child_is_not_waited_for() {
+    for shelf in shelves().await {
+        let engine = shelf.engine().await;
+        let id = unique("taken");
+        let taken = watch.on(&engine).start(()).execution_id(&id);
+        let taken = taken.await.unwrap();
+        let run = call_by_a_taken_id.on(&engine).run(id.to_string());
+        let run = tokio::time::timeout(Duration::from_secs(10), run.into_future());
+        let run = run.await.unwrap().unwrap();
+        assert_eq!(run.output(), Some(&2), "{run}");
+        assert_eq!(taken.status().await.unwrap(), Status::Running);
+    }
+}

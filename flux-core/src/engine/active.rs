@@ -467,8 +467,8 @@ impl Inner {
                     drop(leave.report.send_replace(Progress::Refused(refusal)));
                 }
                 Err(Halt::Error(error)) => settle(&leave.report, on_settled, Err(error)),
-                // A driver takes such an end back itself; it has given the execution up otherwise.
-                Err(Halt::Unread) => {
+                // A driver deals with these itself; it has given the execution up otherwise.
+                Err(Halt::Unread | Halt::PutOff) => {
                     let id = leave.id.clone();
                     settle(&leave.report, on_settled, Err(Error::TakenOver { id }));
                 }

@@ -132,8 +132,9 @@ impl Driver {
         true
     }
 
-    /// Makes the rows of children, for the commit that records their calls.
-    pub(super) async fn lay(&mut self, births: Births) -> Result<Laid, Halt> {
+    /// Makes the rows of children, for the commit that records their calls, and perhaps ends this execution: nothing could
+    /// record then that a call has failed, and its child is told to end before it does anything.
+    pub(super) async fn lay(&mut self, births: Births, ends: bool) -> Result<Laid, Halt> {
         let mut laid = Laid::default();
         if births.is_empty() {
             return Ok(laid);
@@ -152,7 +153,8 @@ impl Driver {
                 };
                 laid.refused.push(refused);
             };
-            if let Some(in_doubt) = &self.in_doubt {
+            let is_ended_at_once = ends && wanted.policy != ChildPolicy::Abandon;
+            if let Some(in_doubt) = self.in_doubt.as_ref().filter(|_| !is_ended_at_once) {
                 refuse(TaskErrorKind::OutcomeUnknown, in_doubt.message());
                 continue;
             }

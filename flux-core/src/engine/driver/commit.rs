@@ -57,10 +57,11 @@ impl Driver {
                 Ok(self.settled(output, failure, termination))
             }
             Some(Ended::Again) if self.hold.is_some() => self.hold_before_beginning().await,
-            Some(Ended::Again) => {
-                self.begin_again().await?;
-                Ok(Step::Went)
-            }
+            Some(Ended::Again) => match self.begin_again().await {
+                Ok(()) => Ok(Step::Went),
+                Err(Halt::PutOff) => Ok(Step::Settled(Box::new(self.put_off().await?))),
+                Err(error) => Err(error),
+            },
             Some(Ended::Unchanged) | None => self.carry_out(started).await,
         }
     }
@@ -254,7 +255,10 @@ impl Driver {
                 return Err(Halt::Unread);
             }
         }
-        let laid = self.lay(activation.births).await?;
+        let ends = change
+            .as_ref()
+            .is_some_and(|change| change.status.is_finished());
+        let laid = self.lay(activation.births, ends).await?;
         let commit = Commit {
             target: self.target(),
             events: activation.events,

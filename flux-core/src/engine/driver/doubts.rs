@@ -17,13 +17,14 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::activation::Activation;
+use super::requests::newest_of_hold;
 use super::{Driver, Halt};
 use crate::context::unknown::CutOff;
-use crate::engine::Inner;
 use crate::event::{Doubt, EndedMeta};
+use crate::execution::Snapshot;
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::Payload;
-use crate::store::{ExecutionRecord, StoreError};
+use crate::store::{ExecutionRecord, MessageKind};
 
 /// How long a child may take to end, beyond the time that it has to clean up.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -93,11 +94,16 @@ impl Driver {
         doubt
     }
 
-    /// Waits until the children that earlier attempts cut off have ended, and finds out whether they can be called again.
+    /// Waits until the children that earlier attempts cut off have ended, and finds out whether they can be called again. A
+    /// command ends the wait: [`PutOff`](Halt::PutOff) where the next attempt is not to begin now.
     pub(super) async fn settle_doubts(&mut self) -> Result<(), Halt> {
         self.in_doubt = match self.cut_off.as_slice() {
             [] => None,
-            cut_off => in_doubt(&self.engine, cut_off.to_vec()).await?,
+            cut_off => {
+                let called = |child: &ExecutionId| (self.id.clone(), child.clone());
+                let left = cut_off.iter().map(called).collect();
+                self.first_in_doubt(left).await?
+            }
         };
         // Those that leave nothing in doubt need not be looked at by every further attempt.
         if self.in_doubt.is_none() {
@@ -105,58 +111,99 @@ impl Driver {
         }
         Ok(())
     }
-}
 
-/// The first of these, or of the children that they cut off in turn, that leaves something in doubt.
-async fn in_doubt(
-    engine: &Arc<Inner>,
-    mut left: Vec<ExecutionId>,
-) -> Result<Option<InDoubt>, StoreError> {
-    let until = Instant::now() + engine.cancel_window + PATIENCE;
-    let mut seen = BTreeSet::new();
-    while let Some(child) = left.pop() {
-        if !seen.insert(child.clone()) {
-            continue;
+    /// The first of these, each with the execution that called it, or of the children that they cut off in turn, that leaves
+    /// something in doubt.
+    async fn first_in_doubt(
+        &mut self,
+        mut left: Vec<(ExecutionId, ExecutionId)>,
+    ) -> Result<Option<InDoubt>, Halt> {
+        let until = Instant::now() + self.engine.cancel_window + PATIENCE;
+        let mut seen = BTreeSet::new();
+        while let Some((parent, child)) = left.pop() {
+            if !seen.insert(child.clone()) {
+                continue;
+            }
+            let found = self.engine.store.execution(&child).await?;
+            // One whose call was dropped at once was never created, and another execution may have an id that was given to it.
+            let is_called = |record: &ExecutionRecord| record.parent.as_ref() == Some(&parent);
+            let Some(record) = found.filter(is_called) else {
+                continue;
+            };
+            let Some(doubt) = self.doubt_of(record, until).await? else {
+                let why = "has not ended yet".to_owned();
+                return Ok(Some(InDoubt { child, why }));
+            };
+            if let Some(task) = doubt.unknown.first() {
+                let why = format!("may have done what `{task}` does, which is done at most once");
+                return Ok(Some(InDoubt { child, why }));
+            }
+            let cut_off = doubt.cut_off.into_iter();
+            left.extend(cut_off.map(|grandchild| (child.clone(), grandchild)));
         }
-        // One whose call was dropped at once was never created.
-        let Some(record) = engine.store.execution(&child).await? else {
-            continue;
-        };
-        let Some(doubt) = doubt_of(engine, record, until).await? else {
-            let why = "has not ended yet".to_owned();
-            return Ok(Some(InDoubt { child, why }));
-        };
-        if let Some(task) = doubt.unknown.first() {
-            let why = format!("may have done what `{task}` does, which is done at most once");
-            return Ok(Some(InDoubt { child, why }));
-        }
-        left.extend(doubt.cut_off);
+        Ok(None)
     }
-    Ok(None)
-}
 
-/// What an execution leaves in doubt, when it has ended; nothing where it has not by then.
-async fn doubt_of(
-    engine: &Arc<Inner>,
-    mut record: ExecutionRecord,
-    until: Instant,
-) -> Result<Option<Doubt>, StoreError> {
-    let mut wait = FIRST_LOOK;
-    while !record.status.is_finished() {
-        if Instant::now() >= until {
-            return Ok(None);
+    /// What an execution leaves in doubt, when it has ended; nothing where it has not by then, or where this execution is to
+    /// end before.
+    async fn doubt_of(
+        &mut self,
+        mut record: ExecutionRecord,
+        until: Instant,
+    ) -> Result<Option<Doubt>, Halt> {
+        let mut wait = FIRST_LOOK;
+        while !record.status.is_finished() {
+            if Instant::now() >= until || self.is_called_off().await? {
+                return Ok(None);
+            }
+            // Its process may have died before it ended.
+            self.engine.poke(&record.id).await;
+            tokio::time::sleep(wait).await;
+            wait = (wait * 2).min(LAST_LOOK);
+            match self.engine.store.execution(&record.id).await? {
+                Some(found) => record = found,
+                None => return Ok(Some(Doubt::default())),
+            }
         }
-        // Its process may have died before it ended.
-        engine.poke(&record.id).await;
-        tokio::time::sleep(wait).await;
-        wait = (wait * 2).min(LAST_LOOK);
-        match engine.store.execution(&record.id).await? {
-            Some(found) => record = found,
-            None => return Ok(Some(Doubt::default())),
-        }
+        let last = self.engine.store.last_event(record.key).await?;
+        Ok(Some(last.map_or_else(Doubt::default, |last| {
+            last.meta::<EndedMeta>().doubt
+        })))
     }
-    let last = engine.store.last_event(record.key).await?;
-    Ok(Some(last.map_or_else(Doubt::default, |last| {
-        last.meta::<EndedMeta>().doubt
-    })))
+
+    /// Whether this execution is to end meanwhile. Where it is to be held, or its process is about to end, nothing begins.
+    async fn is_called_off(&mut self) -> Result<bool, Halt> {
+        let Some((key, _)) = self.epoch().filter(|_| self.opening.is_none()) else {
+            return Ok(false);
+        };
+        self.take_inputs();
+        let inbox = self.engine.store.inbox_after(key, self.last_message);
+        let inbox = inbox.await?;
+        if inbox.iter().any(|message| message.kind.ends()) {
+            self.has_stale_inbox = true;
+            return Ok(true);
+        }
+        if newest_of_hold(&inbox).is_some_and(|message| message.kind == MessageKind::Pause) {
+            self.has_stale_inbox = true;
+            self.refresh_inbox().await?;
+        }
+        if self.hold.is_some() || self.is_retiring {
+            return Err(Halt::PutOff);
+        }
+        Ok(false)
+    }
+
+    /// Gives up an execution whose next attempt does not begin now.
+    pub(super) async fn put_off(&mut self) -> Result<Snapshot, Halt> {
+        if self.hold.is_some() {
+            self.hold_before_beginning().await?;
+        } else {
+            let now = self.engine.clock.now();
+            self.release(Some(now)).await;
+        }
+        let Some(record) = self.record.clone() else {
+            return Err(Halt::PutOff);
+        };
+        Ok(Snapshot::unfinished(record))
+    }
 }

@@ -364,6 +364,8 @@ pub(crate) enum Halt {
     Error(Error),
     /// Its code has ended, which was not written: a command lies unread in the inbox.
     Unread,
+    /// Its next attempt is not to begin now, because it is to be held or its process is about to end.
+    PutOff,
 }
 
 impl From<Error> for Halt {
@@ -528,10 +530,14 @@ impl Driver {
                     self.release(None).await;
                     return Ok(self.engine.snapshot(record).await?);
                 };
-                if let Err(error) = self.boot(record, intent).await {
-                    return Err(self.give_up(error).await);
+                match self.boot(record, intent).await {
+                    Ok(()) => started(),
+                    Err(Halt::PutOff) => {
+                        started();
+                        return self.put_off().await;
+                    }
+                    Err(error) => return Err(self.give_up(error).await),
                 }
-                started();
             }
         }
         let mut is_started = self.record.is_some();

@@ -68,9 +68,14 @@ impl Driver {
         // A message is read again, and so is what it answers.
         answers.retain(|outcome| outcome.consumed.is_none());
         self.recalled = answers;
-        self.boot(record, Intent::Recover).await?;
-        self.is_recalled = true;
-        Ok(Step::Went)
+        match self.boot(record, Intent::Recover).await {
+            Ok(()) => {
+                self.is_recalled = true;
+                Ok(Step::Went)
+            }
+            Err(Halt::PutOff) => Ok(Step::Settled(Box::new(self.put_off().await?))),
+            Err(error) => Err(error),
+        }
     }
 
     /// Puts a driver in its own place that has not looked at the execution yet and owns it.
