@@ -30,7 +30,7 @@ pub(super) struct CommitMember {
     refusal: Option<Payload>,
     /// What `run` found; it counts once the group is committed.
     found: Result<Committed, CommitError>,
-    /// Rung for the messages that it posts, once they are in the file: by then its caller may have been dropped.
+    /// Rung for the messages that it posts, once they are in the file, where its caller has left by then.
     bell: Arc<Notify>,
     reply: oneshot::Sender<Result<Committed, CommitError>>,
 }
@@ -200,16 +200,16 @@ impl Member for CommitMember {
 
     fn answer(self: Box<Self>, outcome: Outcome) {
         let posts = self.found.is_ok() && !self.commit.outbox.is_empty();
-        if posts && outcome.may_be_written() {
-            self.bell.notify_waiters();
-        }
+        let is_news = posts && outcome.may_be_written();
         let answer = match outcome {
             Outcome::Done => self.found,
             Outcome::Failed(error) => Err(CommitError::Failed(named(error))),
             Outcome::Unknown(error) => Err(CommitError::Unknown(named(error))),
         };
-        // Nobody may be waiting any more; the commit counts all the same.
-        let _ = self.reply.send(answer);
+        // A commit whose caller has left counts as any other.
+        if self.reply.send(answer).is_err() && is_news {
+            self.bell.notify_waiters();
+        }
     }
 }
 

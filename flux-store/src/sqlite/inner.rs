@@ -9,7 +9,7 @@ use flux_core::store::{
     Work, WorkRequest, WorkerGuard, in_transaction,
 };
 use rusqlite::Connection;
-use tokio::sync::oneshot;
+use tokio::sync::{Notify, oneshot};
 
 use super::Durability;
 use super::beat::Beats;
@@ -27,7 +27,7 @@ use super::reader::Readers;
 use super::watch::{self, Watch};
 use super::work::Found;
 use super::worker::{Alive, Workers};
-use super::write::{News, Write};
+use super::write::Write;
 use super::writer::Writer;
 use super::{execution, find, inbox, thread, work};
 
@@ -120,28 +120,32 @@ impl Inner {
         self.submit(action, write, None).await
     }
 
-    /// Runs `write` in the next group, which wakes those who wait for news once it is in the file, whoever still waits here.
+    /// Runs `write` in the next group, and wakes those who wait for news once it is in the file, also if this future is
+    /// dropped before.
     async fn write_telling<T: Send + 'static>(
         &self,
         action: &'static str,
         is_news: fn(&T) -> bool,
         write: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, StoreError> {
-        let bell = self.watch.bell();
-        self.submit(action, write, Some(News { bell, is_news }))
-            .await
+        let submitted = self.submit(action, write, Some(self.watch.bell()));
+        let written = self.watch.attended(submitted).await?;
+        if is_news(&written) {
+            self.watch.notify();
+        }
+        Ok(written)
     }
 
     async fn submit<T: Send + 'static>(
         &self,
         action: &'static str,
         write: impl FnMut(&Connection) -> rusqlite::Result<T> + Send + 'static,
-        news: Option<News<T>>,
+        bell: Option<Arc<Notify>>,
     ) -> Result<T, StoreError> {
         self.refuse_inside_transaction(action)?;
         let (reply, answer) = oneshot::channel();
         self.writer
-            .submit(Box::new(Write::new(action, write, news, reply)));
+            .submit(Box::new(Write::new(action, write, bell, reply)));
         answer.await.unwrap_or_else(|_| {
             Err(self
                 .blame
@@ -308,6 +312,7 @@ impl Inner {
     pub(super) async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {
         self.refuse_inside_transaction(APPEND)
             .map_err(CommitError::Failed)?;
+        let posts = !commit.outbox.is_empty();
         let (reply, answer) = oneshot::channel();
         self.writer.submit(Box::new(CommitMember::new(
             commit,
@@ -315,9 +320,17 @@ impl Inner {
             self.watch.bell(),
             reply,
         )));
-        answer.await.unwrap_or_else(|_| {
-            let error = self.blame.plain(APPEND, "the writer gave no answer");
-            Err(CommitError::Unknown(error))
-        })
+        let answer = async {
+            answer.await.unwrap_or_else(|_| {
+                let error = self.blame.plain(APPEND, "the writer gave no answer");
+                Err(CommitError::Unknown(error))
+            })
+        };
+        if !posts {
+            return answer.await;
+        }
+        let committed = self.watch.attended(answer).await?;
+        self.watch.notify();
+        Ok(committed)
     }
 }

@@ -65,6 +65,20 @@ impl Watch {
         }
     }
 
+    /// Says that something was written, at once.
+    pub(super) fn notify(&self) {
+        self.shared.notify.notify_waiters();
+    }
+
+    /// Awaits a write that is to be told of. If this is dropped, it may have been written unseen, and that is said.
+    pub(super) async fn attended<T>(&self, write: impl Future<Output = T>) -> T {
+        // Dropped after `write`: what is written later finds that no caller waits, and says so itself.
+        let unseen = Unseen(Some(&self.shared.notify));
+        let written = write.await;
+        unseen.answered();
+        written
+    }
+
     /// Wakes those who wait for news: of what was written here, or of an owner that has left.
     pub(super) fn bell(&self) -> Arc<Notify> {
         Arc::clone(&self.shared.notify)
@@ -157,6 +171,23 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner);
         state.running = watched(&mut state);
         state.running
+    }
+}
+
+/// Says that something may have been written, unless it was seen.
+struct Unseen<'a>(Option<&'a Notify>);
+
+impl Unseen<'_> {
+    fn answered(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unseen<'_> {
+    fn drop(&mut self) {
+        if let Some(notify) = self.0 {
+            notify.notify_waiters();
+        }
     }
 }
 

@@ -14,29 +14,23 @@ pub(super) struct Write<T, F> {
     action: &'static str,
     body: F,
     found: Option<T>,
-    news: Option<News<T>>,
+    /// Rung once it is in the file where its caller has left by then, who would have rung it.
+    bell: Option<Arc<Notify>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
-}
-
-/// Whom a write wakes once it is in the file. The write does so itself, because its caller may have been dropped before it
-/// was written.
-pub(super) struct News<T> {
-    pub(super) bell: Arc<Notify>,
-    pub(super) is_news: fn(&T) -> bool,
 }
 
 impl<T, F> Write<T, F> {
     pub(super) fn new(
         action: &'static str,
         body: F,
-        news: Option<News<T>>,
+        bell: Option<Arc<Notify>>,
         reply: oneshot::Sender<Result<T, StoreError>>,
     ) -> Self {
         Self {
             action,
             body,
             found: None,
-            news,
+            bell,
             reply,
         }
     }
@@ -56,16 +50,11 @@ where
         let Self {
             action,
             found,
-            news,
+            bell,
             reply,
             ..
         } = *self;
-        if let (Some(news), Some(found)) = (&news, &found)
-            && outcome.may_be_written()
-            && (news.is_news)(found)
-        {
-            news.bell.notify_waiters();
-        }
+        let may_be_written = outcome.may_be_written();
         let answer = match (outcome, found) {
             (Outcome::Done, Some(found)) => Ok(found),
             (Outcome::Failed(error) | Outcome::Unknown(error), _) => Err(StoreError {
@@ -75,6 +64,10 @@ where
             // A group that is done has run its members.
             (Outcome::Done, None) => return,
         };
-        let _ = reply.send(answer);
+        if reply.send(answer).is_err()
+            && let Some(bell) = bell.filter(|_| may_be_written)
+        {
+            bell.notify_waiters();
+        }
     }
 }
