@@ -169,6 +169,20 @@ async fn a_delayed_start_happens_when_it_is_due_and_no_sooner() {
     worker.stop().await;
 }
 
+/// Waits until a worker that was told to stop has told the drivers, too.
+async fn until_it_stops(shelf: &Shelf) {
+    let store = shelf.store();
+    let takes_more = async || {
+        let workers = store.workers().await.unwrap();
+        workers.iter().any(|worker| worker.serves.is_some())
+    };
+    while takes_more().await {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    // That it takes nothing more is in the store: it tells the drivers as soon as it hears that this was written.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+}
+
 #[tokio::test]
 async fn a_worker_that_stops_lets_bodies_finish_and_defers_the_next() {
     for shelf in Shelf::each().await {
@@ -185,7 +199,7 @@ async fn a_worker_that_stops_lets_bodies_finish_and_defers_the_next() {
         }
         let id = handle.execution_id();
         tokio::join!(worker.stop(), async {
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            until_it_stops(&shelf).await;
             set_code(id, 1);
         });
         // The first body finished and is recorded; the second is recorded and was not begun.
@@ -215,7 +229,7 @@ async fn a_deferred_call_that_is_begun_and_cut_off_is_not_begun_again() {
         }
         // The first body ends some time after the worker was told to stop.
         tokio::join!(worker.stop(), async {
-            tokio::time::sleep(Duration::from_millis(200)).await;
+            until_it_stops(&shelf).await;
             set_code(&id, 1);
         });
         assert_eq!(count(&engine, &id, EventKind::TaskDeferred).await, 1);
