@@ -18,17 +18,24 @@ use crate::store::{
 
 impl Inner {
     /// Commits, and calls the workers where that makes something ready.
-    pub(crate) async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {
+    pub(crate) fn commit(
+        &self,
+        commit: Commit,
+    ) -> impl Future<Output = Result<Committed, CommitError>> + Send {
         let makes_ready = makes_ready(&commit);
         let asleep = Asleep::of(&commit);
-        let committed = self.store.commit(commit).await;
-        if let Some(asleep) = asleep.filter(|_| may_be_written(&committed)) {
-            self.correct(asleep).await;
+        // A commit is large: what awaits this does not hold another copy of it.
+        let writing = self.store.commit(commit);
+        async move {
+            let committed = writing.await;
+            if let Some(asleep) = asleep.filter(|_| may_be_written(&committed)) {
+                Box::pin(self.correct(asleep)).await;
+            }
+            if makes_ready && may_be_written(&committed) {
+                self.workers.call();
+            }
+            committed
         }
-        if makes_ready && may_be_written(&committed) {
-            self.workers.call();
-        }
-        committed
     }
 
     /// Commits an execution that waits for a worker. The commit and the call run to their end even if this future is dropped:

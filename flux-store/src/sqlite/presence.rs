@@ -18,6 +18,10 @@ use super::path::Location;
 /// How often those who read look, and how often the log is looked at.
 const EVERY: Duration = Duration::from_millis(100);
 
+/// For so long a look holds, in microseconds: no longer than the file may change unseen anyway, between a look and the end
+/// of the commit that it precedes. Commits that wait for the disk are all preceded by a look of their own.
+const FRESH: u64 = 50;
+
 /// What has become of a file that was opened.
 pub(super) struct Presence {
     file: PathBuf,
@@ -28,6 +32,8 @@ pub(super) struct Presence {
     began: Instant,
     /// When the next look is due, in microseconds since the beginning.
     next: AtomicU64,
+    /// Until when the latest look holds.
+    fresh_until: AtomicU64,
 }
 
 /// Tells a file from others, whatever its name.
@@ -67,11 +73,17 @@ impl Presence {
             opened_log: Mutex::default(),
             began: Instant::now(),
             next: AtomicU64::new(0),
+            fresh_until: AtomicU64::new(0),
         })
     }
 
-    /// Looks at the file, which takes less than a microsecond, and now and then at its log.
+    /// Looks at the file, which takes a microsecond, and now and then at its log. A look that is younger than [`FRESH`]
+    /// counts as this one.
     pub(super) fn check(&self) -> rusqlite::Result<()> {
+        let now = self.micros();
+        if now < self.fresh_until.load(Ordering::Relaxed) {
+            return Ok(());
+        }
         let is_there = match fs::symlink_metadata(&self.file) {
             Ok(found) => found.len() > 0 && Mark::of(&found) == self.opened,
             Err(error) => error.kind() != io::ErrorKind::NotFound,
@@ -79,6 +91,8 @@ impl Presence {
         if !is_there || (self.is_time() && !self.has_its_log()) {
             return Err(moved());
         }
+        self.fresh_until
+            .store(now.saturating_add(FRESH), Ordering::Relaxed);
         Ok(())
     }
 

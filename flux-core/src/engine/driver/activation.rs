@@ -207,14 +207,12 @@ impl Driver {
     /// Delivers what has arrived, in order, until the code ends.
     pub(super) fn deliver_arrivals(&mut self, activation: &mut Activation) -> Result<(), Stop> {
         let begun = self.engine.clock.elapsed();
-        for _ in 0..MOST_DELIVERIES {
-            let took = self.engine.clock.elapsed().saturating_sub(begun);
-            // What tells the code of its stop stays with the note of it.
-            if took >= LONGEST && !self.arrivals.iter().any(Arrival::is_stop) {
+        for delivered in 0..MOST_DELIVERIES {
+            self.look_for_arrivals();
+            if delivered > 0 && self.is_to_commit_first(begun) {
                 activation.took_long = true;
                 break;
             }
-            self.look_for_arrivals();
             let Some(arrival) = self.arrivals.pop_front() else {
                 break;
             };
@@ -225,6 +223,14 @@ impl Driver {
             }
         }
         Ok(())
+    }
+
+    /// Whether what has arrived since waits for the next commit, because this activation, begun then, has taken its time.
+    fn is_to_commit_first(&self, begun: Duration) -> bool {
+        // What tells the code of its stop stays with the note of it.
+        !self.arrivals.is_empty()
+            && !self.arrivals.iter().any(Arrival::is_stop)
+            && self.engine.clock.elapsed().saturating_sub(begun) >= LONGEST
     }
 
     /// Delivers an arrival. A cancellation that waits while the code begins comes first: the code might end, or begin again,

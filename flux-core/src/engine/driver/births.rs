@@ -75,6 +75,10 @@ struct LaidChild {
 }
 
 impl Laid {
+    pub(super) fn is_empty(&self) -> bool {
+        self.children.is_empty() && self.refused.is_empty()
+    }
+
     /// The rows, for the commit.
     pub(super) fn rows(&self) -> Vec<NewChild> {
         let rows = self.children.iter();
@@ -136,9 +140,6 @@ impl Driver {
     /// record then that a call has failed, and its child is told to end before it does anything.
     pub(super) async fn lay(&mut self, births: Births, ends: bool) -> Result<Laid, Halt> {
         let mut laid = Laid::default();
-        if births.is_empty() {
-            return Ok(laid);
-        }
         let (engine, now) = (Arc::clone(&self.engine), self.now());
         let owner = engine.owner().await?;
         for (call, birth) in births {

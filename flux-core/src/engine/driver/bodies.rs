@@ -12,6 +12,7 @@ use futures::future::Either;
 use tokio::task::AbortHandle;
 use tracing::Instrument;
 
+use super::attempts::Task;
 use super::statements::Noted;
 use super::threads::{Left, Presence, Thread, warn_if_it_hangs};
 use super::{Driver, Input};
@@ -83,7 +84,8 @@ impl Driver {
         };
         let is_blocking = matches!(started, Started::Blocking(_));
         let statements = self.statements_of(call, self.next_run);
-        let (now, steady) = (self.now(), self.engine.time.steady());
+        let deadline = self.tasks.get(&call).and_then(Task::deadline);
+        let deadline = deadline.map(|at| self.steady_at(at));
         let (presence, thread) = is_blocking.then(Thread::new).unzip();
         let Some(task) = self.tasks.get_mut(&call) else {
             return Ok(());
@@ -102,7 +104,7 @@ impl Driver {
         });
         let limits = Limits {
             timeout: task.request.policy.timeout,
-            deadline: task.deadline().map(|at| steady.after(at.since(now))),
+            deadline,
         };
         // A fallback does other work.
         let is_fallback = task.progress.fallback_after.is_some();
@@ -255,9 +257,9 @@ struct Limits {
 
 impl Limits {
     /// When an attempt that begins now has to be done.
-    fn of_attempt(self, now: Timestamp) -> Option<Limit> {
+    fn of_attempt(self, time: &Timekeeper) -> Option<Limit> {
         let timeout = self.timeout.map(|span| Limit {
-            until: now.after(span),
+            until: time.steady().after(span),
             span: Some(span),
         });
         let deadline = self.deadline.map(|until| Limit { until, span: None });
@@ -315,7 +317,7 @@ impl Attempt {
                 return Err(Limit { until, span: None }.error());
             }
         }
-        let limit = self.limits.of_attempt(self.time.steady());
+        let limit = self.limits.of_attempt(&self.time);
         match started {
             Started::Async(body) => self.run_async(body, limit).await,
             Started::Blocking(body) => self.run_blocking(body, limit).await,

@@ -516,7 +516,7 @@ impl Driver {
 
     /// Always-replay mode: the code is dropped and replayed before every activation.
     pub(super) async fn replay_always(&mut self) -> Result<(), Halt> {
-        if !self.engine.always_replay || self.record.is_none() || self.opening.is_some() {
+        if self.record.is_none() || self.opening.is_some() {
             return Ok(());
         }
         // What woke the code is in the code that would be dropped.

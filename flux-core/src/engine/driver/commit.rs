@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::activation::{Activation, Arrival, Ended};
+use super::births::Laid;
 use super::due::Due;
 use super::{Driver, Halt, Step};
 use crate::engine::active::Refusal;
@@ -56,10 +57,15 @@ impl Driver {
                 self.leave_room();
                 Ok(self.settled(output, failure, termination))
             }
-            Some(Ended::Again) if self.hold.is_some() => self.hold_before_beginning().await,
-            Some(Ended::Again) => match self.begin_again().await {
+            Some(Ended::Again) if self.hold.is_some() => {
+                Box::pin(self.hold_before_beginning()).await
+            }
+            Some(Ended::Again) => match Box::pin(self.begin_again()).await {
                 Ok(()) => Ok(Step::Went),
-                Err(Halt::PutOff) => Ok(Step::Settled(Box::new(self.put_off().await?))),
+                Err(Halt::PutOff) => {
+                    let asleep = Box::pin(self.put_off()).await?;
+                    Ok(Step::Settled(Box::new(asleep)))
+                }
                 Err(error) => Err(error),
             },
             Some(Ended::Unchanged) | None => self.carry_out(started).await,
@@ -90,7 +96,7 @@ impl Driver {
         self.append_rewind(&mut activation);
         let standing = self.standing(None, &[]);
         let is_due = !self.retries.is_empty();
-        if activation.events.is_empty() && (is_due || self.changes(&standing).is_none()) {
+        if activation.events.is_empty() && (is_due || !self.is_change(&standing)) {
             // A request is over before what it asks for begins: a crash after that is one.
             if !self.stale_messages.is_empty() {
                 self.write(Activation::default(), None).await?;
@@ -134,21 +140,21 @@ impl Driver {
 
     /// Where the execution stands after this activation.
     pub(super) fn standing(&self, ended: Option<&Ended>, started: &[EventSeq]) -> Change {
-        // First: a clock that is set back from here on is noticed when the commit is written.
-        let reckoned_at = self.engine.time.now();
         let (status, finished_at) = match ended {
             Some(Ended::Finished { status, .. }) => (*status, Some(self.machine.last_at())),
             None if self.rests(started) => (Status::Paused, None),
             Some(Ended::Again | Ended::Unchanged) | None => (Status::Running, None),
         };
         let waits = ended.is_none();
-        let wake_at = self.next_due().filter(|_| waits);
-        let ready_at = self.next_moment().filter(|_| waits);
         let hold = self.hold.clone().filter(|_| status == Status::Paused);
         let stays = match status {
             Status::Paused => hold.is_none() && self.cleans_up(),
             status => status == Status::Running,
         };
+        // First: a clock that is set back from here on is noticed when the commit is written.
+        let reckoned_at = (!stays).then(|| self.engine.time.now());
+        let wake_at = self.next_due().filter(|_| waits);
+        let ready_at = self.next_moment().filter(|_| waits);
         Change {
             status,
             attempt: self.attempt,
@@ -159,7 +165,7 @@ impl Driver {
             rewound: self.rewound,
             release: (!stays).then_some(Release {
                 ready_at: ready_at.filter(|_| hold.is_none()),
-                reckoned_at: Some(reckoned_at),
+                reckoned_at,
                 seen: self.last_message,
             }),
             hold,
@@ -179,11 +185,11 @@ impl Driver {
         !is_at_work && (!self.pauses.is_empty() || !self.children.is_empty())
     }
 
-    /// The change to write, if any.
-    pub(super) fn changes(&self, standing: &Change) -> Option<Change> {
+    /// Whether where it stands is to be written.
+    fn is_change(&self, standing: &Change) -> bool {
         // One that is given up: nothing else may have changed since it was claimed.
         let is_released = standing.release.is_some() && self.ownership.is_some();
-        (is_released || self.differs(standing)).then(|| standing.clone())
+        is_released || self.differs(standing)
     }
 
     /// Whether the row says something else.
@@ -209,19 +215,19 @@ impl Driver {
         !same
     }
 
-    pub(super) async fn commit(
+    pub(super) fn commit(
         &mut self,
         mut activation: Activation,
         standing: Change,
-    ) -> Result<(), Halt> {
-        let change = self.changes(&standing);
+    ) -> impl Future<Output = Result<(), Halt>> + Send {
+        let change = Some(standing).filter(|standing| self.is_change(standing));
         if change
             .as_ref()
             .is_some_and(|change| change.status == Status::Paused && change.release.is_some())
         {
             self.tell_of_pause(&mut activation);
         }
-        self.write(activation, change).await
+        self.write(activation, change)
     }
 
     /// Writes an activation with this change of the row.
@@ -258,7 +264,11 @@ impl Driver {
         let ends = change
             .as_ref()
             .is_some_and(|change| change.status.is_finished());
-        let laid = self.lay(activation.births, ends).await?;
+        let laid = if activation.births.is_empty() {
+            Laid::default()
+        } else {
+            Box::pin(self.lay(activation.births, ends)).await?
+        };
         let commit = Commit {
             target: self.target(),
             events: activation.events,
@@ -270,9 +280,15 @@ impl Driver {
             transaction: None,
             heeds,
         };
-        let (key, born) = match self.send(commit).await {
+        let sent = if self.record.is_some() && commit.children.is_empty() {
+            let written = self.engine.commit(commit).await;
+            written.map(|committed| (committed.key, None))
+        } else {
+            Box::pin(self.commit_owning(commit)).await
+        };
+        let (key, born) = match sent {
             Ok(sent) => sent,
-            Err(error) => (self.after_refusal(error, last).await?, None),
+            Err(error) => (Box::pin(self.after_refusal(error, last)).await?, None),
         };
         if self.record.is_none() && self.ownership.is_none() {
             // Nobody acknowledged the start, and it was found to be written.
@@ -282,18 +298,17 @@ impl Driver {
         self.recalled.clear();
         self.committed(key, change);
         self.log(&lines);
-        self.set_to_work(laid, born).await;
+        if !laid.is_empty() {
+            Box::pin(self.set_to_work(laid, born)).await;
+        }
         Ok(())
     }
 
-    /// Sends a commit to the store; one that begins executions so that what it begins is never lost.
-    async fn send(
+    /// Commits what begins executions, so that what it begins is never lost.
+    async fn commit_owning(
         &mut self,
         commit: Commit,
     ) -> Result<(ExecutionKey, Option<Vec<Born>>), CommitError> {
-        if self.record.is_some() && commit.children.is_empty() {
-            return Ok((self.engine.commit(commit).await?.key, None));
-        }
         let begun = self.engine.commit_owning(commit).await?;
         if begun.ownership.is_some() {
             self.ownership = begun.ownership;
@@ -424,7 +439,7 @@ impl Driver {
         self.engine.notify_events(&self.id);
         for (id, is_to_end) in std::mem::take(&mut self.outbox_told) {
             if is_to_end {
-                self.engine.poke(&id).await;
+                Box::pin(self.engine.poke(&id)).await;
             } else {
                 // One that nobody drives is ready now, and a worker's.
                 self.engine.active.notify_inbox(&id);
@@ -479,7 +494,7 @@ impl Driver {
         let event = match self.engine.commit(commit).await {
             Ok(committed) => committed.transaction,
             Err(error) => {
-                self.after_refusal(error, last).await?;
+                Box::pin(self.after_refusal(error, last)).await?;
                 let key = self.epoch().map(|(key, _)| key);
                 match key {
                     Some(key) => self.engine.store.last_event(key).await?,
@@ -554,7 +569,7 @@ impl Driver {
                 )?;
             }
             Kind::Child if self.starts_nothing() => self.put_child_off(call),
-            Kind::Child => self.start_child(call).await?,
+            Kind::Child => Box::pin(self.start_child(call)).await?,
             Kind::Transaction(body) => self.transactions.push_back((call, body)),
         }
         Ok(())

@@ -530,11 +530,11 @@ impl Driver {
                     self.release(None).await;
                     return Ok(self.engine.snapshot(record).await?);
                 };
-                match self.boot(record, intent).await {
+                match Box::pin(self.boot(record, intent)).await {
                     Ok(()) => started(),
                     Err(Halt::PutOff) => {
                         started();
-                        return self.put_off().await;
+                        return Box::pin(self.put_off()).await;
                     }
                     Err(error) => return Err(self.give_up(error).await),
                 }
@@ -573,6 +573,9 @@ impl Driver {
     }
 
     /// Takes what has come in since, and does what there is to do.
+    ///
+    /// Here and below, futures that are large and seldom needed are boxed: a future is copied into the one that awaits it,
+    /// so the largest would be paid for in each turn.
     async fn turn(&mut self) -> Result<Step, Halt> {
         // Code that never waits must not keep the runtime's other tasks from theirs, nor its own commands from it.
         tokio::task::coop::consume_budget().await;
@@ -581,9 +584,15 @@ impl Driver {
         self.take_inputs();
         // Nobody may have said yet that it is to go on after all.
         self.has_stale_inbox |= self.hold.is_some();
-        self.refresh_inbox().await?;
-        self.hear_ended_children().await?;
-        self.reopen_children().await?;
+        if self.has_stale_inbox {
+            Box::pin(self.refresh_inbox()).await?;
+        }
+        if !self.ended_children.is_empty() {
+            Box::pin(self.hear_ended_children()).await?;
+        }
+        if !self.reopened.is_empty() {
+            Box::pin(self.reopen_children()).await?;
+        }
         self.look_for_arrivals();
         self.step().await
     }
@@ -591,7 +600,7 @@ impl Driver {
     /// One activation and its commit, if there is anything to do.
     async fn step(&mut self) -> Result<Step, Halt> {
         if let Some(termination) = self.termination.take() {
-            return self.terminate(termination).await;
+            return Box::pin(self.terminate(termination)).await;
         }
         let has_delivered = std::mem::take(&mut self.has_delivered);
         if !self.lets_results_pass() {
@@ -607,7 +616,9 @@ impl Driver {
         }
         if !self.arrivals.is_empty() {
             self.has_delivered = true;
-            self.replay_always().await?;
+            if self.engine.always_replay {
+                Box::pin(self.replay_always()).await?;
+            }
             let activation = self.polling(Self::activate).await?;
             if activation.is_long() {
                 self.count_turns(LONG_TURN);
@@ -622,11 +633,11 @@ impl Driver {
             return self.commit_and_act(end).await;
         }
         if let Some((call, body)) = self.next_transaction() {
-            self.commit_transaction(call, body).await?;
+            Box::pin(self.commit_transaction(call, body)).await?;
             return Ok(Step::Went);
         }
         if let Some(from) = self.statements.pop_front() {
-            self.run_statements(from).await?;
+            Box::pin(self.run_statements(from)).await?;
             return Ok(Step::Went);
         }
         self.commit_standing().await

@@ -96,6 +96,11 @@ impl Driver {
         self.past(now.after(self.ahead.by(set_back)))
     }
 
+    /// A moment of its own time by the clock that is never set back; the present one where it has passed.
+    pub(super) fn steady_at(&self, at: Timestamp) -> Timestamp {
+        self.engine.time.steady().after(at.since(self.now()))
+    }
+
     /// The present moment for what is sent to others: who sleeps is ready from then on, by the clock.
     pub(super) fn sent_at(&self) -> Timestamp {
         self.engine.time.now()

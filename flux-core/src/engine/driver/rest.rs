@@ -79,7 +79,7 @@ impl Driver {
         if !leaves {
             return Ok(None);
         }
-        self.leave().await?;
+        Box::pin(self.leave()).await?;
         Ok(self.record.clone().map(Snapshot::unfinished))
     }
 
@@ -96,7 +96,7 @@ impl Driver {
         self.forget_work();
         // What is read again after the resume must not wake it before.
         self.last_message = seen;
-        self.leave().await?;
+        Box::pin(self.leave()).await?;
         Ok(self.settled(None, None, None))
     }
 
