@@ -13,6 +13,7 @@ use rusqlite::Connection;
 use tokio::sync::{Notify, oneshot};
 
 use super::connection::Lane;
+use super::error::Blame;
 use super::group::{Fault, Member, Outcome, run};
 use super::{execution, gate, history, inbox, published};
 
@@ -24,34 +25,18 @@ pub(super) const APPEND: &str = "append events";
 
 /// A commit on its way to the file.
 pub(super) struct CommitMember {
-    commit: Commit,
-    store: String,
+    pub(super) commit: Commit,
+    pub(super) blame: Blame,
     /// Set when the user's statements have tried to end the transaction: what is recorded instead.
-    refusal: Option<Payload>,
+    pub(super) refusal: Option<Payload>,
     /// What `run` found; it counts once the group is committed.
-    found: Result<Committed, CommitError>,
+    pub(super) found: Result<Committed, CommitError>,
     /// Rung for the messages that it posts, once they are in the file, where its caller has left by then.
-    bell: Arc<Notify>,
-    reply: oneshot::Sender<Result<Committed, CommitError>>,
+    pub(super) bell: Arc<Notify>,
+    pub(super) reply: oneshot::Sender<Result<Committed, CommitError>>,
 }
 
 impl CommitMember {
-    pub(super) fn new(
-        commit: Commit,
-        store: String,
-        bell: Arc<Notify>,
-        reply: oneshot::Sender<Result<Committed, CommitError>>,
-    ) -> Self {
-        Self {
-            commit,
-            store,
-            refusal: None,
-            found: Err(CommitError::Fenced),
-            bell,
-            reply,
-        }
-    }
-
     /// Decides by reading alone; `Err` inside when the commit is refused.
     fn check(&self, connection: &Connection) -> rusqlite::Result<Result<(), CommitError>> {
         let last = match &self.commit.target {
@@ -74,7 +59,7 @@ impl CommitMember {
                 _ => return Ok(Err(CommitError::Fenced)),
             },
         };
-        Ok(self.commit.check_numbers(last, &self.store))
+        Ok(self.commit.check_numbers(last, self.blame.store()))
     }
 
     /// One that has finished and is to go on has to find room in its gate, as any other.

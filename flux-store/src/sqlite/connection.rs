@@ -32,9 +32,20 @@ pub(super) struct Lane {
     pub(super) fence: Arc<TransactionFence>,
     /// How many pages the write-ahead log may grow to before it is copied into the file.
     log_pages: Cell<u32>,
-    /// The file's version when its tables were last found to be those that this program knows.
-    known_at: Cell<Option<i64>>,
+    /// When its tables were last found to be those that this program knows.
+    known_at: Cell<Option<Known>>,
 }
+
+/// What is known of the tables.
+#[derive(Clone, Copy)]
+struct Known {
+    /// The file's version, as it was then: another process that writes changes it.
+    version: i64,
+    seen: Instant,
+}
+
+/// To change the tables takes another process at least so long, with the lock on writing in its hands.
+const AT_LEAST: Duration = Duration::from_micros(50);
 
 /// For groups, which write many pages at once: fewer, larger copies.
 const LARGE_LOG: u32 = 4000;
@@ -119,14 +130,23 @@ impl Lane {
     /// Refuses to go on where a program of another version has changed the tables meanwhile; inside a transaction. It is
     /// asked of the file only after others have written to it.
     pub(super) fn check_tables(&self) -> rusqlite::Result<()> {
+        let known = self.known_at.get();
+        if known.is_some_and(|known| known.seen.elapsed() < AT_LEAST) {
+            return Ok(());
+        }
         let mut version = self.connection.prepare_cached("PRAGMA data_version")?;
         let version: i64 = version.query_row([], |row| row.get(0))?;
-        if self.known_at.get() == Some(version) {
+        let now = Known {
+            version,
+            seen: Instant::now(),
+        };
+        if known.is_some_and(|known| known.version == version) {
+            self.known_at.set(Some(now));
             return Ok(());
         }
         match recorded_schema(&self.connection)? {
             Schema::Version(KNOWN) => {
-                self.known_at.set(Some(version));
+                self.known_at.set(Some(now));
                 Ok(())
             }
             Schema::Version(found) => Err(ours(format!(

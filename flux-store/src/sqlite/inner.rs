@@ -309,28 +309,37 @@ impl Inner {
         }
     }
 
-    pub(super) async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {
-        self.refuse_inside_transaction(APPEND)
-            .map_err(CommitError::Failed)?;
+    pub(super) fn commit(
+        &self,
+        commit: Commit,
+    ) -> impl Future<Output = Result<Committed, CommitError>> + Send {
         let posts = !commit.outbox.is_empty();
         let (reply, answer) = oneshot::channel();
-        self.writer.submit(Box::new(CommitMember::new(
+        // A commit is large: it moves once more, and not with the future.
+        let member = Box::new(CommitMember {
             commit,
-            self.blame.store().to_owned(),
-            self.watch.bell(),
+            blame: self.blame.clone(),
+            refusal: None,
+            found: Err(CommitError::Fenced),
+            bell: self.watch.bell(),
             reply,
-        )));
-        let answer = async {
-            answer.await.unwrap_or_else(|_| {
-                let error = self.blame.plain(APPEND, "the writer gave no answer");
-                Err(CommitError::Unknown(error))
-            })
-        };
-        if !posts {
-            return answer.await;
+        });
+        async move {
+            self.refuse_inside_transaction(APPEND)
+                .map_err(CommitError::Failed)?;
+            self.writer.submit(member);
+            let answer = async {
+                answer.await.unwrap_or_else(|_| {
+                    let error = self.blame.plain(APPEND, "the writer gave no answer");
+                    Err(CommitError::Unknown(error))
+                })
+            };
+            if !posts {
+                return answer.await;
+            }
+            let committed = self.watch.attended(answer).await?;
+            self.watch.notify();
+            Ok(committed)
         }
-        let committed = self.watch.attended(answer).await?;
-        self.watch.notify();
-        Ok(committed)
     }
 }

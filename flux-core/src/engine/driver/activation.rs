@@ -183,8 +183,8 @@ impl Driver {
     }
 
     /// Delivers what has arrived.
-    pub(super) fn activate(&mut self) -> Result<Activation, Stop> {
-        let mut activation = Activation::default();
+    pub(super) fn activate(&mut self) -> Result<Box<Activation>, Stop> {
+        let mut activation = Box::<Activation>::default();
         self.append_rewind(&mut activation);
         self.deliver_arrivals(&mut activation)?;
         Ok(activation)

@@ -146,7 +146,7 @@ impl Driver {
             .progress
             .due
             .filter(|_| task.progress.fallback_after.is_none());
-        self.tasks.insert(call, task);
+        self.tasks.insert(call, Box::new(task));
         match due {
             Some(due) => {
                 self.due.arm(call, due);
@@ -351,7 +351,7 @@ impl Driver {
             running: None,
         };
         drop(state);
-        self.tasks.insert(call, task);
+        self.tasks.insert(call, Box::new(task));
         self.retries.push(call);
     }
 

@@ -12,7 +12,6 @@ use futures::future::Either;
 use tokio::task::AbortHandle;
 use tracing::Instrument;
 
-use super::attempts::Task;
 use super::statements::Noted;
 use super::threads::{Left, Presence, Thread, warn_if_it_hangs};
 use super::{Driver, Input};
@@ -84,7 +83,7 @@ impl Driver {
         };
         let is_blocking = matches!(started, Started::Blocking(_));
         let statements = self.statements_of(call, self.next_run);
-        let deadline = self.tasks.get(&call).and_then(Task::deadline);
+        let deadline = self.tasks.get(&call).and_then(|task| task.deadline());
         let deadline = deadline.map(|at| self.steady_at(at));
         let (presence, thread) = is_blocking.then(Thread::new).unzip();
         let Some(task) = self.tasks.get_mut(&call) else {

@@ -142,7 +142,7 @@ impl Driver {
     async fn correct_row(&mut self) -> Result<(), Halt> {
         let standing = self.standing(None, &[]);
         if self.differs(&standing) {
-            self.commit(Activation::default(), standing).await?;
+            self.commit(Box::default(), standing).await?;
         }
         Ok(())
     }

@@ -170,7 +170,7 @@ impl Driver {
     }
 
     /// The end of code that has not ended within the window.
-    pub(super) fn window_is_over(&mut self) -> Result<Option<Activation>, Stop> {
+    pub(super) fn window_is_over(&mut self) -> Result<Option<Box<Activation>>, Stop> {
         match self.window_ends() {
             Some(ends) if self.now() >= ends => self.stop(StopReason::Cancelled).map(Some),
             _ => Ok(None),

@@ -165,7 +165,7 @@ impl Driver {
         self.engine.see_off(&wanted.id).await;
         match self.engine.store.execution(&wanted.id).await? {
             None => {
-                let mut activation = Activation::default();
+                let mut activation = Box::<Activation>::default();
                 self.expect_child(call, wanted, &mut activation);
                 self.write(activation, None).await
             }

@@ -23,7 +23,7 @@ impl Driver {
     /// Writes an activation and carries out what it started.
     pub(super) async fn commit_and_act(
         &mut self,
-        mut activation: Activation,
+        mut activation: Box<Activation>,
     ) -> Result<Step, Halt> {
         let ended = activation.ended.take();
         if let Some(Ended::Unchanged) = &ended
@@ -37,14 +37,14 @@ impl Driver {
         let started = std::mem::take(&mut activation.started);
         let standing = self.standing(ended.as_ref(), &started);
         match self.commit(activation, standing).await {
-            Err(Halt::Unread) => return self.recall().await,
+            Err(Halt::Unread) => return Box::pin(self.recall()).await,
             committed => committed?,
         }
         self.after_commit().await;
         if matches!(ended, Some(Ended::Again)) {
             // The new beginning may end before this driver is told of what other processes have sent.
             self.has_stale_inbox = true;
-            self.refresh_inbox().await?;
+            Box::pin(self.refresh_inbox()).await?;
         }
         match ended {
             Some(Ended::Finished {
@@ -92,14 +92,14 @@ impl Driver {
         if let Some(error) = self.lost.take() {
             return Err(error.into());
         }
-        let mut activation = Activation::default();
+        let mut activation = Box::<Activation>::default();
         self.append_rewind(&mut activation);
         let standing = self.standing(None, &[]);
         let is_due = !self.retries.is_empty();
         if activation.events.is_empty() && (is_due || !self.is_change(&standing)) {
             // A request is over before what it asks for begins: a crash after that is one.
             if !self.stale_messages.is_empty() {
-                self.write(Activation::default(), None).await?;
+                self.write(Box::default(), None).await?;
             }
             if !self.held_starts.is_empty() {
                 // A hold was lifted that kept children from being started.
@@ -217,7 +217,7 @@ impl Driver {
 
     pub(super) fn commit(
         &mut self,
-        mut activation: Activation,
+        mut activation: Box<Activation>,
         standing: Change,
     ) -> impl Future<Output = Result<(), Halt>> + Send {
         let change = Some(standing).filter(|standing| self.is_change(standing));
@@ -233,7 +233,7 @@ impl Driver {
     /// Writes an activation with this change of the row.
     pub(super) async fn write(
         &mut self,
-        mut activation: Activation,
+        mut activation: Box<Activation>,
         change: Option<Change>,
     ) -> Result<(), Halt> {
         self.check_length()?;

@@ -127,7 +127,7 @@ impl Driver {
     }
 
     /// The end of an execution whose wall-clock time is up, whatever has arrived since.
-    pub(super) fn deadline_is_up(&mut self) -> Result<Option<Activation>, Stop> {
+    pub(super) fn deadline_is_up(&mut self) -> Result<Option<Box<Activation>>, Stop> {
         match self.next_limit() {
             Some((_, FailureKind::Deadline { .. })) => self.time_is_up(),
             _ => Ok(None),
@@ -135,7 +135,7 @@ impl Driver {
     }
 
     /// The end of an execution whose time is up.
-    pub(super) fn time_is_up(&mut self) -> Result<Option<Activation>, Stop> {
+    pub(super) fn time_is_up(&mut self) -> Result<Option<Box<Activation>>, Stop> {
         match self.next_limit() {
             Some((at, kind)) if self.now() >= at => {
                 self.stop(StopReason::OutOfTime(kind)).map(Some)

@@ -265,7 +265,7 @@ pub(crate) struct Driver {
     is_past_deadline: bool,
 
     arrivals: VecDeque<Arrival>,
-    tasks: BTreeMap<EventSeq, Task>,
+    tasks: BTreeMap<EventSeq, Box<Task>>,
     threads: Threads,
     /// Children and transactions that start as soon as the rewind is written.
     held_starts: Vec<EventSeq>,

@@ -103,7 +103,7 @@ impl Driver {
     async fn leave(&mut self) -> Result<(), Halt> {
         // Those that run here finish by themselves: their last words come into the inbox.
         self.detach_children();
-        let mut activation = Activation::default();
+        let mut activation = Box::<Activation>::default();
         let has_deferred = !self.deferred.is_empty();
         for call in self.deferred_tasks() {
             let event = self.event_at(EventKind::TaskDeferred, Some(call));

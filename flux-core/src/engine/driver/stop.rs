@@ -50,10 +50,10 @@ impl Driver {
 
     /// As [`stop_code`](Self::stop_code), in an activation of its own. Code that ends by itself with an open arrival needs
     /// no stop, unless its deadline has passed; code that begins again does, or it might begin again for ever.
-    pub(super) fn stop(&mut self, why: StopReason) -> Result<Activation, Stop> {
+    pub(super) fn stop(&mut self, why: StopReason) -> Result<Box<Activation>, Stop> {
         let is_deadline = matches!(why, StopReason::OutOfTime(FailureKind::Deadline { .. }));
         self.is_past_deadline |= is_deadline;
-        let mut activation = Activation::default();
+        let mut activation = Box::<Activation>::default();
         self.machine.shared.state().is_late = is_deadline;
         let ended = self.deliver_open(&mut activation)?;
         self.machine.shared.state().is_late = false;
@@ -99,7 +99,7 @@ impl Driver {
     /// Ends the execution: bodies are aborted and the code is dropped first. The code is polled only with an arrival that is
     /// recorded already, and nothing that it asks for then is begun.
     pub(super) async fn terminate(&mut self, termination: Termination) -> Result<Step, Halt> {
-        let mut activation = Activation::default();
+        let mut activation = Box::<Activation>::default();
         let ended = self.polling(|driver| driver.deliver_open(&mut activation));
         if let Some(end) = ended.await? {
             self.finish(end, &mut activation);
