@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
 use flux_core::{Engine, Error, Execution, ExecutionId, Handle, Status};
+use futures::FutureExt as _;
 use futures::future::{Either, select};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
@@ -128,11 +129,16 @@ pub(crate) async fn watch(
             None => std::future::pending().await,
         }
     };
+    let mut interrupted = pin!(tokio::signal::ctrl_c());
+    // Polled before anything is printed: until its first poll, Ctrl-C would end the process without a word.
+    if interrupted.as_mut().now_or_never().is_some() {
+        return Ok(Watched::Interrupted);
+    }
     tokio::select! {
         biased;
         execution = waiting => Ok(Watched::Settled(Box::new(execution?))),
         () = late => Ok(Watched::Late(Box::new(engine.get(id).await?))),
-        _ = tokio::signal::ctrl_c() => Ok(Watched::Interrupted),
+        _ = interrupted => Ok(Watched::Interrupted),
     }
 }
 

@@ -70,7 +70,7 @@ fn an_interrupted_run_can_be_gone_on_with() {
         "run",
         "work_slowly",
         "--input",
-        "500",
+        "1000",
         "--id",
         "slow",
         "--follow",
@@ -85,7 +85,7 @@ fn an_interrupted_run_can_be_gone_on_with() {
     assert!(text.contains("resume slow"), "{text}");
     assert!(text.contains("show slow --follow"), "{text}");
     assert!(!text.contains(SPINNER), "{text}");
-    assert!(said(&shop(), &["resume", "slow"], folder).contains("2500"));
+    assert!(said(&shop(), &["resume", "slow"], folder).contains("5000"));
     let done = said(FLUX, &["events", "slow"], folder);
     assert_eq!(done.matches("TASK_COMPLETED").count(), 5, "{done}");
 }
@@ -100,7 +100,7 @@ fn an_onlooker_that_leaves_disturbs_nobody() {
             "start",
             "work_slowly",
             "--input",
-            "500",
+            "1000",
             "--id",
             "slow",
             "-q",
@@ -121,7 +121,7 @@ fn an_onlooker_that_leaves_disturbs_nobody() {
         "{text}"
     );
     assert!(text.contains("show slow --follow"), "{text}");
-    assert!(said(FLUX, &["result", "slow", "--wait"], folder).contains("2500"));
+    assert!(said(FLUX, &["result", "slow", "--wait"], folder).contains("5000"));
     let history = said(FLUX, &["events", "slow"], folder);
     assert!(!history.contains("TASK_INTERRUPTED"), "{history}");
 }
