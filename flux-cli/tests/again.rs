@@ -86,7 +86,15 @@ async fn fulfil(_ctx: ExecutionContext) -> Result<u32, TaskError> {
 #[workflow]
 async fn charge_or_undo(_ctx: ExecutionContext) -> Result<u32, TaskError> {
     charge_card(450).await?;
+    flux::pause("signature").await;
     hand_over().await
+}
+
+/// Goes on without what its child could not do.
+#[workflow]
+async fn knock_twice(_ctx: ExecutionContext) -> u32 {
+    let first = knock.call(()).await;
+    first.unwrap_or(3)
 }
 
 #[workflow]
@@ -110,6 +118,7 @@ fn failed() -> TempDir {
         let _ = rocket.execution_id("rocket").await.unwrap();
         let parent = fulfil.on(&engine).run(());
         let _ = parent.execution_id("parent").await.unwrap();
+        let _ = engine.resume("parent").await.unwrap();
         let visit = knock.on(&engine).run(());
         let _ = visit.execution_id("knock").await.unwrap();
         for id in ["order", "rocket", "parent", "knock"] {
@@ -126,6 +135,7 @@ async fn status(engine: &Engine, id: &str) -> Status {
 const UNDONE: &str = "rolled back: reserve_stock, charge_card; they run again under new keys";
 const ASKED: &str = "waits again for `approval`";
 const IN_CHILD: &str = "rolled back: charge_card; it runs again under a new key";
+const ASKED_IN_CHILD: &str = "waits again for `signature`";
 const UNKNOWN: &str = "`fire_rocket` may have done its work, and runs again";
 
 /// The hint was "what succeeded is kept", and the card was charged again.
@@ -138,7 +148,8 @@ fn show_says_what_a_retry_does_to_this_execution() {
     let rocket = run(&folder, "flux show rocket").stdout;
     assert!(rocket.contains(UNKNOWN), "{rocket}");
     let parent = run(&folder, "flux show parent").stdout;
-    assert!(parent.contains(&format!("{IN_CHILD}; what succeeded is kept")));
+    let again = format!("{IN_CHILD}; {ASKED_IN_CHILD}; what succeeded is kept");
+    assert!(parent.contains(&again), "{parent}");
     let plain = run(&folder, "flux show knock").stdout;
     assert!(
         plain.contains("try `hand_over` again; what succeeded is kept"),
@@ -210,4 +221,24 @@ fn the_list_says_which_were_rolled_back() {
     assert_eq!(of("parent")["is_rolled_back"], false);
     assert_eq!(of("parent")["undone"], serde_json::json!(["charge_card"]));
     assert_eq!(of("order")["is_rolled_back"], true);
+}
+
+#[test]
+fn filters_leave_out_children_whose_parents_have_dealt_with_their_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_all().build().unwrap();
+    runtime.block_on(async {
+        let engine = Engine::open(folder.path().join("flux.db")).await.unwrap();
+        let parent = knock_twice.on(&engine).run(()).execution_id("calm");
+        assert!(parent.await.unwrap().has_succeeded());
+        let alone = knock.on(&engine).run(()).execution_id("knock");
+        assert!(alone.await.unwrap().has_failed());
+    });
+    let many = run(&folder, "flux retry --status failed -y -o id");
+    assert_eq!(many.stdout, "knock\n", "{}", many.stderr);
+    let says = "left out: 1 child whose parent has dealt with the failure";
+    assert!(many.stderr.contains(says), "{}", many.stderr);
+    let one = run(&folder, "flux retry calm.2 -o id");
+    assert_eq!(one.stdout, "calm.2\n", "{}", one.stderr);
 }

@@ -42,7 +42,8 @@ show` says so of each:
 again at pause points, unless the workflow keeps their answers.
 - One with an unknown outcome (an `at_most_once` task that was cut off) runs that body again, which may have done its work.
 
-With filters, both are left out unless `--rolled-back` or `--unknown-outcome` names them.";
+With filters, both are left out unless `--rolled-back` or `--unknown-outcome` names them. Failed children whose parents have dealt with \
+the failure are left out, too: name them by id.";
 
 pub(super) const REPLAY: &str = "Examples:
   cargo run -- replay 01a2b3c4d5e6           executes nothing, writes nothing

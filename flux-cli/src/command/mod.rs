@@ -5,6 +5,7 @@ mod completions;
 mod db;
 mod doctor;
 mod events;
+mod families;
 mod init;
 mod list;
 mod man;

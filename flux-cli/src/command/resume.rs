@@ -1,12 +1,12 @@
 //! `resume`: goes on with what is paused, held, crashed or failed.
 
 use flux_core::{
-    CallInfo, Engine, Error, EventSeq, Execution, ExecutionId, Failure as Failed, Resume, Status,
+    Engine, Error, EventSeq, Execution, ExecutionId, Failure as Failed, Resume, Status,
 };
 use futures::{StreamExt, stream};
 use serde_json::Value;
 
-use super::{settle, start, value};
+use super::{families, settle, start, value};
 use crate::args::{self, Selection, Watching};
 use crate::exit::{Exit, Failure, Outcome};
 use crate::follow::Driving;
@@ -97,6 +97,7 @@ pub(super) async fn go_on(
         Status::Failed => true,
         status => !how.only_failed && !status.is_finished() && status != Status::Pending,
     });
+    let chosen = leave_out_children(session, engine, chosen).await?;
     let chosen = leave_out(session, chosen, how.also);
     if let Some(exit) = confirm_many(session, &chosen, verb)? {
         return Ok(exit);
@@ -162,6 +163,28 @@ async fn go_on_with(
     Ok(Exit::Done)
 }
 
+/// Leaves out of what filters found the children that a retry would run for nothing.
+async fn leave_out_children(
+    session: &Session,
+    engine: &Engine,
+    chosen: Chosen,
+) -> Result<Chosen, Failure> {
+    if chosen.by_ids {
+        return Ok(chosen);
+    }
+    let dealt_with = families::dealt_with(engine, &chosen.executions).await?;
+    if !dealt_with.is_empty() {
+        let (count, whose) = match dealt_with.len() {
+            1 => (1, "child whose parent has"),
+            count => (count, "children whose parents have"),
+        };
+        session.say(format!(
+            "left out: {count} {whose} dealt with the failure; named by its id, a child is retried"
+        ));
+    }
+    Ok(chosen.keep(|execution| !dealt_with.contains(execution.execution_id())))
+}
+
 /// Leaves out of what filters found the failed ones that would run something twice, unless a flag names them.
 fn leave_out(session: &Session, chosen: Chosen, also: args::Also) -> Chosen {
     let is_rolled_back = |execution: &Execution| {
@@ -199,11 +222,7 @@ async fn say_what_runs_again(
     let Some(failure) = execution.failure() else {
         return Ok(());
     };
-    let calls = if failure.is_rolled_back() {
-        CallInfo::of(&engine.history(execution.execution_id()).await?)
-    } else {
-        Vec::new()
-    };
+    let calls = families::begun_again(engine, execution).await?;
     for line in again(failure, &calls) {
         session.say(line);
     }

@@ -7,7 +7,7 @@ use flux_core::{CallInfo, Engine, Event, Execution, Status, UnreadSignal};
 use serde::Serialize;
 
 use super::tree::{self, Branch};
-use super::{events, start, unread};
+use super::{events, families, start, unread};
 use crate::args::Show;
 use crate::exit::{Exit, Failure, Outcome};
 use crate::output::{
@@ -112,7 +112,8 @@ async fn facts(
         &session.output,
     );
     let is_here = start::has(engine, execution.workflow());
-    let steps = next_steps(&execution, &calls, &place, is_here);
+    let begun_again = families::begun_again(engine, &execution).await?;
+    let steps = next_steps(&execution, &calls, &begun_again, &place, is_here);
     let owners = Owners::among(&workers);
     let children = if args.tree {
         Some(tree::children(engine, &execution, &owners).await?)

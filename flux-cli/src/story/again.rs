@@ -2,13 +2,12 @@
 
 use flux_core::{CallInfo, CallStatus, Failure};
 
-/// One line each; nothing where only what failed is tried again.
+/// One line each; nothing where only what failed is tried again. `calls` are those of the code that begins again, in this
+/// execution and its children.
 pub(crate) fn again(failure: &Failure, calls: &[CallInfo]) -> Vec<String> {
     let mut lines = Vec::new();
     if repeats_undone(failure) {
         lines.push(undone(failure));
-    }
-    if failure.is_rolled_back() {
         lines.extend(asked_again(calls));
     }
     lines.extend(unknown(failure));

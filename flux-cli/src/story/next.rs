@@ -36,10 +36,12 @@ impl Step {
     }
 }
 
-/// What can be done next, the likeliest first; `is_here`: this program has its code.
+/// What can be done next, the likeliest first; `begun_again`: the calls that a retry makes again because they were rolled
+/// back; `is_here`: this program has its code.
 pub(crate) fn next_steps(
     execution: &Execution,
     calls: &[CallInfo],
+    begun_again: &[CallInfo],
     place: &Whereabouts,
     is_here: bool,
 ) -> Vec<Step> {
@@ -56,7 +58,7 @@ pub(crate) fn next_steps(
         Status::Running => running(execution, calls, id),
         Status::Paused => paused(execution, id),
         Status::Completed => vec![Step::new(&["result", id], "its output alone")],
-        Status::Failed => failed(execution, calls, id),
+        Status::Failed => failed(execution, begun_again, id),
         _ => vec![Step::new(&["events", id], "its history")],
     };
     if let Some(queue) = &place.stopped_queue {
@@ -156,9 +158,9 @@ fn paused(execution: &Execution, id: &str) -> Vec<Step> {
     steps
 }
 
-fn failed(execution: &Execution, calls: &[CallInfo], id: &str) -> Vec<Step> {
+fn failed(execution: &Execution, begun_again: &[CallInfo], id: &str) -> Vec<Step> {
     let failure = execution.failure();
-    let again = failure.map(|failure| again(failure, calls));
+    let again = failure.map(|failure| again(failure, begun_again));
     let again = again.filter(|lines| !lines.is_empty());
     let is_rolled_back = failure.is_some_and(Failure::is_rolled_back);
     let escaped = failure.map(Failure::escaped).unwrap_or_default();
