@@ -12,10 +12,14 @@ use flux_core::store::{
 use rusqlite::Connection;
 use tokio::sync::{Notify, oneshot};
 
-use super::connection::Lane;
+use super::claim::gate;
 use super::error::Blame;
-use super::group::{Fault, Member, Outcome, run};
-use super::{execution, gate, history, inbox, published};
+use super::io::connection::Db;
+use super::io::group::{Fault, Member, Outcome, run};
+use super::table::execution;
+use super::table::history;
+use super::table::inbox;
+use super::table::published;
 
 /// A user's statements hold up everybody else; longer than this is worth a warning.
 const SLOW: Duration = Duration::from_secs(1);
@@ -75,7 +79,7 @@ impl CommitMember {
         }
     }
 
-    fn write(&self, lane: &Lane) -> Result<Committed, Fault> {
+    fn write(&self, lane: &Db) -> Result<Committed, Fault> {
         let (commit, connection) = (&self.commit, &lane.connection);
         let key = match &commit.target {
             Target::New(new) => execution::create(connection, new)?,
@@ -110,7 +114,7 @@ impl CommitMember {
         &self,
         transaction: &Transaction,
         key: ExecutionKey,
-        lane: &Lane,
+        lane: &Db,
     ) -> Result<Event, Fault> {
         let outcome = match &self.refusal {
             Some(refusal) => Err(refusal.clone()),
@@ -146,7 +150,7 @@ fn creation_refused(
 }
 
 impl Member for CommitMember {
-    fn run(&mut self, lane: &Lane) -> Result<(), Fault> {
+    fn run(&mut self, lane: &Db) -> Result<(), Fault> {
         self.found = match self.check(&lane.connection)? {
             Err(refused) => Err(refused),
             Ok(()) => match self.write(lane) {
@@ -199,10 +203,7 @@ impl Member for CommitMember {
 }
 
 /// Runs the user's statements; what they did stays or is undone as they say.
-fn run_statements(
-    transaction: &Transaction,
-    lane: &Lane,
-) -> Result<Result<Payload, Payload>, Fault> {
+fn run_statements(transaction: &Transaction, lane: &Db) -> Result<Result<Payload, Payload>, Fault> {
     let connection = &lane.connection;
     run(connection, "SAVEPOINT flux_transaction")?;
     let began = Instant::now();

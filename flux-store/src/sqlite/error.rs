@@ -5,7 +5,7 @@ use std::sync::Arc;
 use flux_core::store::StoreError;
 use rusqlite::{ErrorCode, ffi};
 
-use super::row::Unreadable;
+use crate::sqlite::table::row::Unreadable;
 
 /// Makes the errors of one store.
 #[derive(Clone)]

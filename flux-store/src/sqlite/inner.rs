@@ -12,24 +12,28 @@ use rusqlite::Connection;
 use tokio::sync::{Notify, oneshot};
 
 use super::Durability;
-use super::beat::Beats;
+use super::alive::beat::Beats;
+use super::alive::death::DeathWatch;
+use super::alive::life::Life;
+use super::alive::watch::{self, Watch};
+use super::alive::worker::{Alive, Workers};
+use super::claim::work;
+use super::claim::work::Peeked;
 use super::commit::{APPEND, CommitMember};
-use super::connection::Lane;
-use super::death::DeathWatch;
 use super::error::Blame;
-use super::inbox::Posted;
-use super::inspect::Errand;
-use super::life::Life;
+use super::file::inspect::Errand;
+use super::file::path::Location;
+use super::file::presence::Presence;
+use super::io::connection::Db;
+use super::io::reader::Readers;
+use super::io::thread;
+use super::io::write::Write;
+use super::io::writer::Writer;
 use super::open::Settings;
-use super::path::Location;
-use super::presence::Presence;
-use super::reader::Readers;
-use super::watch::{self, Watch};
-use super::work::Found;
-use super::worker::{Alive, Workers};
-use super::write::Write;
-use super::writer::Writer;
-use super::{execution, find, inbox, thread, work};
+use super::table::execution;
+use super::table::find;
+use super::table::inbox;
+use super::table::inbox::Posted;
 
 /// What the handles on a store share.
 pub(super) struct Inner {
@@ -51,7 +55,7 @@ impl Inner {
         at: Location,
         presence: Presence,
         settings: Settings,
-        lane: Lane,
+        lane: Db,
         blame: Blame,
     ) -> Self {
         let Settings {
@@ -252,14 +256,14 @@ impl Inner {
             work::peek(&view, &request, &self.life)
         })?;
         let lost = match found {
-            Found::Something(_) if only_asks => {
+            Peeked::Something(_) if only_asks => {
                 return Ok(Work {
                     next: Some(request.now.at()),
                     ..Work::default()
                 });
             }
-            Found::Something(lost) => lost,
-            Found::Nothing(next) => {
+            Peeked::Something(lost) => lost,
+            Peeked::Nothing(next) => {
                 return Ok(Work {
                     next,
                     ..Work::default()

@@ -10,56 +10,31 @@
 //! join, claim, orphans ─> life ─┬ worker ───── <file>-workers/   a locked file per owner
 //!                               └ beat ──────> flux_workers      a number that goes up while it runs
 //! ```
+//!
+//! | room | holds |
+//! |---|---|
+//! | `io/` | connections, and the threads that use them: one that writes, in groups, and several that read |
+//! | `table/` | one module for each table, and what tables share: a row, its columns, a list of rows |
+//! | `claim/` | what may start or be taken up, decided inside the claiming transaction |
+//! | `alive/` | which processes are alive, and what they tell each other |
+//! | `file/` | the file itself: its name, its schema, its maintenance |
+//!
+//! An execution that may start is read by *lane*: those of one queue, workflow and version, in their order. A *queue* limits
+//! how many run; a *gate* limits how many of one key do; a *turn* is the place of one execution among those that wait.
 
-mod backend;
-mod barrier;
-mod beat;
-mod call;
-mod catalog;
+mod alive;
+mod claim;
 mod commit;
-mod connection;
-mod death;
 mod error;
-mod execution;
-mod find;
-mod gate;
-mod group;
-mod history;
-mod inbox;
+mod file;
 mod inner;
-mod inspect;
-mod lane;
-mod life;
-mod line;
-mod list;
-mod maintenance;
-mod migrate;
+mod io;
 mod open;
-mod orphan;
-mod path;
-mod pending;
-mod place;
-mod presence;
-mod published;
-mod queue;
-mod reader;
-mod ready;
-mod row;
-mod schedule;
-mod set_back;
 mod store;
-mod takeover;
-mod thread;
-mod transaction;
-mod turn;
-mod watch;
-mod work;
-mod worker;
-mod write;
-mod writer;
+mod table;
 
-pub use call::transaction;
 pub use flux_core::store::Durability;
+pub use io::call::transaction;
+pub use io::transaction::body;
 pub use open::SqliteOptions;
 pub use store::SqliteStore;
-pub use transaction::body;

@@ -7,15 +7,15 @@ use std::time::Duration;
 use flux_core::store::{Migrated, StoreError};
 
 use super::Durability;
-use super::beat::STALL_AFTER;
-use super::connection::{Lane, patiently};
+use super::alive::beat::STALL_AFTER;
 use super::error::Blame;
-use super::inspect::{Errand, Foreign, Found, Schema, inspect, schema};
-use super::migrate::{self, KNOWN};
-use super::path::Location;
-use super::presence::Presence;
+use super::file::inspect::{Errand, Foreign, Schema, Verdict, inspect, schema};
+use super::file::migrate::{self, KNOWN};
+use super::file::path::Location;
+use super::file::presence::Presence;
+use super::io::connection::{Db, patiently};
+use super::io::thread;
 use super::store::SqliteStore;
-use super::thread;
 
 const OPEN: &str = "open the file";
 
@@ -130,9 +130,9 @@ impl SqliteOptions {
         at: &Location,
         blame: &Blame,
         migrated: &mut Migrated,
-    ) -> rusqlite::Result<Result<Lane, StoreError>> {
+    ) -> rusqlite::Result<Result<Db, StoreError>> {
         let errand = self.settings.errand;
-        if let Found::Refused(error) = inspect(at, errand, self.foreign, blame)? {
+        if let Verdict::Refused(error) = inspect(at, errand, self.foreign, blame)? {
             return Ok(Err(error));
         }
         let lane = match errand {
@@ -156,7 +156,7 @@ impl SqliteOptions {
         at: &Location,
         blame: &Blame,
         migrated: &mut Migrated,
-    ) -> rusqlite::Result<Result<Lane, StoreError>> {
+    ) -> rusqlite::Result<Result<Db, StoreError>> {
         if let Err(error) = fs::create_dir_all(&at.workers) {
             return Ok(Err(blame.io(
                 OPEN,
@@ -164,7 +164,7 @@ impl SqliteOptions {
                 error,
             )));
         }
-        let mut lane = Lane::open(&at.file)?;
+        let mut lane = Db::open(&at.file)?;
         if let Err(reason) = lane.configure(self.settings.durability)? {
             return Ok(Err(blame.plain(OPEN, reason)));
         }
@@ -175,8 +175,8 @@ impl SqliteOptions {
     }
 
     /// Opens the file as it is: a copy of a store, say, keeps its journal mode.
-    fn look(&self, at: &Location, blame: &Blame) -> rusqlite::Result<Result<Lane, StoreError>> {
-        let lane = Lane::open_existing(&at.file)?;
+    fn look(&self, at: &Location, blame: &Blame) -> rusqlite::Result<Result<Db, StoreError>> {
+        let lane = Db::open_existing(&at.file)?;
         let tuned = lane.tune(self.settings.durability)?;
         Ok(tuned
             .map(|()| lane)

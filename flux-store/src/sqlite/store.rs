@@ -19,15 +19,23 @@ use futures::future::{BoxFuture, FutureExt as _};
 use rusqlite::Connection;
 
 use super::Durability;
-use super::connection::Lane;
+use super::claim::barrier;
+use super::claim::orphan;
 use super::error::Blame;
+use super::file::path::Location;
+use super::file::presence::Presence;
 use super::inner::Inner;
+use super::io::connection::Db;
 use super::open::{Settings, SqliteOptions};
-use super::path::Location;
-use super::presence::Presence;
-use super::{
-    barrier, catalog, execution, history, inbox, list, orphan, published, queue, schedule, set_back,
-};
+use super::table::catalog;
+use super::table::execution;
+use super::table::history;
+use super::table::inbox;
+use super::table::list;
+use super::table::published;
+use super::table::queue;
+use super::table::schedule;
+use super::table::set_back;
 
 /// Keeps executions in one SQLite file.
 ///
@@ -66,7 +74,7 @@ impl SqliteStore {
         at: Location,
         presence: Presence,
         settings: Settings,
-        lane: Lane,
+        lane: Db,
         blame: Blame,
     ) -> Self {
         Self {

@@ -1,0 +1,299 @@
+//! Who is alive: every worker holds a lock on a file of its own, and the kernel takes it back at
+//! death, however sudden.
+//!
+//! The locks belong to the open file, not to the process: two stores in one process are two owners,
+//! and a process id that is used again means nothing.
+//!
+//! A file that is missing says nothing by itself: a worker that leaves unlocks it, and its beat is taken out of its row
+//! before the file is deleted. So a folder that somebody removes makes no worker dead, and a worker that finds its file gone makes another.
+
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use flux_core::clock::Timestamp;
+use flux_core::id::WorkerId;
+use flux_core::store::WorkerRecord;
+use rusqlite::{Connection, OptionalExtension as _};
+use tokio::sync::Notify;
+
+use crate::sqlite::io::connection::Db;
+use crate::sqlite::io::group::{Fault, Member, Outcome};
+use crate::sqlite::io::writer::WeakWriter;
+use crate::sqlite::table::row;
+
+/// What the lock file of a worker says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sign {
+    /// It is locked, or cannot be looked at: better to wait for a dead one than to drive twice.
+    Locked,
+    /// It is not locked: the worker has died or left.
+    Unlocked,
+    /// There is none.
+    Missing,
+}
+
+/// The workers of one file.
+#[derive(Clone)]
+pub(crate) struct Workers {
+    folder: Arc<Path>,
+    /// Those of this store that have left, and whose rows say so.
+    left: Arc<Mutex<Vec<WorkerId>>>,
+}
+
+impl Workers {
+    pub(crate) fn new(folder: PathBuf) -> Self {
+        Self {
+            folder: folder.into(),
+            left: Arc::default(),
+        }
+    }
+
+    /// What the worker's file says. Asking takes the lock for a moment, shared, so that several who ask
+    /// at once do not take each other for the worker.
+    pub(crate) fn sign(&self, worker: WorkerId) -> Sign {
+        match File::open(self.file(worker)) {
+            Ok(file) if file.try_lock_shared().is_ok() => Sign::Unlocked,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Sign::Missing,
+            _ => Sign::Locked,
+        }
+    }
+
+    /// Whether the worker holds its lock.
+    pub(crate) fn is_alive(&self, worker: WorkerId) -> bool {
+        self.sign(worker) == Sign::Locked
+    }
+
+    /// Writes down a new worker, which will beat this often, and forgets those that hold their lock no more.
+    pub(crate) fn register(
+        &self,
+        connection: &Connection,
+        every: Duration,
+    ) -> rusqlite::Result<WorkerId> {
+        const REGISTER: &str = "INSERT INTO flux_workers (pid, host, started_at, beat, beats_every) \
+             VALUES (?1, ?2, ?3, 0, ?4)";
+        self.sweep(connection)?;
+        let now = Timestamp::from(SystemTime::now()).as_micros();
+        connection.prepare_cached(REGISTER)?.execute((
+            std::process::id(),
+            host(),
+            now,
+            as_micros(every),
+        ))?;
+        Ok(WorkerId(connection.last_insert_rowid()))
+    }
+
+    /// Lists who is registered.
+    pub(crate) fn list(&self, connection: &Connection) -> rusqlite::Result<Vec<WorkerRecord>> {
+        const LIST: &str = "SELECT id, pid, host, started_at, (SELECT count(*) FROM flux_executions \
+             INDEXED BY flux_executions_by_owner \
+             WHERE owner = flux_workers.id AND owner IS NOT NULL AND status < 4), serves \
+             FROM flux_workers ORDER BY id";
+        let mut list = connection.prepare_cached(LIST)?;
+        let workers = list.query_map([], |row| {
+            let id = WorkerId(row.get(0)?);
+            Ok(WorkerRecord {
+                id,
+                pid: row.get(1)?,
+                host: row.get(2)?,
+                started_at: Timestamp::from_micros(row.get(3)?),
+                is_alive: self.is_alive(id),
+                owns: row::count(row, 4)?,
+                serves: row::serves(row, 5, id)?,
+            })
+        })?;
+        workers.collect()
+    }
+
+    /// Locks the file of a registered worker. `None` when a sweep by another process took the new
+    /// file for that of a dead worker: then its number is spoilt.
+    pub(crate) fn lock(&self, worker: WorkerId) -> io::Result<Option<WorkerLock>> {
+        let path = self.file(worker);
+        fs::create_dir_all(&self.folder)?;
+        // A file that is there may be left from a database that was deleted.
+        let file = match create(&path) {
+            // The last worker that left has taken the folder with it.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+            opened => opened?,
+        };
+        match file.try_lock() {
+            // A sweep deletes a file only while it holds the lock, so it did so before or never.
+            Ok(()) if path.exists() => Ok(Some(WorkerLock {
+                path,
+                file: Mutex::new(Some(file)),
+            })),
+            Ok(()) | Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => {
+                let _ = fs::remove_file(&path);
+                Err(error)
+            }
+        }
+    }
+
+    /// Says who a worker is.
+    pub(crate) fn describe(connection: &Connection, worker: WorkerId) -> rusqlite::Result<String> {
+        const FIND: &str = "SELECT pid, host FROM flux_workers WHERE id = ?1";
+        let found = connection
+            .prepare_cached(FIND)?
+            .query_row([worker.0], |row| {
+                Ok((row.get::<_, u32>(0)?, row.get::<_, String>(1)?))
+            })
+            .optional()?;
+        Ok(match found {
+            Some((pid, _)) if pid == std::process::id() => {
+                "another engine of this process".to_owned()
+            }
+            Some((pid, at)) if at == host() => format!("process {pid} on this machine"),
+            Some((pid, at)) => format!("process {pid} on `{at}`"),
+            None => "another process".to_owned(),
+        })
+    }
+
+    /// Deletes the files of those that have left, and the folder if nobody is left in it.
+    pub(crate) fn leave(&self) {
+        let left = std::mem::take(&mut *self.left.lock().unwrap_or_else(PoisonError::into_inner));
+        for worker in left {
+            let _ = fs::remove_file(self.file(worker));
+        }
+        let _ = fs::remove_dir(&self.folder);
+    }
+
+    fn sweep(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let workers: Vec<(i64, bool)> = connection
+            .prepare_cached("SELECT id, beat IS NOT NULL FROM flux_workers")?
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<Result<_, _>>()?;
+        for (worker, beats) in workers {
+            let is_gone = self.bury(WorkerId(worker))
+                || (!beats && self.sign(WorkerId(worker)) == Sign::Missing);
+            if is_gone {
+                connection
+                    .prepare_cached("DELETE FROM flux_workers WHERE id = ?1")?
+                    .execute([worker])?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes the file of a dead worker; true if it is dead.
+    fn bury(&self, worker: WorkerId) -> bool {
+        let path = self.file(worker);
+        File::open(&path).is_ok_and(|file| {
+            let is_dead = file.try_lock().is_ok();
+            if is_dead {
+                // While it is locked by us: nobody can lock a file that is about to vanish.
+                let _ = fs::remove_file(&path);
+            }
+            is_dead
+        })
+    }
+
+    fn file(&self, worker: WorkerId) -> PathBuf {
+        self.folder.join(worker.0.to_string())
+    }
+}
+
+fn create(path: &Path) -> io::Result<File> {
+    let mut create = OpenOptions::new();
+    create.write(true).create(true).truncate(false).open(path)
+}
+
+/// The lock of a worker.
+pub(crate) struct WorkerLock {
+    path: PathBuf,
+    /// Nothing once it is given up.
+    file: Mutex<Option<File>>,
+}
+
+impl WorkerLock {
+    /// Makes the file again if somebody has removed it; true if so. It is locked before it has its name.
+    pub(crate) fn restore(&self) -> io::Result<bool> {
+        let mut held = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.is_none() || self.path.exists() {
+            return Ok(false);
+        }
+        if let Some(folder) = self.path.parent() {
+            fs::create_dir_all(folder)?;
+        }
+        let unnamed = self.path.with_extension("new");
+        let file = create(&unnamed)?;
+        file.try_lock()?;
+        fs::rename(&unnamed, &self.path)?;
+        *held = Some(file);
+        Ok(true)
+    }
+
+    fn give_up(&self) {
+        let mut held = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = None;
+    }
+}
+
+/// Keeps a worker alive.
+pub(crate) struct Alive {
+    pub(crate) worker: WorkerId,
+    pub(crate) lock: Arc<WorkerLock>,
+    pub(crate) workers: Workers,
+    pub(crate) writer: WeakWriter,
+    pub(crate) gone: Arc<Notify>,
+}
+
+/// Counts the workers of this process that have left.
+static LEFT: AtomicU64 = AtomicU64::new(0);
+
+/// How many workers of this process have left, of whatever store.
+pub(crate) fn left_in_this_process() -> u64 {
+    LEFT.load(Ordering::Acquire)
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        self.lock.give_up();
+        LEFT.fetch_add(1, Ordering::AcqRel);
+        self.writer.enqueue(Box::new(Farewell {
+            worker: self.worker,
+            workers: self.workers.clone(),
+        }));
+        self.gone.notify_waiters();
+    }
+}
+
+/// Takes the beat of a worker that has left out of its row; the next that registers deletes the row. Its file is deleted
+/// when the store is closed, and not before: one who still reads of the beat has to find that nothing is locked.
+struct Farewell {
+    worker: WorkerId,
+    workers: Workers,
+}
+
+impl Member for Farewell {
+    fn run(&mut self, lane: &Db) -> Result<(), Fault> {
+        const LEAVE: &str = "UPDATE flux_workers SET beat = NULL WHERE id = ?1";
+        let mut leave = lane.connection.prepare_cached(LEAVE)?;
+        leave.execute([self.worker.0])?;
+        Ok(())
+    }
+
+    fn answer(self: Box<Self>, outcome: Outcome) {
+        if matches!(outcome, Outcome::Done) {
+            let left = self.workers.left.lock();
+            left.unwrap_or_else(PoisonError::into_inner)
+                .push(self.worker);
+        }
+    }
+}
+
+fn as_micros(span: Duration) -> i64 {
+    i64::try_from(span.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn host() -> String {
+    fs::read_to_string("/proc/sys/kernel/hostname")
+        .or_else(|_| fs::read_to_string("/etc/hostname"))
+        .map(|name| name.trim().to_owned())
+        .or_else(|_| std::env::var("COMPUTERNAME"))
+        .or_else(|_| std::env::var("HOSTNAME"))
+        .unwrap_or_default()
+}
