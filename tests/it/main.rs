@@ -59,6 +59,7 @@ mod pauses;
 mod phases;
 mod plain_calls;
 mod processes;
+mod promises;
 mod queues;
 mod races;
 mod replays;
