@@ -1,11 +1,16 @@
 //! Limits of time: of a workflow's active time, of its whole life, of a task's attempts.
 
+use std::collections::BTreeMap;
+use std::sync::{LazyLock, Mutex};
 use std::time::Duration;
 
 use flux::time::{days, hours, secs};
-use flux::{EventKind, ExecutionContext, FailureKind, TaskError, TaskErrorKind, task, workflow};
+use flux::{
+    EventKind, ExecutionContext, ExecutionId, FailureKind, TaskError, TaskErrorKind, Workflow,
+    task, workflow,
+};
 
-use crate::support::{HandClock, Shelf, asleep, begin, count, ran, settle, utc};
+use crate::support::{HandClock, Shelf, asleep, begin, count, ran, settle, unique, utc};
 
 /// Notes when it is dropped before its end.
 struct Trace<'a>(&'a std::sync::atomic::AtomicUsize);
@@ -232,56 +237,65 @@ async fn a_deadline_limits_all_attempts_of_a_task_together() {
     );
 }
 
-/// Keeps its thread beyond the limits of those who wait for it.
+/// The clocks of executions whose bodies move them.
+static CLOCKS: LazyLock<Mutex<BTreeMap<ExecutionId, HandClock>>> = LazyLock::new(Mutex::default);
+
+/// Returns in the same instant in which its clock passes every limit, so that its driver sees both at once.
 #[task(at_most_once)]
-async fn toil_on_one_thread(millis: u64) -> u64 {
+async fn toil_until_late() -> u64 {
     begin();
-    std::thread::sleep(Duration::from_millis(millis));
-    millis
+    let id = flux::task_context().unwrap().execution_id().clone();
+    let clock = CLOCKS.lock().unwrap().remove(&id).unwrap();
+    clock.pass(hours(2));
+    60
 }
 
-#[workflow(deadline = "20ms")]
+#[workflow(deadline = "1h")]
 async fn toil_until_the_deadline(_ctx: ExecutionContext) -> Result<u64, TaskError> {
-    toil_on_one_thread(60).await
+    toil_until_late().await
 }
 
-#[workflow(deadline = "20ms")]
+#[workflow(deadline = "1h")]
 async fn toil_beyond_the_deadline(_ctx: ExecutionContext) -> Result<u64, TaskError> {
-    let done = toil_on_one_thread(60).await?;
+    let done = toil_until_late().await?;
     flux::sleep(hours(1)).await;
     Ok(done)
 }
 
-#[workflow(timeout = "20ms")]
+#[workflow(timeout = "1h")]
 async fn toil_until_the_timeout(_ctx: ExecutionContext) -> Result<u64, TaskError> {
-    toil_on_one_thread(60).await
+    toil_until_late().await
 }
 
 #[workflow]
-async fn toil_until_a_timer(_ctx: ExecutionContext) -> Option<u64> {
-    let limit = Duration::from_millis(20);
-    let done = flux::timeout(limit, toil_on_one_thread(60)).await;
-    done.ok().and_then(Result::ok)
+async fn toil_until_a_timer(_ctx: ExecutionContext) -> Result<u64, TaskError> {
+    let done = flux::timeout(hours(1), toil_until_late()).await;
+    done.unwrap_or(Ok(0))
 }
 
 /// The body had done its work, and its result was thrown away.
 #[tokio::test]
 async fn a_result_that_is_there_when_the_time_is_up_counts() {
     for shelf in Shelf::every_way().await {
-        let engine = shelf.engine().await;
-        let run = toil_until_the_deadline.on(&engine).run(()).await.unwrap();
-        assert_eq!(run.output(), Some(&60), "{run}");
-        engine.replay(run.execution_id()).await.unwrap();
-        let run = toil_until_the_timeout.on(&engine).run(()).await.unwrap();
-        assert_eq!(run.output(), Some(&60), "{run}");
-        let run = toil_until_a_timer.on(&engine).run(()).await.unwrap();
-        assert_eq!(run.output(), Some(&Some(60)), "{run}");
-        engine.replay(run.execution_id()).await.unwrap();
-
-        let run = toil_beyond_the_deadline.on(&engine).run(()).await.unwrap();
-        assert!(run.failure().unwrap().has_timed_out(), "{run}");
-        let id = run.execution_id();
-        assert_eq!(count(&engine, id, EventKind::TaskCompleted).await, 1);
-        engine.replay(id).await.unwrap();
+        let workflows: [Workflow<(), u64>; 4] = [
+            toil_until_the_deadline,
+            toil_until_the_timeout,
+            toil_until_a_timer,
+            toil_beyond_the_deadline,
+        ];
+        for (is_over, workflow) in [true, true, true, false].into_iter().zip(workflows) {
+            let (id, clock) = (unique("late"), HandClock::at(utc("2024-01-01T12:00:00Z")));
+            CLOCKS.lock().unwrap().insert(id.clone(), clock.clone());
+            let engine = shelf.builder().clock(clock).build().await.unwrap();
+            let run = workflow.on(&engine).run(()).execution_id(&id);
+            let run = run.await.unwrap();
+            if is_over {
+                assert_eq!(run.output(), Some(&60), "{run}");
+            } else {
+                assert!(run.failure().unwrap().has_timed_out(), "{run}");
+            }
+            assert_eq!(count(&engine, &id, EventKind::TaskCompleted).await, 1);
+            engine.replay(&id).await.unwrap();
+        }
     }
 }

@@ -6,13 +6,14 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, SystemTime};
 
 use flux::store::{MessageKind, NewMessage, Store};
+use flux::time::hours;
 use flux::{
     Engine, EventKind, Execution, ExecutionContext, ExecutionId, Payload, Status, TaskError, task,
     task_context, workflow,
 };
 use serde::{Deserialize, Serialize};
 
-use crate::support::{Shelf, begin, count, payloads, ran, unique};
+use crate::support::{HandClock, Shelf, begin, count, payloads, ran, unique, utc};
 
 /// What the code does last, after the command was posted.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
@@ -243,13 +244,21 @@ async fn a_cancellation_by_the_last_body_itself_is_carried_out() {
     }
 }
 
+/// The clocks of executions whose bodies move them.
+static CLOCKS: LazyLock<Mutex<BTreeMap<ExecutionId, HandClock>>> = LazyLock::new(Mutex::default);
+
+/// Its driver hears of the cancellation when the deadline has passed.
+async fn cancel_and_pass_the_deadline(id: &ExecutionId) {
+    send(id).await;
+    let clock = CLOCKS.lock().unwrap().remove(id).unwrap();
+    clock.pass(hours(2));
+    std::future::pending().await
+}
+
 #[task(rollback = tidy)]
 async fn cancel_and_stay() {
     begin();
-    send(task_context().unwrap().execution_id()).await;
-    // Its driver hears of the cancellation when the deadline has passed.
-    std::thread::sleep(Duration::from_millis(30));
-    std::future::pending().await
+    cancel_and_pass_the_deadline(task_context().unwrap().execution_id()).await;
 }
 
 #[task]
@@ -257,15 +266,14 @@ async fn tidy(_none: Option<()>) {
     begin();
 }
 
-#[workflow(deadline = "20ms")]
+#[workflow(deadline = "1h")]
 async fn stay_too_long(ctx: ExecutionContext<bool>) -> Result<(), TaskError> {
     if *ctx.input() {
         return cancel_and_stay().await;
     }
     flux::step("stay", async {
-        send(task_context().unwrap().execution_id()).await;
-        std::thread::sleep(Duration::from_millis(30));
-        std::future::pending::<Result<(), String>>().await
+        cancel_and_pass_the_deadline(task_context().unwrap().execution_id()).await;
+        Ok::<_, String>(())
     })
     .await
 }
@@ -274,8 +282,9 @@ async fn stay_too_long(ctx: ExecutionContext<bool>) -> Result<(), TaskError> {
 async fn a_cancellation_and_a_deadline_that_come_together_end_it_once() {
     for shelf in Shelf::every_way().await {
         for undoes in [false, true] {
-            let engine = shelf.engine().await;
-            let id = unique("both");
+            let (id, clock) = (unique("both"), HandClock::at(utc("2024-01-01T12:00:00Z")));
+            CLOCKS.lock().unwrap().insert(id.clone(), clock.clone());
+            let engine = shelf.builder().clock(clock).build().await.unwrap();
             ENGINES.lock().unwrap().insert(id.clone(), engine.clone());
             let run = stay_too_long.on(&engine).run(undoes).execution_id(&id);
             let run = run.await.unwrap();
