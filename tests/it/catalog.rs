@@ -224,15 +224,8 @@ async fn ran_once(store: &MemoryStore, workflow: &str, version: u32) {
         meta: None,
     };
     let commit = Commit {
-        target: Target::New(Box::new(new)),
         events: vec![event],
-        change: None,
-        consumed: Vec::new(),
-        children: Vec::new(),
-        published: Vec::new(),
-        outbox: Vec::new(),
-        transaction: None,
-        heeds: None,
+        ..Commit::to(Target::New(Box::new(new)))
     };
     store.commit(commit).await.unwrap();
 }

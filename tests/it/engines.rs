@@ -133,15 +133,8 @@ async fn an_unknown_workflow_shows_what_is_registered() {
         meta: None,
     };
     let commit = Commit {
-        target: Target::New(Box::new(new)),
         events: vec![started],
-        change: None,
-        consumed: Vec::new(),
-        children: Vec::new(),
-        published: Vec::new(),
-        outbox: Vec::new(),
-        transaction: None,
-        heeds: None,
+        ..Commit::to(Target::New(Box::new(new)))
     };
     store.commit(commit).await.unwrap();
     drop(worker);

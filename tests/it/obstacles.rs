@@ -310,15 +310,8 @@ async fn record(shelf: &Shelf, id: &str, workflow: &str, version: u32) {
         meta: None,
     };
     let commit = Commit {
-        target: Target::New(Box::new(new)),
         events: vec![queued],
-        change: None,
-        consumed: Vec::new(),
-        published: Vec::new(),
-        children: Vec::new(),
-        outbox: Vec::new(),
-        transaction: None,
-        heeds: None,
+        ..Commit::to(Target::New(Box::new(new)))
     };
     shelf.store().commit(commit).await.unwrap();
 }

@@ -215,17 +215,7 @@ async fn one_that_nobody_has_code_for_is_ended_as_well() {
             owner: None,
             placement: Placement::default(),
         };
-        let commit = Commit {
-            target: Target::New(Box::new(new)),
-            events: Vec::new(),
-            change: None,
-            consumed: Vec::new(),
-            children: Vec::new(),
-            published: Vec::new(),
-            outbox: Vec::new(),
-            transaction: None,
-            heeds: None,
-        };
+        let commit = Commit::to(Target::New(Box::new(new)));
         store.commit(commit).await.unwrap();
     }
     let builder = Engine::builder().shared_store(store);

@@ -96,15 +96,8 @@ async fn begun_by(version: u32) -> (Arc<dyn Store>, flux::ExecutionId) {
         placement: flux::store::Placement::default(),
     };
     let commit = Commit {
-        target: Target::New(Box::new(new)),
         events: vec![started],
-        change: None,
-        consumed: Vec::new(),
-        children: Vec::new(),
-        published: Vec::new(),
-        outbox: Vec::new(),
-        transaction: None,
-        heeds: None,
+        ..Commit::to(Target::New(Box::new(new)))
     };
     store.commit(commit).await.unwrap();
     drop(worker);

@@ -374,17 +374,7 @@ async fn a_worker_takes_only_what_it_has_code_for() {
             ..Placement::default()
         },
     };
-    let commit = Commit {
-        target: Target::New(Box::new(new)),
-        events: Vec::new(),
-        change: None,
-        consumed: Vec::new(),
-        children: Vec::new(),
-        published: Vec::new(),
-        outbox: Vec::new(),
-        transaction: None,
-        heeds: None,
-    };
+    let commit = Commit::to(Target::New(Box::new(new)));
     store.commit(commit).await.unwrap();
     let builder = Engine::builder()
         .shared_store(store)

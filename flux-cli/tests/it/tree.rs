@@ -42,15 +42,9 @@ fn nested(file: &Path, levels: u32) {
     let store = SqliteStore::open_blocking(file).unwrap();
     let root = row(0);
     let commit = Commit {
-        target: Target::New(Box::new(root.new)),
         events: vec![root.start],
         children: (1..=levels).map(row).collect(),
-        change: None,
-        consumed: Vec::new(),
-        published: Vec::new(),
-        outbox: Vec::new(),
-        transaction: None,
-        heeds: None,
+        ..Commit::to(Target::New(Box::new(root.new)))
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().build().unwrap();
     runtime.block_on(store.commit(commit)).unwrap();

@@ -404,15 +404,8 @@ async fn enqueue(engine: &Engine, request: &Request) -> Result<Outcome, Error> {
     let inner = engine.inner();
     let (new, event) = queued(request, inner.clock.now());
     let commit = Commit {
-        target: Target::New(Box::new(new)),
         events: vec![event],
-        change: None,
-        consumed: Vec::new(),
-        children: Vec::new(),
-        published: Vec::new(),
-        outbox: Vec::new(),
-        transaction: None,
-        heeds: None,
+        ..Commit::to(Target::New(Box::new(new)))
     };
     match inner.commit_waiting(commit).await {
         Ok(_) => Ok(Outcome::Elsewhere),

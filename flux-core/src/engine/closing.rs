@@ -157,29 +157,23 @@ impl Inner {
             outbox.extend(word.map(|word| (parent.clone(), word)));
         }
         Ok(Commit {
-            target: Target::Existing {
-                key: record.key,
-                epoch: record.epoch,
-            },
             events: vec![close.event(seq, at, doubt)],
             change: Some(Change {
                 status: close.status,
-                attempt: record.attempt,
                 finished_at: Some(at),
                 wake_at: None,
                 waiting: None,
-                base: record.base,
-                rewound: record.rewound,
                 hold: None,
                 obstacle: None,
                 release: Some(Release::default()),
+                ..record.unchanged()
             }),
             consumed: vec![close.message],
-            children: Vec::new(),
-            published: Vec::new(),
             outbox,
-            transaction: None,
-            heeds: None,
+            ..Commit::to(Target::Existing {
+                key: record.key,
+                epoch: record.epoch,
+            })
         })
     }
 

@@ -84,18 +84,12 @@ impl Engine {
             .map(|message| message.id)
             .collect();
         let commit = Commit {
-            target: Target::Existing {
-                key: record.key,
-                epoch: record.epoch,
-            },
-            events: Vec::new(),
             change: Some(held(record, REASON.into(), &inbox)),
             consumed,
-            children: Vec::new(),
-            published: Vec::new(),
-            outbox: Vec::new(),
-            transaction: None,
-            heeds: None,
+            ..Commit::to(Target::Existing {
+                key: record.key,
+                epoch: record.epoch,
+            })
         };
         match inner.commit(commit).await {
             Ok(_) => {
@@ -134,18 +128,11 @@ impl Inner {
             release.ready_at = None;
         }
         let commit = Commit {
-            target: Target::Existing {
+            change: Some(change),
+            ..Commit::to(Target::Existing {
                 key: record.key,
                 epoch: record.epoch,
-            },
-            events: Vec::new(),
-            change: Some(change),
-            consumed: Vec::new(),
-            published: Vec::new(),
-            outbox: Vec::new(),
-            children: Vec::new(),
-            transaction: None,
-            heeds: None,
+            })
         };
         match self.commit(commit).await {
             Ok(_) => Line::Held {
@@ -179,13 +166,6 @@ fn held(record: &ExecutionRecord, reason: Arc<str>, inbox: &[Message]) -> Change
         } else {
             Status::Paused
         },
-        attempt: record.attempt,
-        finished_at: record.finished_at,
-        wake_at: record.wake_at,
-        waiting: record.waiting.clone(),
-        base: record.base,
-        rewound: record.rewound,
-        obstacle: record.obstacle.clone(),
         hold: (!record.status.is_finished()).then_some(reason),
         release: Some(Release {
             // Of what came before, only an end reaches it.
@@ -193,5 +173,6 @@ fn held(record: &ExecutionRecord, reason: Arc<str>, inbox: &[Message]) -> Change
             seen: inbox.last().map(|message| message.id),
             ..Release::default()
         }),
+        ..record.unchanged()
     }
 }

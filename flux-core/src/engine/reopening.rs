@@ -26,15 +26,9 @@ impl Inner {
         let inbox = self.store.inbox(record.key).await?;
         let consumed = inbox.iter().filter(|message| is_of_hold(message));
         let commit = Commit {
-            target: target(record),
-            events: Vec::new(),
             change: Some(self.off_hold(record)),
             consumed: consumed.map(|message| message.id).collect(),
-            children: Vec::new(),
-            published: Vec::new(),
-            outbox: Vec::new(),
-            transaction: None,
-            heeds: None,
+            ..Commit::to(target(record))
         };
         self.leave_to_worker(claimed, commit).await
     }
@@ -47,16 +41,10 @@ impl Inner {
         };
         Change {
             status,
-            attempt: record.attempt,
-            finished_at: record.finished_at,
-            wake_at: record.wake_at,
-            waiting: record.waiting.clone(),
-            base: record.base,
-            rewound: record.rewound,
             hold: None,
-            // It goes on when a worker has taken it up.
-            obstacle: record.obstacle.clone(),
             release: Some(self.at_once()),
+            // It continues when a worker has taken it up: until then the obstacle is the same.
+            ..record.unchanged()
         }
     }
 
@@ -141,7 +129,6 @@ impl Inner {
             at: self.clock.now(),
         };
         Commit {
-            target: target(record),
             change: Some(Change {
                 status: Status::Running,
                 attempt: record.attempt + 1,
@@ -155,12 +142,8 @@ impl Inner {
                 release: Some(self.at_once()),
             }),
             events: vec![rewound.event],
-            consumed: Vec::new(),
-            children: Vec::new(),
-            published: Vec::new(),
             outbox: vec![(record.id.clone(), message)],
-            transaction: None,
-            heeds: None,
+            ..Commit::to(target(record))
         }
     }
 

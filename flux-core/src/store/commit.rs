@@ -1,10 +1,162 @@
-//! What every backend checks of a commit before it writes.
+//! What an owner writes at once, and what every backend checks of it before it writes.
 
-use super::{Commit, CommitError, StoreError};
+use std::sync::Arc;
+
+use super::{
+    CommitError, MessageId, MessageKind, NewExecution, NewMessage, StoreError, Transaction,
+};
+use crate::clock::Timestamp;
 use crate::event::Event;
-use crate::id::EventSeq;
+use crate::execution::Status;
+use crate::id::{Epoch, EventSeq, ExecutionId, ExecutionKey};
+use crate::payload::Payload;
+
+/// Everything one activation of one execution writes, in one transaction.
+///
+/// In this order: the row is created or checked, events appended, children created, messages consumed, the row
+/// changed, values published, messages sent, the transaction run.
+#[derive(Debug)]
+pub struct Commit {
+    /// The execution it belongs to.
+    pub target: Target,
+    /// What to append, numbered from the history's next number.
+    pub events: Vec<Event>,
+    /// Executions that are created with it. One that is refused does not hinder the others, or the commit:
+    /// [`Committed::children`] says so.
+    pub children: Vec<NewChild>,
+    /// What changes in the row, or nothing: the hot path of a sequential workflow changes nothing.
+    pub change: Option<Change>,
+    /// Messages that the events above used up.
+    pub consumed: Vec<MessageId>,
+    /// Values that replace what was published under their names.
+    pub published: Vec<(Arc<str>, Payload)>,
+    /// Messages for other executions; those that do not exist or have finished are passed over.
+    pub outbox: Vec<(ExecutionId, NewMessage)>,
+    /// A user's own statements and the event that records their outcome.
+    pub transaction: Option<Transaction>,
+    /// What the owner has read of its inbox. Where a command came in since, the commit is refused as
+    /// [`Unread`](CommitError::Unread). The engine asks for that where the code of an execution ends.
+    pub heeds: Option<Heeds>,
+}
+
+/// Which messages in the inbox refuse a [`Commit`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Heeds {
+    /// The newest message that the owner has read: only later ones count.
+    pub seen: Option<MessageId>,
+    /// Whether a message that is to keep the execution from continuing counts, and not only one that is to end it.
+    pub pauses: bool,
+}
+
+impl Heeds {
+    /// Whether this message refuses the commit.
+    pub fn is_unread(&self, id: MessageId, kind: MessageKind) -> bool {
+        let counts = kind.ends() || (self.pauses && kind == MessageKind::Pause);
+        counts && Some(id) > self.seen
+    }
+}
+
+/// Which execution a [`Commit`] belongs to.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// A new one, owned from the start at epoch 1.
+    New(Box<NewExecution>),
+    /// One that exists, under the epoch its owner claimed.
+    Existing {
+        /// The store's handle.
+        key: ExecutionKey,
+        /// The epoch the committing owner holds.
+        epoch: Epoch,
+    },
+}
+
+/// An execution that the [`Commit`] of another one creates.
+#[derive(Clone, Debug)]
+pub struct NewChild {
+    /// Its row.
+    pub new: NewExecution,
+    /// The first event of its history.
+    pub start: Event,
+}
+
+/// What a [`Commit`] changes in the row: all of these at once, as they are to be. None that has started becomes
+/// `Pending` again.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// Where it stands.
+    pub status: Status,
+    /// Which attempt of the workflow this is.
+    pub attempt: u32,
+    /// When it finished.
+    pub finished_at: Option<Timestamp>,
+    /// When its next timer or retry is due.
+    pub wake_at: Option<Timestamp>,
+    /// What it waits for.
+    pub waiting: Option<Payload>,
+    /// The event a replay starts from.
+    pub base: EventSeq,
+    /// The last `REWOUND` event.
+    pub rewound: Option<EventSeq>,
+    /// Why it is kept from going on.
+    pub hold: Option<Arc<str>>,
+    /// What last kept it from continuing. One that finishes has no obstacle any more.
+    pub obstacle: Option<Payload>,
+    /// Set when the owner gives the execution up with this commit. One that finishes leaves its gate, loses its dedup
+    /// key for good, is on hold no more, is never ready again, and loses the [commands](MessageKind::is_command) in its inbox.
+    pub release: Option<Release>,
+}
+
+/// How an owner gives an execution up.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Release {
+    /// When a worker is to take it up again; `None`: not by itself.
+    pub ready_at: Option<Timestamp>,
+    /// What the clock showed when that was reckoned from the length of a wait.
+    pub reckoned_at: Option<Timestamp>,
+    /// The newest message the owner has seen: a later one in the inbox makes the execution ready at once.
+    pub seen: Option<MessageId>,
+}
+
+/// A time at which an execution is ready that was reckoned by a clock which was set back meanwhile: see
+/// [`Store::correct_ready_at`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Correction {
+    /// When it is ready as it was written.
+    pub wrong: Timestamp,
+    /// When it is to be ready.
+    pub right: Timestamp,
+    /// The present time.
+    pub now: Timestamp,
+}
+
+/// What came of a [`Commit`].
+#[derive(Clone, Debug)]
+pub struct Committed {
+    /// The execution's handle.
+    pub key: ExecutionKey,
+    /// The event that records the transaction's outcome, where there was one.
+    pub transaction: Option<Event>,
+    /// The handle of each child, or why it was not created: [`Exists`](CommitError::Exists),
+    /// [`Full`](CommitError::Full) or [`Duplicate`](CommitError::Duplicate). In the order of the commit.
+    pub children: Vec<Result<ExecutionKey, CommitError>>,
+}
 
 impl Commit {
+    /// A commit that writes nothing yet.
+    pub fn to(target: Target) -> Self {
+        Self {
+            target,
+            events: Vec::new(),
+            change: None,
+            consumed: Vec::new(),
+            children: Vec::new(),
+            published: Vec::new(),
+            outbox: Vec::new(),
+            transaction: None,
+            heeds: None,
+        }
+    }
+
     /// Whether the events, the transaction's last, follow `last` without gaps.
     ///
     /// `Fenced` when they do not, and `Failed` when the history would grow past
@@ -45,10 +197,7 @@ fn too_long(store: &str) -> StoreError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::clock::Timestamp;
     use crate::event::EventKind;
-    use crate::id::{Epoch, ExecutionKey};
-    use crate::store::Target;
 
     fn commit(numbers: &[u32]) -> Commit {
         let event = |seq: &u32| Event {
@@ -60,19 +209,13 @@ mod tests {
             payload: None,
             meta: None,
         };
+        let target = Target::Existing {
+            key: ExecutionKey(1),
+            epoch: Epoch(1),
+        };
         Commit {
-            target: Target::Existing {
-                key: ExecutionKey(1),
-                epoch: Epoch(1),
-            },
             events: numbers.iter().map(event).collect(),
-            change: None,
-            consumed: Vec::new(),
-            children: Vec::new(),
-            published: Vec::new(),
-            outbox: Vec::new(),
-            transaction: None,
-            heeds: None,
+            ..Commit::to(target)
         }
     }
 

@@ -6,13 +6,11 @@
 
 use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
 
 use futures::future::BoxFuture;
 
 use crate::clock::Timestamp;
 use crate::event::Event;
-use crate::execution::Status;
 use crate::id::{Epoch, EventSeq, ExecutionId, ExecutionKey, WorkerId};
 use crate::payload::Payload;
 
@@ -20,10 +18,14 @@ mod barrier;
 mod catalog;
 mod commit;
 mod count;
+mod error;
+mod filter;
 mod maintenance;
 mod memory;
+mod message;
 mod placement;
 mod queue;
+mod record;
 mod schedule;
 mod set_back;
 mod transaction;
@@ -34,16 +36,21 @@ pub mod contract;
 
 pub use barrier::Barrier;
 pub use catalog::{Serves, WorkflowDescription};
+pub use commit::{Change, Commit, Committed, Correction, Heeds, NewChild, Release, Target};
 pub use count::WorkflowCount;
+pub use error::{ClaimError, CommitError, PostError, StoreError};
+pub use filter::Filter;
 pub use maintenance::{BackedUp, Maintenance, Migrated, Problem, StoreContents, StoreInfo};
 pub use memory::MemoryStore;
+pub use message::{Message, MessageId, MessageKind, NewMessage};
 pub use placement::{Gate, InTheWay, Placement};
 pub use queue::{QueueChange, QueueRecord, QueueSettings, Rate};
+pub use record::{ExecutionRecord, NewExecution};
 pub use schedule::{
     DueRequest, DueSchedules, Fire, Fired, ScheduleChange, ScheduleRecord, Unfinished,
 };
 pub use set_back::{LastSetBack, SetBack, is_to_come};
-pub use transaction::in_transaction;
+pub use transaction::{Transaction, TransactionBody, in_transaction};
 pub use work::{Owned, Runnable, Work, WorkRequest, WorkerRecord, hold_reason};
 
 /// Keeps executions, their histories and their inboxes.
@@ -349,444 +356,4 @@ impl fmt::Debug for WorkerGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("WorkerGuard").field(&self.id).finish()
     }
-}
-
-/// One execution's row: everything about it but its history.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ExecutionRecord {
-    /// The store's own handle.
-    pub key: ExecutionKey,
-    /// Its id.
-    pub id: ExecutionId,
-    /// Its workflow's name.
-    pub workflow: Arc<str>,
-    /// Its workflow's version.
-    pub version: u32,
-    /// The [format](crate::event::FORMAT) its history began with.
-    pub format: u32,
-    /// Where it stands.
-    pub status: Status,
-    /// Which attempt of the workflow this is, from 1.
-    pub attempt: u32,
-    /// When it was created.
-    pub created_at: Timestamp,
-    /// When it finished.
-    pub finished_at: Option<Timestamp>,
-    /// When its next timer or retry is due.
-    pub wake_at: Option<Timestamp>,
-    /// What it waits for, as JSON; the engine writes and reads it.
-    pub waiting: Option<Payload>,
-    /// The execution that called it.
-    pub parent: Option<ExecutionId>,
-    /// The event a replay starts from.
-    pub base: EventSeq,
-    /// The last `REWOUND` event.
-    pub rewound: Option<EventSeq>,
-    /// Who drives it, alive or not.
-    pub owner: Option<WorkerId>,
-    /// Of a row that a claim returned: who owned it until then and had not given it up, a process that died or stalled.
-    pub taken_from: Option<WorkerId>,
-    /// How often it changed owners.
-    pub epoch: Epoch,
-    /// When it left its queue, or was created to run at once.
-    pub started_at: Option<Timestamp>,
-    /// When a worker is to take it up, while it has no owner; `None`: not by itself. Of a `Pending` one, also of one
-    /// that somebody has claimed: when it is due, or when it was created.
-    pub ready_at: Option<Timestamp>,
-    /// Why it is kept from going on until somebody resumes it.
-    pub hold: Option<Arc<str>>,
-    /// What last kept it from continuing, as JSON; the engine writes and reads it.
-    pub obstacle: Option<Payload>,
-    /// What it was bound to when it was created.
-    pub placement: Placement,
-}
-
-/// Everything one activation of one execution writes, in one transaction.
-///
-/// In this order: the row is created or checked, events appended, children created, messages consumed, the row
-/// changed, values published, messages sent, the transaction run.
-#[derive(Debug)]
-pub struct Commit {
-    /// The execution it belongs to.
-    pub target: Target,
-    /// What to append, numbered from the history's next number.
-    pub events: Vec<Event>,
-    /// Executions that are created with it. One that is refused does not hinder the others, or the commit:
-    /// [`Committed::children`] says so.
-    pub children: Vec<NewChild>,
-    /// What changes in the row, or nothing: the hot path of a sequential workflow changes nothing.
-    pub change: Option<Change>,
-    /// Messages that the events above used up.
-    pub consumed: Vec<MessageId>,
-    /// Values that replace what was published under their names.
-    pub published: Vec<(Arc<str>, Payload)>,
-    /// Messages for other executions; those that do not exist or have finished are passed over.
-    pub outbox: Vec<(ExecutionId, NewMessage)>,
-    /// A user's own statements and the event that records their outcome.
-    pub transaction: Option<Transaction>,
-    /// What the owner has read of its inbox. Where a command came in since, the commit is refused as
-    /// [`Unread`](CommitError::Unread). The engine asks for that where the code of an execution ends.
-    pub heeds: Option<Heeds>,
-}
-
-/// Which messages in the inbox refuse a [`Commit`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Heeds {
-    /// The newest message that the owner has read: only later ones count.
-    pub seen: Option<MessageId>,
-    /// Whether a message that is to keep the execution from continuing counts, and not only one that is to end it.
-    pub pauses: bool,
-}
-
-impl Heeds {
-    /// Whether this message refuses the commit.
-    pub fn is_unread(&self, id: MessageId, kind: MessageKind) -> bool {
-        let counts = kind.ends() || (self.pauses && kind == MessageKind::Pause);
-        counts && Some(id) > self.seen
-    }
-}
-
-/// Which execution a [`Commit`] belongs to.
-#[derive(Clone, Debug)]
-pub enum Target {
-    /// A new one, owned from the start at epoch 1.
-    New(Box<NewExecution>),
-    /// One that exists, under the epoch its owner claimed.
-    Existing {
-        /// The store's handle.
-        key: ExecutionKey,
-        /// The epoch the committing owner holds.
-        epoch: Epoch,
-    },
-}
-
-/// An execution that the [`Commit`] of another one creates.
-#[derive(Clone, Debug)]
-pub struct NewChild {
-    /// Its row.
-    pub new: NewExecution,
-    /// The first event of its history.
-    pub start: Event,
-}
-
-/// The row of an execution that a [`Commit`] creates: attempt 1, base 1, and `Running` if it has an owner, else
-/// `Pending`. Refused where its gate is full or its dedup key is taken.
-#[derive(Clone, Debug)]
-pub struct NewExecution {
-    /// Its id.
-    pub id: ExecutionId,
-    /// Its workflow's name.
-    pub workflow: Arc<str>,
-    /// Its workflow's version.
-    pub version: u32,
-    /// When it was created.
-    pub created_at: Timestamp,
-    /// The execution that called it.
-    pub parent: Option<ExecutionId>,
-    /// Who owns it and drives it at once; `None`: it waits for a worker.
-    pub owner: Option<WorkerId>,
-    /// What it is bound to.
-    pub placement: Placement,
-}
-
-/// What a [`Commit`] changes in the row: all of these at once, as they are to be. None that has started becomes
-/// `Pending` again.
-#[derive(Clone, Debug)]
-pub struct Change {
-    /// Where it stands.
-    pub status: Status,
-    /// Which attempt of the workflow this is.
-    pub attempt: u32,
-    /// When it finished.
-    pub finished_at: Option<Timestamp>,
-    /// When its next timer or retry is due.
-    pub wake_at: Option<Timestamp>,
-    /// What it waits for.
-    pub waiting: Option<Payload>,
-    /// The event a replay starts from.
-    pub base: EventSeq,
-    /// The last `REWOUND` event.
-    pub rewound: Option<EventSeq>,
-    /// Why it is kept from going on.
-    pub hold: Option<Arc<str>>,
-    /// What last kept it from continuing. One that finishes has no obstacle any more.
-    pub obstacle: Option<Payload>,
-    /// Set when the owner gives the execution up with this commit. One that finishes leaves its gate, loses its dedup
-    /// key for good, is on hold no more, is never ready again, and loses the [commands](MessageKind::is_command) in its inbox.
-    pub release: Option<Release>,
-}
-
-/// How an owner gives an execution up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Release {
-    /// When a worker is to take it up again; `None`: not by itself.
-    pub ready_at: Option<Timestamp>,
-    /// What the clock showed when that was reckoned from the length of a wait.
-    pub reckoned_at: Option<Timestamp>,
-    /// The newest message the owner has seen: a later one in the inbox makes the execution ready at once.
-    pub seen: Option<MessageId>,
-}
-
-/// A time at which an execution is ready that was reckoned by a clock which was set back meanwhile: see
-/// [`Store::correct_ready_at`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Correction {
-    /// When it is ready as it was written.
-    pub wrong: Timestamp,
-    /// When it is to be ready.
-    pub right: Timestamp,
-    /// The present time.
-    pub now: Timestamp,
-}
-
-/// What came of a [`Commit`].
-#[derive(Clone, Debug)]
-pub struct Committed {
-    /// The execution's handle.
-    pub key: ExecutionKey,
-    /// The event that records the transaction's outcome, where there was one.
-    pub transaction: Option<Event>,
-    /// The handle of each child, or why it was not created: [`Exists`](CommitError::Exists),
-    /// [`Full`](CommitError::Full) or [`Duplicate`](CommitError::Duplicate). In the order of the commit.
-    pub children: Vec<Result<ExecutionKey, CommitError>>,
-}
-
-/// A user's own statements, run inside the commit that records their outcome.
-///
-/// The store runs `run` with its connection after the rest of the commit. `Ok` is the JSON of the
-/// result: the statements stay, and `completed` is appended with it as payload. `Err` is the JSON of
-/// the error: the statements are undone, and `failed` is appended with it as payload. A panic, or
-/// statements that end the surrounding transaction, count as `Err` of this member alone. `run` may
-/// be called again when the commit is repeated, each time on a state where it has not run.
-#[derive(Clone)]
-pub struct Transaction {
-    /// The user's statements.
-    pub run: TransactionBody,
-    /// What to append when they succeed; its payload is filled in.
-    pub completed: Event,
-    /// What to append when they fail; its payload is filled in.
-    pub failed: Event,
-}
-
-/// A user's own statements. The argument is the connection: for SQLite a `rusqlite::Connection`.
-/// The error is the JSON that `failed` records.
-pub type TransactionBody = Arc<dyn Fn(&dyn Any) -> Result<Payload, Payload> + Send + Sync>;
-
-impl fmt::Debug for Transaction {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Transaction")
-            .field("completed", &self.completed)
-            .finish_non_exhaustive()
-    }
-}
-
-/// A message's number, as its store gave it; later ones are greater.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct MessageId(pub i64);
-
-/// What others want of an execution, until its driver delivers it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    /// Its number.
-    pub id: MessageId,
-    /// What sort it is.
-    pub kind: MessageKind,
-    /// The signal's name, or what else tells it apart.
-    pub name: Arc<str>,
-    /// Its value.
-    pub payload: Payload,
-    /// When it was posted.
-    pub at: Timestamp,
-}
-
-/// A message that has no number yet.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewMessage {
-    /// What sort it is.
-    pub kind: MessageKind,
-    /// The signal's name, or what else tells it apart.
-    pub name: Arc<str>,
-    /// Its value.
-    pub payload: Payload,
-    /// Makes repeats harmless: unique per execution and name.
-    pub dedup: Option<Arc<str>>,
-    /// When it was posted.
-    pub at: Timestamp,
-}
-
-/// What a message wants.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-#[repr(u8)]
-pub enum MessageKind {
-    /// A signal for code that waits for its name, now or later.
-    Signal = 1,
-    /// A child has finished; `name` is its id.
-    ChildEnded = 2,
-    /// The execution is to be cancelled.
-    Cancel = 3,
-    /// The execution is to be terminated; the payload says why.
-    Terminate = 4,
-    /// The execution is to be kept from going on; the payload says why.
-    Pause = 5,
-    /// A child waits for a `resume`; `name` is its id, the payload says where.
-    ChildPaused = 6,
-    /// The parent has let go of the execution, which goes on by itself. It is not consumed.
-    Abandon = 7,
-    /// The execution is to go on, of which the payload says more: a pause point is answered, what failed is tried again,
-    /// or what was asked of it before, to be on hold, is taken back.
-    Resume = 8,
-}
-
-impl MessageKind {
-    /// The stored number.
-    pub const fn code(self) -> i64 {
-        self as i64
-    }
-
-    /// The kind a stored number stands for.
-    pub const fn from_code(code: i64) -> Option<Self> {
-        match code {
-            1 => Some(Self::Signal),
-            2 => Some(Self::ChildEnded),
-            3 => Some(Self::Cancel),
-            4 => Some(Self::Terminate),
-            5 => Some(Self::Pause),
-            6 => Some(Self::ChildPaused),
-            7 => Some(Self::Abandon),
-            8 => Some(Self::Resume),
-            _ => None,
-        }
-    }
-
-    /// Whether it is to end the execution.
-    pub const fn ends(self) -> bool {
-        matches!(self, Self::Cancel | Self::Terminate)
-    }
-
-    /// Whether it says how an execution is to continue or end. One that has finished keeps none: a resume is not to find it.
-    pub const fn is_command(self) -> bool {
-        matches!(self, Self::Cancel | Self::Terminate | Self::Pause)
-    }
-
-    /// Whether it reaches also an execution that is on hold: it is to end it, or to let it go on.
-    pub const fn reaches_held(self) -> bool {
-        self.ends() || matches!(self, Self::Resume)
-    }
-}
-
-/// Which executions to list; the default is the newest 50 of all.
-#[derive(Clone, Debug)]
-pub struct Filter {
-    /// Only these statuses; empty means all.
-    pub statuses: Vec<Status>,
-    /// Only this workflow.
-    pub workflow: Option<Arc<str>>,
-    /// Only the children of this execution.
-    pub parent: Option<ExecutionId>,
-    /// Only those of this queue.
-    pub queue: Option<Arc<str>>,
-    /// Only those that this schedule started.
-    pub schedule: Option<Arc<str>>,
-    /// Only those with this tag.
-    pub tag: Option<Arc<str>>,
-    /// Only those created at this moment or later. A store may take it that executions were created in the order of
-    /// their moments, but for a few minutes; where a clock was set back further, some may be missing.
-    pub since: Option<Timestamp>,
-    /// Only executions created before this one: the next page.
-    pub before: Option<ExecutionKey>,
-    /// At most this many.
-    pub limit: usize,
-}
-
-impl Default for Filter {
-    fn default() -> Self {
-        Self {
-            statuses: Vec::new(),
-            workflow: None,
-            parent: None,
-            queue: None,
-            schedule: None,
-            tag: None,
-            since: None,
-            before: None,
-            limit: 50,
-        }
-    }
-}
-
-/// A store that could not do its work: disk full, file busy or foreign, connection lost.
-#[derive(Debug, Clone, thiserror::Error)]
-#[error("store `{store}` could not {action}: {reason}")]
-pub struct StoreError {
-    /// Which store: [`Store::describe`].
-    pub store: String,
-    /// What it was asked to do, as an infinitive: `open the file`, `append events`.
-    pub action: String,
-    /// What went wrong and, where there is one, the cure.
-    pub reason: String,
-    /// The backend's own error.
-    #[source]
-    pub source: Option<Arc<dyn std::error::Error + Send + Sync>>,
-}
-
-/// Why a commit was not acknowledged.
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum CommitError {
-    /// Somebody else owns the execution now, or its history has moved on. Nothing was written.
-    #[error("the execution has another owner now")]
-    Fenced,
-    /// The inbox holds a command that the owner has not read, and that the commit [heeds](Commit::heeds). Nothing was
-    /// written.
-    #[error("the execution was sent a command that its owner has not read")]
-    Unread,
-    /// An execution of this id exists. Nothing was written.
-    #[error("an execution of this id exists")]
-    Exists,
-    /// The gate of a new execution, or of one that had finished and is to go on, is full. Nothing was written.
-    #[error("execution `{}` runs, and no more may run beside it", .0.holder)]
-    Full(InTheWay),
-    /// An unfinished execution has the dedup key of a new one. Nothing was written.
-    #[error("execution `{}` has the same dedup key", .0.holder)]
-    Duplicate(InTheWay),
-    /// The store could not. Nothing was written.
-    #[error(transparent)]
-    Failed(StoreError),
-    /// The store cannot tell whether the commit happened: read back before anything else.
-    #[error("it is unknown whether the commit happened")]
-    Unknown(#[source] StoreError),
-}
-
-/// Why a claim was refused.
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum ClaimError {
-    /// There is no such execution.
-    #[error("there is no such execution")]
-    NotFound,
-    /// A worker that is alive owns it.
-    #[error("it is driven by {by}")]
-    Held {
-        /// Who, for people: process id and so on.
-        by: String,
-    },
-    /// The store could not.
-    #[error(transparent)]
-    Failed(StoreError),
-}
-
-/// Why a message was not posted.
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub enum PostError {
-    /// There is no such execution.
-    #[error("there is no such execution")]
-    NotFound,
-    /// The execution has finished.
-    #[error("the execution is {0}")]
-    Finished(Status),
-    /// The store could not.
-    #[error(transparent)]
-    Failed(StoreError),
 }

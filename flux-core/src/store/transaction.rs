@@ -2,13 +2,42 @@
 
 use std::any::Any;
 use std::cell::Cell;
+use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use super::Transaction;
 use crate::error::{ErrorRecord, TaskErrorKind, TaskFailure};
 use crate::event::Event;
 use crate::payload::Payload;
+
+/// A user's own statements, run inside the commit that records their outcome.
+///
+/// The store runs `run` with its connection after the rest of the commit. `Ok` is the JSON of the
+/// result: the statements stay, and `completed` is appended with it as payload. `Err` is the JSON of
+/// the error: the statements are undone, and `failed` is appended with it as payload. A panic, or
+/// statements that end the surrounding transaction, count as `Err` of this member alone. `run` may
+/// be called again when the commit is repeated, each time on a state where it has not run.
+#[derive(Clone)]
+pub struct Transaction {
+    /// The user's statements.
+    pub run: TransactionBody,
+    /// What to append when they succeed; its payload is filled in.
+    pub completed: Event,
+    /// What to append when they fail; its payload is filled in.
+    pub failed: Event,
+}
+
+/// A user's own statements. The argument is the connection: for SQLite a `rusqlite::Connection`.
+/// The error is the JSON that `failed` records.
+pub type TransactionBody = Arc<dyn Fn(&dyn Any) -> Result<Payload, Payload> + Send + Sync>;
+
+impl fmt::Debug for Transaction {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transaction")
+            .field("completed", &self.completed)
+            .finish_non_exhaustive()
+    }
+}
 
 thread_local! {
     static RUNNING: Cell<bool> = const { Cell::new(false) };

@@ -481,15 +481,8 @@ impl Driver {
     ) -> Result<Option<Event>, Halt> {
         let last = Some(transaction.completed.seq);
         let commit = Commit {
-            target: self.target(),
-            events: Vec::new(),
-            change: None,
-            consumed: Vec::new(),
-            children: Vec::new(),
-            published: Vec::new(),
-            outbox: Vec::new(),
             transaction: Some(transaction),
-            heeds: None,
+            ..Commit::to(self.target())
         };
         let event = match self.engine.commit(commit).await {
             Ok(committed) => committed.transaction,

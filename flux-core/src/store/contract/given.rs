@@ -113,17 +113,7 @@ pub fn events(from: u32, to: u32) -> Vec<Event> {
 
 /// A commit to `target` that does nothing yet.
 pub fn commit(target: Target) -> Commit {
-    Commit {
-        target,
-        events: Vec::new(),
-        change: None,
-        consumed: Vec::new(),
-        children: Vec::new(),
-        published: Vec::new(),
-        outbox: Vec::new(),
-        transaction: None,
-        heeds: None,
-    }
+    Commit::to(target)
 }
 
 /// A commit that creates an execution with its first event.

@@ -739,59 +739,17 @@ impl Drop for Alive {
     }
 }
 
-impl NewExecution {
-    /// The row this makes.
-    pub fn into_record(self, key: ExecutionKey, format: u32) -> ExecutionRecord {
-        let is_driven = self.owner.is_some();
-        ExecutionRecord {
-            key,
-            id: self.id,
-            workflow: self.workflow,
-            version: self.version,
-            format,
-            status: if is_driven {
-                Status::Running
-            } else {
-                Status::Pending
-            },
-            attempt: 1,
-            created_at: self.created_at,
-            finished_at: None,
-            wake_at: None,
-            waiting: None,
-            parent: self.parent,
-            base: EventSeq::FIRST,
-            rewound: None,
-            owner: self.owner,
-            taken_from: None,
-            epoch: Epoch(1),
-            started_at: is_driven.then_some(self.created_at),
-            ready_at: (!is_driven).then(|| self.placement.due.unwrap_or(self.created_at)),
-            hold: None,
-            obstacle: None,
-            placement: self.placement,
-        }
-    }
-}
-
 impl Entry {
     fn apply(&mut self, change: Change) {
         let ready_at = self.ready_after(&change);
         let record = &mut self.record;
-        record.status = change.status;
-        record.attempt = change.attempt;
-        record.finished_at = change.finished_at;
-        record.wake_at = change.wake_at;
-        record.waiting = change.waiting;
-        record.base = change.base;
-        record.rewound = change.rewound;
-        record.hold = change.hold;
-        record.obstacle = change.obstacle;
         record.ready_at = ready_at;
         if change.release.is_some() {
             record.owner = None;
         }
-        if change.status.is_finished() {
+        let is_finished = change.status.is_finished();
+        record.apply(change);
+        if is_finished {
             record.hold = None;
             record.obstacle = None;
             record.placement.dedup = None;
