@@ -111,7 +111,12 @@ where
         shelf.stop_at(self.commit, self.when);
         let on = self.workflow.on(&shelf.engine().await);
         let run = on.run(self.input.clone()).execution_id(&id);
-        assert!(shelf.crash(run).await.is_none(), "{at}: it ran on");
+        // On a busy machine the run before may have taken more commits than this one.
+        if let Some(run) = shelf.crash(run).await {
+            let run = run.unwrap_or_else(|error| panic!("{at}: it ran on, and {error}"));
+            let output = run.output().cloned();
+            return output.unwrap_or_else(|| panic!("{at}: it ran on: {run}"));
+        }
         drop(on);
         shelf.nobody_is_left().await;
         shelf.go_on();

@@ -228,7 +228,10 @@ impl WorkerLock {
 
     fn give_up(&self) {
         let mut held = self.file.lock().unwrap_or_else(PoisonError::into_inner);
-        *held = None;
+        if let Some(file) = held.take() {
+            // Closing it would not be enough while this process starts another, which has the open file for a moment, too.
+            let _ = file.unlock();
+        }
     }
 }
 
