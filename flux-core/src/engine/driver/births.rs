@@ -196,7 +196,15 @@ impl Driver {
         let engine = Arc::clone(&self.engine);
         let line = match self.line.take() {
             Some(line) => line,
-            None => Line::read(&engine, &self.id, &self.placement, self.parent.as_ref()).await?,
+            None => {
+                Line::read(
+                    &engine,
+                    &self.id,
+                    &self.row.placement,
+                    self.row.parent.as_ref(),
+                )
+                .await?
+            }
         };
         let standoff = line.standoff(&engine, placement).await;
         self.line = Some(line);

@@ -21,12 +21,6 @@ use crate::payload::Payload;
 use crate::replay::{Machine, Tries};
 use crate::store::ExecutionRecord;
 
-/// When it began, in its own time: it was claimed by the clock, which may have been set back while it waited for its turn.
-fn begun(record: &ExecutionRecord) -> Timestamp {
-    let claimed_at = record.started_at.unwrap_or(record.created_at);
-    claimed_at.max(record.created_at)
-}
-
 impl Driver {
     /// The start, as the first arrival.
     pub(super) fn begin_new(&mut self, input: Payload) {
@@ -35,22 +29,19 @@ impl Driver {
             ..crate::event::StartedMeta::default()
         };
         self.input = Some(input.clone());
-        self.created_at = self.now();
+        self.row.created_at = self.now();
         let mut outcome = NewOutcome::new(EventKind::WorkflowStarted, EventSeq::FIRST);
         outcome.call = None;
         outcome.name = Some(self.def.name.into());
         outcome.payload = Some(input);
         outcome.meta = Payload::encode(&meta).ok();
-        outcome.not_before = Some(self.created_at);
+        outcome.not_before = Some(self.row.created_at);
         self.outcome(outcome);
     }
 
     /// A child that its parent's commit created: its start is recorded, and no code has seen it.
     pub(super) fn boot_born(&mut self, record: ExecutionRecord, start: Event) {
-        self.parent.clone_from(&record.parent);
-        self.created_at = record.created_at;
-        self.placement = record.placement.clone();
-        self.record = Some(record);
+        self.row.take(record);
         self.input.clone_from(&start.payload);
         self.active.observe(&start);
         self.machine.skip_to(start.seq);
@@ -60,18 +51,15 @@ impl Driver {
 
     /// An execution whose turn has come: there is nothing to replay and nothing in its inbox.
     pub(super) fn boot_queued(&mut self, record: ExecutionRecord, event: &Event) {
-        self.parent.clone_from(&record.parent);
-        self.created_at = begun(&record);
-        self.placement = record.placement.clone();
-        self.record = Some(record);
+        self.row.take(record);
         self.input.clone_from(&event.payload);
         self.machine = fresh_machine(
             &self.engine,
             self.def,
             &self.id,
             &self.sender,
-            self.placement.scheduled_at,
-            self.base,
+            self.row.placement.scheduled_at,
+            self.row.base,
         );
         self.machine.replay_note(event);
         self.reckon_time();
@@ -87,7 +75,7 @@ impl Driver {
         outcome.call = None;
         outcome.name = Some(self.def.name.into());
         // The first start counts from the claim; a later attempt's begins when it begins.
-        outcome.exactly_at = self.rewound.is_none().then_some(self.created_at);
+        outcome.exactly_at = self.row.rewound.is_none().then_some(self.row.created_at);
         self.outcome(outcome);
     }
 
@@ -97,14 +85,8 @@ impl Driver {
         record: ExecutionRecord,
         intent: Intent,
     ) -> Result<(), Halt> {
-        self.parent.clone_from(&record.parent);
-        self.base = record.base;
-        self.rewound = record.rewound;
-        self.attempt = record.attempt;
-        self.created_at = begun(&record);
-        self.placement = record.placement.clone();
         let readable = check_format(&record);
-        self.record = Some(record);
+        self.row.take(record);
         readable?;
         match intent {
             Intent::Retry => self.plan_retry().await?,
@@ -141,7 +123,7 @@ impl Driver {
     /// of a child that has gone on since. Then the row is put right, so that the execution is seen to go on.
     async fn correct_row(&mut self) -> Result<(), Halt> {
         let standing = self.standing(None, &[]);
-        if self.differs(&standing) {
+        if self.row.differs(&standing) {
             self.commit(Box::default(), standing).await?;
         }
         Ok(())
@@ -193,7 +175,7 @@ impl Driver {
 
     /// Plans the rewind of a failed execution; it is written with what first comes of it.
     async fn plan_retry(&mut self) -> Result<(), Halt> {
-        let Some(record) = self.record.clone() else {
+        let Some(record) = self.row.record.clone() else {
             return Ok(());
         };
         let Some(failed) = Failed::read(&self.engine.store, &record).await? else {
@@ -202,7 +184,7 @@ impl Driver {
         let plan = failed.plan();
         self.rewind = failed.rewind;
         self.input = failed.input;
-        self.attempt = record.attempt;
+        self.row.attempt = record.attempt;
         self.machine.skip_to(failed.last.seq);
         self.reckon_from(failed.last.at);
         if decided_by_itself(&failed.failure) && !failed.failure.rolled_back {
@@ -215,14 +197,14 @@ impl Driver {
 
     /// Plans the rewind of a cancelled or terminated execution: only its end is taken back, and what led to it.
     async fn plan_reopen(&mut self) -> Result<(), Halt> {
-        let Some(record) = self.record.clone() else {
+        let Some(record) = self.row.record.clone() else {
             return Ok(());
         };
         let Some(last) = self.engine.store.last_event(record.key).await? else {
             return Ok(());
         };
         let (_, rewind) = History::open(&self.engine.store, &record).await?;
-        self.budget_from = rewind.as_ref().map_or(1, |rewind| rewind.meta.budget_from);
+        self.row.budget_from = rewind.as_ref().map_or(1, |rewind| rewind.meta.budget_from);
         // One with a parent may be opened again by an attempt of it, which no person has asked for.
         let cut_off = rewind
             .as_ref()
@@ -239,7 +221,7 @@ impl Driver {
             restart: false,
             anew: ended.rolled_back,
             attempt: record.attempt,
-            budget_from: self.budget_from,
+            budget_from: self.row.budget_from,
             cut_off,
         };
         let before = event_before(&self.engine.store, &record, plan.to).await?;
@@ -261,7 +243,7 @@ impl Driver {
     /// Replays the history up to the live edge, with another try where [that may help](Machine::next_try).
     async fn load(&mut self) -> Result<BTreeMap<EventSeq, Progress>, Halt> {
         let mut trying = Trying::default();
-        trying.tries.learns = self.rewound.is_some();
+        trying.tries.learns = self.row.rewound.is_some();
         loop {
             match self.load_trying(trying.tries.clone()).await {
                 Err(Halt::Error(error)) => trying.failed(error, &self.machine)?,
@@ -271,7 +253,7 @@ impl Driver {
     }
 
     async fn load_trying(&mut self, tries: Tries) -> Result<BTreeMap<EventSeq, Progress>, Halt> {
-        let Some(record) = self.record.clone() else {
+        let Some(record) = self.row.record.clone() else {
             return Ok(BTreeMap::new());
         };
         self.machine = fresh_machine(
@@ -279,8 +261,8 @@ impl Driver {
             self.def,
             &self.id,
             &self.sender,
-            self.placement.scheduled_at,
-            self.base,
+            self.row.placement.scheduled_at,
+            self.row.base,
         );
         self.machine.try_with(tries);
         self.active = ActiveTime::default();
@@ -290,14 +272,14 @@ impl Driver {
             resumed_at: None,
             cancelling: None,
             input: None,
-            rewound: self.rewound,
+            rewound: self.row.rewound,
             first_delivery: None,
             cut_off: Vec::new(),
         };
         let planned = self.opening.clone();
         let record = ExecutionRecord {
-            base: self.base,
-            rewound: self.rewound,
+            base: self.row.base,
+            rewound: self.row.rewound,
             ..record
         };
         let mut history = match &planned {
@@ -323,8 +305,8 @@ impl Driver {
         if let Some(event) = planned {
             self.replay_planned(event, &mut replay);
         }
-        self.budget_from = replay.budget_from;
-        self.resumed_at = replay.resumed_at;
+        self.row.budget_from = replay.budget_from;
+        self.row.resumed_at = replay.resumed_at;
         self.cancelling = replay.cancelling;
         if self.input.is_none() {
             self.input = replay.input;
@@ -341,7 +323,7 @@ impl Driver {
 
     /// Whether the last rewind of the history is in memory, with what counts.
     fn knows_last_rewind(&self) -> bool {
-        self.rewind.as_ref().map(|rewind| rewind.seq) == self.rewound
+        self.rewind.as_ref().map(|rewind| rewind.seq) == self.row.rewound
     }
 
     /// What the last rewind took back can be taken up again. Where this driver has seen all others, only that is read.
@@ -516,14 +498,14 @@ impl Driver {
 
     /// Always-replay mode: the code is dropped and replayed before every activation.
     pub(super) async fn replay_always(&mut self) -> Result<(), Halt> {
-        if self.record.is_none() || self.opening.is_some() {
+        if self.row.record.is_none() || self.opening.is_some() {
             return Ok(());
         }
         // What woke the code is in the code that would be dropped.
         if self.arrivals.front().is_some_and(Arrival::is_wake_up) {
             return Ok(());
         }
-        let Some(record) = self.record.clone() else {
+        let Some(record) = self.row.record.clone() else {
             return Ok(());
         };
         let at = self.machine.next_seq();
@@ -535,8 +517,8 @@ impl Driver {
                 self.def,
                 &self.id,
                 &self.sender,
-                self.placement.scheduled_at,
-                self.base,
+                self.row.placement.scheduled_at,
+                self.row.base,
             );
             machine.try_with(trying.tries.clone());
             match self.replay_into(&mut machine, &record).await {

@@ -433,7 +433,9 @@ impl Driver {
 
     /// A parent that is not driven beside this execution sees its pause by a message.
     pub(super) fn tell_of_pause(&self, activation: &mut Activation) {
-        let Some(parent) = &self.parent else { return };
+        let Some(parent) = &self.row.parent else {
+            return;
+        };
         if self
             .has_parent_here
             .load(std::sync::atomic::Ordering::Relaxed)
@@ -445,7 +447,7 @@ impl Driver {
             .iter()
             .map(|point| point.seen_from_parent(self.def.name));
         let word = PauseWord {
-            epoch: self.present_epoch().0,
+            epoch: self.row.present_epoch().0,
             points: seen.collect(),
         };
         let Ok(payload) = Payload::encode(&word) else {
@@ -668,7 +670,7 @@ impl Driver {
             id: self.id.clone(),
             name: name.to_owned(),
             pending,
-            status: self.status(),
+            status: self.row.status(),
             has_waited_there: None,
         }
     }

@@ -10,13 +10,12 @@ use crate::engine::active::Refusal;
 use crate::engine::ownership::Ownership;
 use crate::engine::write::Born;
 use crate::error::Error;
-use crate::event::{Event, EventKind, FORMAT, OutcomeMeta};
+use crate::event::{Event, EventKind, OutcomeMeta};
 use crate::execution::{Snapshot, Status};
 use crate::id::{Epoch, EventSeq, ExecutionKey};
 use crate::payload::Payload;
 use crate::store::{
-    Change, Commit, CommitError, ExecutionRecord, NewExecution, Release, Target, Transaction,
-    TransactionBody,
+    Change, Commit, CommitError, ExecutionRecord, Release, Target, Transaction, TransactionBody,
 };
 
 impl Driver {
@@ -116,7 +115,7 @@ impl Driver {
     /// Whether the last commit left the execution paused, and gave it up.
     fn is_paused(&self) -> bool {
         let is_paused = |record: &ExecutionRecord| record.status == Status::Paused;
-        self.ownership.is_none() && self.record.as_ref().is_some_and(is_paused)
+        self.ownership.is_none() && self.row.record.as_ref().is_some_and(is_paused)
     }
 
     pub(super) fn settled(
@@ -126,7 +125,7 @@ impl Driver {
         termination: Option<String>,
     ) -> Step {
         self.machine.evict();
-        let Some(record) = self.record.clone() else {
+        let Some(record) = self.row.record.clone() else {
             return Step::Went;
         };
         Step::Settled(Box::new(Snapshot {
@@ -157,12 +156,12 @@ impl Driver {
         let ready_at = self.next_moment().filter(|_| waits);
         Change {
             status,
-            attempt: self.attempt,
+            attempt: self.row.attempt,
             finished_at,
             wake_at,
             waiting: self.waiting().filter(|_| waits),
-            base: self.base,
-            rewound: self.rewound,
+            base: self.row.base,
+            rewound: self.row.rewound,
             release: (!stays).then_some(Release {
                 ready_at: ready_at.filter(|_| hold.is_none()),
                 reckoned_at,
@@ -189,30 +188,7 @@ impl Driver {
     fn is_change(&self, standing: &Change) -> bool {
         // One that is given up: nothing else may have changed since it was claimed.
         let is_released = standing.release.is_some() && self.ownership.is_some();
-        is_released || self.differs(standing)
-    }
-
-    /// Whether the row says something else.
-    pub(super) fn differs(&self, standing: &Change) -> bool {
-        let same = self.record.as_ref().map_or(
-            standing.status == Status::Running
-                && standing.attempt == 1
-                && standing.wake_at.is_none()
-                && standing.waiting.is_none()
-                && standing.base == EventSeq::FIRST
-                && standing.rewound.is_none(),
-            |record| {
-                record.status == standing.status
-                    && record.attempt == standing.attempt
-                    && record.wake_at == standing.wake_at
-                    && record.waiting == standing.waiting
-                    && record.base == standing.base
-                    && record.rewound == standing.rewound
-                    && record.hold == standing.hold
-                    && record.obstacle == standing.obstacle
-            },
-        );
-        !same
+        is_released || self.row.differs(standing)
     }
 
     pub(super) fn commit(
@@ -248,8 +224,12 @@ impl Driver {
         self.outbox_told = outbox
             .map(|(id, message)| (id.clone(), message.kind.ends()))
             .collect();
-        if let Some(first) = activation.events.first().filter(|_| self.record.is_none()) {
-            self.created_at = first.at;
+        if let Some(first) = activation
+            .events
+            .first()
+            .filter(|_| self.row.record.is_none())
+        {
+            self.row.created_at = first.at;
         }
         let lines = self.lines(&activation.events, change.as_ref());
         let heeds = self.heeds(&activation.events, change.as_ref());
@@ -280,7 +260,7 @@ impl Driver {
             transaction: None,
             heeds,
         };
-        let sent = if self.record.is_some() && commit.children.is_empty() {
+        let sent = if self.row.record.is_some() && commit.children.is_empty() {
             let written = self.engine.commit(commit).await;
             written.map(|committed| (committed.key, None))
         } else {
@@ -290,7 +270,7 @@ impl Driver {
             Ok(sent) => sent,
             Err(error) => (Box::pin(self.after_refusal(error, last)).await?, None),
         };
-        if self.record.is_none() && self.ownership.is_none() {
+        if self.row.record.is_none() && self.ownership.is_none() {
             // Nobody acknowledged the start, and it was found to be written.
             self.ownership = Some(Ownership::new(&self.engine, key, Epoch(1)));
         }
@@ -318,72 +298,20 @@ impl Driver {
 
     /// What the commit is to append to, or create.
     fn target(&self) -> Target {
-        match &self.record {
-            Some(record) => Target::Existing {
-                key: record.key,
-                epoch: record.epoch,
-            },
-            None => Target::New(Box::new(NewExecution {
-                id: self.id.clone(),
-                workflow: self.def.name.into(),
-                version: self.def.version,
-                created_at: self.created_at,
-                parent: self.parent.clone(),
-                owner: self.engine.owner_if_any(),
-                placement: self.placement.clone(),
-            })),
-        }
+        self.row
+            .target(&self.id, self.def, self.engine.owner_if_any())
     }
 
-    /// Remembers what is now written.
+    /// Remembers what is now written, and that the execution is given up where it was.
     fn committed(&mut self, key: ExecutionKey, change: Option<Change>) {
-        if self.record.is_none() {
-            self.record = Some(self.first_record(key));
-        }
-        if let (Some(record), Some(change)) = (&mut self.record, change) {
-            record.status = change.status;
-            record.attempt = change.attempt;
-            record.finished_at = change.finished_at;
-            record.wake_at = change.wake_at;
-            record.waiting = change.waiting;
-            record.base = change.base;
-            record.rewound = change.rewound;
-            record.hold = change.hold;
-            record.obstacle = change.obstacle;
-            if let Some(release) = change.release {
-                record.owner = None;
-                record.ready_at = release.ready_at;
-                if let Some(ownership) = self.ownership.take() {
-                    ownership.discharge();
-                }
-            }
-        }
-    }
-
-    fn first_record(&self, key: ExecutionKey) -> ExecutionRecord {
-        ExecutionRecord {
-            key,
-            id: self.id.clone(),
-            workflow: self.def.name.into(),
-            version: self.def.version,
-            format: FORMAT,
-            status: Status::Running,
-            attempt: 1,
-            created_at: self.created_at,
-            finished_at: None,
-            wake_at: None,
-            waiting: None,
-            parent: self.parent.clone(),
-            base: EventSeq::FIRST,
-            rewound: None,
-            owner: self.engine.owner_if_any(),
-            taken_from: None,
-            epoch: Epoch(1),
-            started_at: Some(self.created_at),
-            ready_at: None,
-            hold: None,
-            obstacle: None,
-            placement: self.placement.clone(),
+        let is_released = change
+            .as_ref()
+            .is_some_and(|change| change.release.is_some());
+        self.row.committed(key, change, |row| {
+            row.new_execution(&self.id, self.def, self.engine.owner_if_any())
+        });
+        if is_released && let Some(ownership) = self.ownership.take() {
+            ownership.discharge();
         }
     }
 
@@ -413,7 +341,11 @@ impl Driver {
         let Some(record) = store.execution(&self.id).await? else {
             return Ok(None);
         };
-        let mine = self.record.as_ref().map_or(Epoch(1), |record| record.epoch);
+        let mine = self
+            .row
+            .record
+            .as_ref()
+            .map_or(Epoch(1), |record| record.epoch);
         if record.epoch != mine {
             return Err(Error::TakenOver {
                 id: self.id.clone(),
@@ -488,7 +420,7 @@ impl Driver {
             Ok(committed) => committed.transaction,
             Err(error) => {
                 Box::pin(self.after_refusal(error, last)).await?;
-                let key = self.epoch().map(|(key, _)| key);
+                let key = self.row.epoch().map(|(key, _)| key);
                 match key {
                     Some(key) => self.engine.store.last_event(key).await?,
                     None => None,
@@ -600,7 +532,7 @@ impl Driver {
 
     /// Others may start now that this one has finished.
     fn leave_room(&self) {
-        if self.placement.gate.is_some() || self.placement.queue.is_some() {
+        if self.row.placement.gate.is_some() || self.row.placement.queue.is_some() {
             self.engine.workers.call();
         }
     }

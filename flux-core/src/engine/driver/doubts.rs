@@ -173,7 +173,7 @@ impl Driver {
 
     /// Whether this execution is to end meanwhile. Where it is to be held, or its process is about to end, nothing begins.
     async fn is_called_off(&mut self) -> Result<bool, Halt> {
-        let Some((key, _)) = self.epoch().filter(|_| self.opening.is_none()) else {
+        let Some((key, _)) = self.row.epoch().filter(|_| self.opening.is_none()) else {
             return Ok(false);
         };
         self.take_inputs();
@@ -201,7 +201,7 @@ impl Driver {
             let now = self.engine.clock.now();
             self.release(Some(now)).await;
         }
-        let Some(record) = self.record.clone() else {
+        let Some(record) = self.row.record.clone() else {
             return Err(Halt::PutOff);
         };
         Ok(Snapshot::unfinished(record))

@@ -74,7 +74,7 @@ impl Driver {
         }
         let mut failure = FailureData {
             kind,
-            attempt: self.attempt,
+            attempt: self.row.attempt,
             error: failed.error.within(self.engine.env.payload_limit),
             delivery: failed.delivery,
             escaped: failed.escaped,
@@ -89,7 +89,12 @@ impl Driver {
         }
         self.let_go_of_children(activation);
         let mut event = self.event_at(EventKind::WorkflowFailed, None);
-        let plan = RewindPlan::of(&failure, event.seq, self.attempt + 1, self.budget_from);
+        let plan = RewindPlan::of(
+            &failure,
+            event.seq,
+            self.row.attempt + 1,
+            self.row.budget_from,
+        );
         let plan = RewindPlan {
             restart: self.def.options.restart,
             ..plan
@@ -125,7 +130,7 @@ impl Driver {
             .options
             .max_attempts
             .unwrap_or(self.engine.workflow_max_attempts);
-        let made = self.attempt - self.budget_from + 1;
+        let made = self.row.attempt - self.row.budget_from + 1;
         let is_in_time = !self.is_past_deadline && !matches!(kind, FailureKind::Deadline { .. });
         made < max && is_in_time && !self.is_exiting()
     }
@@ -160,8 +165,8 @@ impl Driver {
         let mut event = self.event_at(EventKind::ContinuedAsNew, None);
         event.name = Some(self.def.name.into());
         event.payload = Some(input);
-        self.base = event.seq;
-        self.rewound = None;
+        self.row.base = event.seq;
+        self.row.rewound = None;
         self.rewind = None;
         self.first_delivery = None;
         activation.events.push(event);
@@ -199,9 +204,11 @@ impl Driver {
 
     /// The last word of a child goes into its parent's inbox, in the commit that records it; the end is its last event.
     pub(super) fn tell_parent(&self, activation: &mut Activation, outcome: ChildOutcome) {
-        let Some(parent) = &self.parent else { return };
+        let Some(parent) = &self.row.parent else {
+            return;
+        };
         let doubt = self.end_in_doubt(activation);
-        let word = LastWord::new(self.present_epoch(), outcome, doubt);
+        let word = LastWord::new(self.row.present_epoch(), outcome, doubt);
         let word = word.message(&self.id, self.sent_at());
         if let Some(message) = word {
             activation.outbox.push((parent.clone(), message));
@@ -211,18 +218,18 @@ impl Driver {
     /// Takes back the end of the history. The event is to be committed before anything runs again.
     pub(super) fn rewind(&mut self, plan: RewindPlan) -> Event {
         let event = self.event_at(EventKind::Rewound, None);
-        self.attempt = plan.attempt;
-        self.budget_from = plan.budget_from;
+        self.row.attempt = plan.attempt;
+        self.row.budget_from = plan.budget_from;
         let rewindable = Rewindable {
-            base: self.base,
+            base: self.row.base,
             rewind: self.rewind.take(),
             first_delivery: Some(self.first_delivery.take().unwrap_or(EventSeq::MAX)),
             input: self.input.as_ref(),
             workflow: self.def.name,
         };
         let rewound = plan.carry_out(event, rewindable);
-        self.base = rewound.base;
-        self.rewound = rewound.rewind.as_ref().map(|rewind| rewind.seq);
+        self.row.base = rewound.base;
+        self.row.rewound = rewound.rewind.as_ref().map(|rewind| rewind.seq);
         self.rewind = rewound.rewind;
         self.changed_runs = Some(rewound.changed);
         rewound.event

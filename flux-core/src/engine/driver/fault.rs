@@ -33,7 +33,7 @@ impl Driver {
         );
         self.abandon_work();
         // Where it has not learnt that its execution was created, no body was begun either.
-        let Some((_, epoch)) = self.epoch() else {
+        let Some((_, epoch)) = self.row.epoch() else {
             return Err(Error::Interrupted {
                 id: self.id.clone(),
             }

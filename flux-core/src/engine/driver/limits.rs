@@ -87,7 +87,7 @@ impl Driver {
             let at = self.active.reaches(limit).filter(|_| !children_wait)?;
             Some((at, FailureKind::Timeout { limit }))
         });
-        let begun = self.resumed_at.unwrap_or(self.created_at);
+        let begun = self.row.resumed_at.unwrap_or(self.row.created_at);
         let wall = self.def.options.deadline;
         let wall = wall.map(|limit| (begun.after(limit), FailureKind::Deadline { limit }));
         [active, wall]

@@ -11,7 +11,7 @@ impl Driver {
     /// The lines of a commit, to be logged once it is written.
     pub(super) fn lines(&self, events: &[Event], change: Option<&Change>) -> Vec<Line> {
         let mut lines = Vec::new();
-        let before = self.record.as_ref();
+        let before = self.row.record.as_ref();
         let was_paused = before.is_some_and(|before| before.status == Status::Paused);
         let goes_on = change.is_some_and(|change| change.status == Status::Running);
         let is_resumed = (was_paused && goes_on) || events.iter().any(is_resume(events));
@@ -36,9 +36,9 @@ impl Driver {
 
     fn line(&self, event: &Event, events: &[Event]) -> Option<Line> {
         Some(match event.kind {
-            EventKind::WorkflowStarted if self.is_first_start() => self.start_line(),
+            EventKind::WorkflowStarted if self.row.is_first_start() => self.start_line(),
             EventKind::WorkflowCompleted => Line::Completed {
-                took: event.at.since(self.created_at),
+                took: event.at.since(self.row.created_at),
             },
             EventKind::WorkflowFailed => {
                 let failure: FailureData = event.payload.as_ref()?.decode().ok()?;
@@ -62,12 +62,6 @@ impl Driver {
         }
     }
 
-    /// Whether its code has not run before this commit: a later attempt of one that was queued starts once more.
-    fn is_first_start(&self) -> bool {
-        let before = self.record.as_ref();
-        before.is_none_or(|before| before.attempt == 1 && before.rewound.is_none())
-    }
-
     /// Says that the process is gone that drove it before, if it is.
     pub(super) fn log_takeover(record: &ExecutionRecord) {
         if let Some(from) = record.taken_from {
@@ -80,7 +74,7 @@ impl Driver {
             line.log(About {
                 id: &self.id,
                 workflow: self.def.name,
-                attempt: self.attempt,
+                attempt: self.row.attempt,
             });
         }
     }

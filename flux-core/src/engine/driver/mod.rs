@@ -58,6 +58,7 @@ mod own_time;
 mod recall;
 pub(crate) mod requests;
 mod rest;
+mod row;
 mod signals;
 mod statements;
 mod stop;
@@ -76,6 +77,7 @@ use family::Family;
 pub(crate) use inputs::Inputs;
 use limits::ActiveTime;
 use own_time::Ahead;
+use row::Row;
 use signals::Signals;
 use statements::FromBody;
 use stop::Termination;
@@ -235,21 +237,12 @@ pub(crate) struct Driver {
     engine: Arc<Inner>,
     def: &'static WorkflowDef,
     id: ExecutionId,
-    /// The row as it was last committed; `None` before the first commit.
-    record: Option<ExecutionRecord>,
+    row: Row,
     /// From the claim, or the commit of the start, until a commit or a release gives the execution up. Wherever the
     /// driver is dropped before, that leads to a release.
     ownership: Option<Ownership>,
-    parent: Option<ExecutionId>,
-    placement: Placement,
     machine: Machine,
     input: Option<Payload>,
-    created_at: Timestamp,
-    /// When it was last resumed after a failure: the deadline counts from there.
-    resumed_at: Option<Timestamp>,
-    /// Where a replay starts, and the last rewind.
-    base: EventSeq,
-    rewound: Option<EventSeq>,
     rewind: Option<Rewind>,
     /// The first delivery since the last rewind.
     first_delivery: Option<EventSeq>,
@@ -257,9 +250,6 @@ pub(crate) struct Driver {
     changed_runs: Option<Vec<(u32, u32)>>,
     /// A rewind that is planned and not yet written.
     opening: Option<Event>,
-    attempt: u32,
-    /// The attempt that opened the present budget of `max_attempts`.
-    budget_from: u32,
     active: ActiveTime,
     /// Its code was to be stopped because its deadline had passed: no attempt follows.
     is_past_deadline: bool,
@@ -395,22 +385,14 @@ impl Driver {
             engine: Arc::clone(engine),
             def,
             id,
-            record: None,
+            row: Row::new(engine.clock.now()),
             ownership: None,
-            parent: None,
-            placement: Placement::default(),
             machine,
             input: None,
-            created_at: engine.clock.now(),
-            resumed_at: None,
-            base: EventSeq::FIRST,
-            rewound: None,
             rewind: None,
             first_delivery: None,
             changed_runs: None,
             opening: None,
-            attempt: 1,
-            budget_from: 1,
             active: ActiveTime::default(),
             is_past_deadline: false,
             arrivals: VecDeque::new(),
@@ -495,7 +477,7 @@ impl Driver {
         self.engine.owner().await?;
         match begin {
             Begin::New { input, placement } => {
-                self.placement = placement;
+                self.row.placement = placement;
                 self.begin_new(input);
             }
             Begin::Born {
@@ -540,7 +522,7 @@ impl Driver {
                 }
             }
         }
-        let mut is_started = self.record.is_some();
+        let mut is_started = self.row.record.is_some();
         loop {
             match self.turn().await {
                 Ok(Step::Settled(snapshot)) => return Ok(*snapshot),
@@ -552,7 +534,7 @@ impl Driver {
                 },
                 Err(error) => return Err(self.give_up(error).await),
             }
-            if !is_started && self.record.is_some() {
+            if !is_started && self.row.record.is_some() {
                 is_started = true;
                 started();
             }
@@ -653,25 +635,6 @@ impl Driver {
         Ok(done.map_err(|stop| stop.into_error(&self.id, self.def.name))?)
     }
 
-    /// Where the execution stood when it was last written.
-    fn status(&self) -> Status {
-        self.record
-            .as_ref()
-            .map_or(Status::Running, |record| record.status)
-    }
-
-    /// The epoch this driver holds.
-    fn epoch(&self) -> Option<(crate::id::ExecutionKey, Epoch)> {
-        self.record
-            .as_ref()
-            .map(|record| (record.key, record.epoch))
-    }
-
-    /// The same; a new execution begins under the first.
-    fn present_epoch(&self) -> Epoch {
-        self.epoch().map_or(Epoch(1), |(_, epoch)| epoch)
-    }
-
     /// The execution cannot go on here. What bodies have returned and a store did not take is kept for a later
     /// resume in this process; after a crash it would be lost.
     async fn give_up(&mut self, error: Halt) -> Halt {
@@ -697,7 +660,7 @@ impl Driver {
     /// Keeps why it cannot go on beside the row, for whoever asks.
     async fn note_obstacle(&mut self, error: &Halt) {
         if let Halt::Error(error) = error
-            && let Some((key, epoch)) = self.epoch()
+            && let Some((key, epoch)) = self.row.epoch()
         {
             self.engine.note_obstacle(key, epoch, error).await;
         }

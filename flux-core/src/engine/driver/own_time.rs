@@ -82,7 +82,7 @@ impl Driver {
     /// Goes by what the row says of its next wait, once it is known what it waits for. By its last event alone, a wait that
     /// is longer than executions stay in memory would begin again whenever it is taken up.
     pub(super) fn reckon_by_row(&mut self) {
-        let wake_at = self.record.as_ref().and_then(|record| record.wake_at);
+        let wake_at = self.row.record.as_ref().and_then(|record| record.wake_at);
         if let (Some(wake_at), Some(due)) = (wake_at, self.due.first_length())
             && self.due.first_moment() != Some(wake_at)
         {

@@ -21,7 +21,7 @@ impl Driver {
     /// What the commit of these events heeds: everything that could still change how the code ends, where it ends with them.
     pub(super) fn heeds(&self, events: &[Event], change: Option<&Change>) -> Option<Heeds> {
         // A new execution, or one that had finished, can have been sent nothing.
-        let record = self.record.as_ref();
+        let record = self.row.record.as_ref();
         record.filter(|record| !record.status.is_finished())?;
         let has = |kinds: &[EventKind]| events.iter().any(|event| kinds.contains(&event.kind));
         let ends = |change: &Change| matches!(change.status, Status::Completed | Status::Failed);
@@ -54,7 +54,7 @@ impl Driver {
 
     /// Takes the execution up once more, as it is in the store, and reads the inbox.
     pub(super) async fn recall(&mut self) -> Result<Step, Halt> {
-        let Some(record) = self.record.clone() else {
+        let Some(record) = self.row.record.clone() else {
             return Ok(Step::Went);
         };
         self.take_inputs();

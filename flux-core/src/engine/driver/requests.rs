@@ -100,7 +100,7 @@ impl Driver {
 
     /// Whether the last rewind was written by somebody who asked for it, and nothing has been begun since.
     pub(super) async fn is_untouched(&mut self) -> Result<bool, StoreError> {
-        let (Some((key, _)), Some(rewound)) = (self.epoch(), self.rewound) else {
+        let (Some((key, _)), Some(rewound)) = (self.row.epoch(), self.row.rewound) else {
             return Ok(false);
         };
         if rewound.next() != self.machine.next_seq() {

@@ -19,7 +19,7 @@ impl Driver {
     /// How long it may wait before it sleeps; `None` where it may not.
     pub(super) fn idle_limit(&self) -> Option<Duration> {
         self.engine
-            .idle_limit(self.placement.queue.as_ref())
+            .idle_limit(self.row.placement.queue.as_ref())
             .filter(|_| self.may_sleep())
     }
 
@@ -72,7 +72,10 @@ impl Driver {
     /// Gives the execution up if it is to sleep, to be held or to be left to others, and nothing is at work.
     pub(super) async fn rest(&mut self) -> Result<Option<Snapshot>, Halt> {
         let is_asked = std::mem::take(&mut self.is_to_rest) || self.is_in_the_way();
-        let is_drowsy = is_asked && self.engine.has_worker_for(self.placement.queue.as_ref());
+        let is_drowsy = is_asked
+            && self
+                .engine
+                .has_worker_for(self.row.placement.queue.as_ref());
         let leaves = (self.hold.is_some() && self.is_quiet())
             || (self.is_retiring && self.may_be_left())
             || (is_drowsy && self.may_sleep());
@@ -80,7 +83,7 @@ impl Driver {
             return Ok(None);
         }
         Box::pin(self.leave()).await?;
-        Ok(self.record.clone().map(Snapshot::unfinished))
+        Ok(self.row.record.clone().map(Snapshot::unfinished))
     }
 
     /// Whether others wait for a place in a full worker, so that this one leaves as soon as it only waits; for less than a
@@ -153,7 +156,7 @@ impl Driver {
     fn may_sleep(&self) -> bool {
         // The time of an execution that is not driven does not count as active.
         let counts_time = self.def.options.timeout.is_some() && !self.tasks.is_empty();
-        self.may_be_left() && !counts_time && self.status() == Status::Running
+        self.may_be_left() && !counts_time && self.row.status() == Status::Running
     }
 
     fn may_be_left(&self) -> bool {
@@ -172,7 +175,7 @@ impl Driver {
             || !self.held_starts.is_empty()
             || !self.ended_children.is_empty()
             || (is_kept && self.hold.is_none());
-        let record = self.record.as_ref();
+        let record = self.row.record.as_ref();
         let is_unfinished = record.is_some_and(|record| !record.status.is_finished());
         is_unfinished && !is_at_work
     }

@@ -75,7 +75,7 @@ impl Driver {
     /// Runs what a body asked for, unless it is noted already, and tells the body.
     pub(super) async fn run_statements(&mut self, from: FromBody) -> Result<(), Halt> {
         let FromBody { call, run, asked } = from;
-        let Some((key, _)) = self.epoch() else {
+        let Some((key, _)) = self.row.epoch() else {
             return Ok(());
         };
         let store = Arc::clone(&self.engine.store);

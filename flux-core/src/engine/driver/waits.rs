@@ -67,7 +67,7 @@ impl Driver {
         if !std::mem::take(&mut self.has_stale_inbox) {
             return Ok(());
         }
-        let Some((key, _)) = self.epoch() else {
+        let Some((key, _)) = self.row.epoch() else {
             return Ok(());
         };
         let after = self.last_message;
@@ -126,7 +126,7 @@ impl Driver {
                 point.event() == meant.event() && point.execution_id() == meant.execution_id()
             });
         }
-        let Some(point) = choose_pause(&self.id, &points, answer, self.status())? else {
+        let Some(point) = choose_pause(&self.id, &points, answer, self.row.status())? else {
             return Ok(None);
         };
         if point.execution_id() != &self.id {
