@@ -112,7 +112,7 @@ impl Workers {
     /// file for that of a dead worker: then its number is spoilt.
     pub(crate) fn lock(&self, worker: WorkerId) -> io::Result<Option<WorkerLock>> {
         let path = self.file(worker);
-        fs::create_dir_all(&self.folder)?;
+        make_folder(&self.folder)?;
         // A file that is there may be left from a database that was deleted.
         let file = match create(&path) {
             // The last worker that left has taken the folder with it.
@@ -196,6 +196,18 @@ impl Workers {
     }
 }
 
+/// Makes the folder, also while workers that leave remove it: then it is there for one call of the system, and not for the
+/// next.
+fn make_folder(folder: &Path) -> io::Result<()> {
+    for _ in 0..100 {
+        match fs::create_dir_all(folder) {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !folder.is_file() => {}
+            made => return made,
+        }
+    }
+    fs::create_dir_all(folder)
+}
+
 fn create(path: &Path) -> io::Result<File> {
     let mut create = OpenOptions::new();
     create.write(true).create(true).truncate(false).open(path)
@@ -216,7 +228,7 @@ impl WorkerLock {
             return Ok(false);
         }
         if let Some(folder) = self.path.parent() {
-            fs::create_dir_all(folder)?;
+            make_folder(folder)?;
         }
         let unnamed = self.path.with_extension("new");
         let file = create(&unnamed)?;
@@ -226,6 +238,7 @@ impl WorkerLock {
         Ok(true)
     }
 
+    /// Unlocks the file, which closing it would not do while a program that this process is starting has it, too.
     fn give_up(&self) {
         let mut held = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(file) = held.take() {
@@ -299,4 +312,43 @@ fn host() -> String {
         .or_else(|_| std::env::var("COMPUTERNAME"))
         .or_else(|_| std::env::var("HOSTNAME"))
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_is_made_while_others_remove_it() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("flux.db-workers");
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(Ordering::Relaxed) {
+                    let _ = fs::remove_dir(&folder);
+                }
+            });
+            let made: io::Result<()> = (0..20_000).try_for_each(|_| make_folder(&folder));
+            is_over.store(true, Ordering::Relaxed);
+            made.unwrap();
+        });
+        // The last removal may have come before the last making.
+        let _ = fs::remove_dir(&folder);
+        fs::write(&folder, "").unwrap();
+        make_folder(&folder).unwrap_err();
+    }
+
+    /// PITFALL: a program that was just being started had the locked file, too, and a worker that had left counted as alive.
+    #[test]
+    fn a_worker_that_leaves_is_gone_although_another_program_has_its_file() {
+        let place = tempfile::tempdir().unwrap();
+        let workers = Workers::new(place.path().join("flux.db-workers"));
+        let lock = workers.lock(WorkerId(1)).unwrap().unwrap();
+        assert_eq!(workers.sign(WorkerId(1)), Sign::Locked);
+        let inherited = lock.file.lock().unwrap().as_ref().unwrap().try_clone();
+        lock.give_up();
+        assert_eq!(workers.sign(WorkerId(1)), Sign::Unlocked);
+        drop(inherited);
+    }
 }
