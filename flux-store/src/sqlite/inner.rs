@@ -174,7 +174,12 @@ impl Inner {
         for _ in 0..100 {
             let (life, every) = (Arc::clone(&self.life), self.life.beats.every());
             let register = move |connection: &Connection| life.workers.register(connection, every);
-            let worker = self.write(ACTION, register).await?;
+            let (worker, has_silenced) = self.write(ACTION, register).await?;
+            if has_silenced {
+                let life = Arc::clone(&self.life);
+                let sweep = move |connection: &Connection| life.workers.sweep(connection);
+                self.write("forget workers that are dead", sweep).await?;
+            }
             match self.life.workers.lock(worker) {
                 Ok(Some(lock)) => {
                     let lock = Arc::new(lock);

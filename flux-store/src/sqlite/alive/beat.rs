@@ -233,7 +233,7 @@ struct BeatMember(Arc<Pulse>);
 
 impl Member for BeatMember {
     fn run(&mut self, lane: &Db) -> Result<(), Fault> {
-        const BEAT: &str = "UPDATE flux_workers SET beat = beat + 1 WHERE id = ?1";
+        const BEAT: &str = "UPDATE flux_workers SET beat = coalesce(beat, 0) + 1 WHERE id = ?1";
         let own = self.0.lock().own.clone();
         let mut beat = lane.connection.prepare_cached(BEAT)?;
         for worker in own.keys() {

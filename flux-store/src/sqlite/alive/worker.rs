@@ -67,15 +67,15 @@ impl Workers {
         self.sign(worker) == Sign::Locked
     }
 
-    /// Writes down a new worker, which will beat this often, and forgets those that hold their lock no more.
+    /// Writes down a new worker, which will beat this often, and [sweeps](Self::sweep); whether there is more to sweep.
     pub(crate) fn register(
         &self,
         connection: &Connection,
         every: Duration,
-    ) -> rusqlite::Result<WorkerId> {
+    ) -> rusqlite::Result<(WorkerId, bool)> {
         const REGISTER: &str = "INSERT INTO flux_workers (pid, host, started_at, beat, beats_every) \
              VALUES (?1, ?2, ?3, 0, ?4)";
-        self.sweep(connection)?;
+        let has_silenced = self.sweep(connection)?;
         let now = Timestamp::from(SystemTime::now()).as_micros();
         connection.prepare_cached(REGISTER)?.execute((
             std::process::id(),
@@ -83,7 +83,7 @@ impl Workers {
             now,
             as_micros(every),
         ))?;
-        Ok(WorkerId(connection.last_insert_rowid()))
+        Ok((WorkerId(connection.last_insert_rowid()), has_silenced))
     }
 
     /// Lists who is registered.
@@ -161,21 +161,31 @@ impl Workers {
         let _ = fs::remove_dir(&self.folder);
     }
 
-    fn sweep(&self, connection: &Connection) -> rusqlite::Result<()> {
+    /// Forgets those that hold their lock no more, in two steps: in the first their rows say that they do not beat, and in
+    /// a later transaction their files and rows are deleted. A file that is missing says nothing where the row beats, so a
+    /// process that dies between deleting the file and writing that down would leave a dead worker that counts as alive.
+    /// Whether there is more to sweep.
+    pub(crate) fn sweep(&self, connection: &Connection) -> rusqlite::Result<bool> {
+        const SILENCE: &str = "UPDATE flux_workers SET beat = NULL WHERE id = ?1";
+        const FORGET: &str = "DELETE FROM flux_workers WHERE id = ?1";
         let workers: Vec<(i64, bool)> = connection
             .prepare_cached("SELECT id, beat IS NOT NULL FROM flux_workers")?
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
             .collect::<Result<_, _>>()?;
+        let mut has_silenced = false;
         for (worker, beats) in workers {
-            let is_gone = self.bury(WorkerId(worker))
-                || (!beats && self.sign(WorkerId(worker)) == Sign::Missing);
-            if is_gone {
-                connection
-                    .prepare_cached("DELETE FROM flux_workers WHERE id = ?1")?
-                    .execute([worker])?;
+            let id = WorkerId(worker);
+            if beats {
+                if self.sign(id) == Sign::Unlocked {
+                    // One that was about to lock its file beats again soon.
+                    connection.prepare_cached(SILENCE)?.execute([worker])?;
+                    has_silenced = true;
+                }
+            } else if self.bury(id) || self.sign(id) == Sign::Missing {
+                connection.prepare_cached(FORGET)?.execute([worker])?;
             }
         }
-        Ok(())
+        Ok(has_silenced)
     }
 
     /// Deletes the file of a dead worker; true if it is dead.
@@ -350,5 +360,37 @@ mod tests {
         lock.give_up();
         assert_eq!(workers.sign(WorkerId(1)), Sign::Unlocked);
         drop(inherited);
+    }
+
+    /// PITFALL: a process was killed after it had deleted the file of a dead worker and before that was written, and the
+    /// dead worker counted as alive until it had not beaten for long.
+    #[test]
+    fn a_sweep_that_is_cut_off_leaves_no_dead_worker_that_counts_as_alive() {
+        let place = tempfile::tempdir().unwrap();
+        let workers = Workers::new(place.path().join("flux.db-workers"));
+        let connection = Connection::open_in_memory().unwrap();
+        connection
+            .execute_batch(
+                "CREATE TABLE flux_workers (id INTEGER PRIMARY KEY, beat INTEGER); \
+                 INSERT INTO flux_workers VALUES (1, 7)",
+            )
+            .unwrap();
+        workers.lock(WorkerId(1)).unwrap().unwrap().give_up();
+        let read = "SELECT count(*), count(beat) FROM flux_workers";
+        let rows = || -> (u32, u32) {
+            let row = connection.query_row(read, [], |row| Ok((row.get(0)?, row.get(1)?)));
+            row.unwrap()
+        };
+        assert!(workers.sweep(&connection).unwrap());
+        assert_eq!(
+            (rows(), workers.sign(WorkerId(1))),
+            ((1, 0), Sign::Unlocked)
+        );
+        connection.execute_batch("BEGIN").unwrap();
+        workers.sweep(&connection).unwrap();
+        connection.execute_batch("ROLLBACK").unwrap();
+        assert_eq!((rows(), workers.sign(WorkerId(1))), ((1, 0), Sign::Missing));
+        assert!(!workers.sweep(&connection).unwrap());
+        assert_eq!(rows(), (0, 0));
     }
 }
