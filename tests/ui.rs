@@ -1,11 +1,11 @@
 //! What the compiler says of each mistake, and that its cure compiles and runs.
 //!
 //! The messages are those of Rust 1.95. After a change on purpose, or with another compiler:
-//! `TRYBUILD=overwrite cargo test --test ui`.
+//! `TRYBUILD=overwrite cargo test -p flux-tests --test ui`.
 
 #[test]
 fn each_mistake_has_its_message_and_each_cure_works() {
     let tests = trybuild::TestCases::new();
-    tests.pass("tests/ui/pass/*.rs");
-    tests.compile_fail("tests/ui/*.rs");
+    tests.pass("ui/pass/*.rs");
+    tests.compile_fail("ui/*.rs");
 }

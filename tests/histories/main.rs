@@ -4,7 +4,7 @@
 //! fault. To record what is new, add a workflow and a scenario, and run
 //!
 //! ```sh
-//! UPDATE_HISTORIES=1 cargo test --test histories
+//! UPDATE_HISTORIES=1 cargo test -p flux-tests --test histories
 //! ```
 //!
 //! which writes the files that this version has not recorded yet.

@@ -18,7 +18,7 @@ pub(crate) fn folder() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(FOLDER)
 }
 
-const FOLDER: &str = "tests/histories/recorded";
+const FOLDER: &str = "histories/recorded";
 
 /// One execution and its events.
 #[derive(Clone, Debug)]

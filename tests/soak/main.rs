@@ -1,9 +1,9 @@
 //! Everything at once, in real processes: programs with every feature, and whatever can happen to them.
 //!
 //! ```text
-//! cargo test --test soak                                   # half a minute
-//! FLUX_SOAK=60 cargo test --release --test soak            # an hour, one seed after another
-//! FLUX_SEED=7 FLUX_SOAK_ONLY=stop,lock cargo test --test soak
+//! cargo test -p flux-tests --test soak                                   # half a minute
+//! FLUX_SOAK=60 cargo test --release -p flux-tests --test soak            # an hour, one seed after another
+//! FLUX_SEED=7 FLUX_SOAK_ONLY=stop,lock cargo test -p flux-tests --test soak
 //! ```
 //!
 //! A round has a store of its own, workers of two versions of the code, and a desk that starts orders and steers them.

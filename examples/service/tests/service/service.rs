@@ -2,7 +2,6 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -11,21 +10,12 @@ use serde_json::Value;
 use crate::http::{self, Answer};
 use crate::shop::Shop;
 
-/// The example, built along with these tests.
-fn program() -> PathBuf {
-    let here = std::env::current_exe().unwrap();
-    let program = here.ancestors().nth(2).unwrap().join("examples/service");
-    assert!(
-        program.exists(),
-        "{} is not there: cargo build --example service --features cli",
-        program.display()
-    );
-    program
-}
+/// The example.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_service");
 
 /// The program, on a shop's store.
 pub(crate) fn command(shop: &Shop, args: &[&str]) -> Command {
-    let mut command = Command::new(program());
+    let mut command = Command::new(PROGRAM);
     command
         .args(args)
         .env("SHOP_FOLDER", shop.path())
