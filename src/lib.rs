@@ -374,7 +374,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! **Serve it**: `examples/service` is a service with HTTP, a worker and the command line in one program, which may be restarted
+//! **Serve it**: `examples/service.rs` is a service with HTTP, a worker and the command line in one program, which may be restarted
 //! at any time.
 //!
 //! **Undo what was done** when a later step fails: `examples/saga.rs`. **Write your own tables exactly once**:

@@ -1,13 +1,13 @@
 //! A service for orders: HTTP, a worker and the command line of Flux in one program, which may be restarted at any time.
 //!
 //! ```text
-//! cargo run -p flux-service -- serve        # Ctrl-C or SIGTERM stops it gracefully
+//! cargo run --example service --features cli -- serve        # Ctrl-C or SIGTERM stops it gracefully
 //!
 //! curl localhost:3000/orders -H 'Idempotency-Key: 17' --json '{"item": "desk", "cents": 24900}'
 //! curl localhost:3000/orders/order-17                        # Paused, waits for "approval"
 //! curl localhost:3000/orders/order-17/approval --json '{"by": "Ada", "granted": true}'
 //!
-//! cargo run -p flux-service -- list         # and show, retry, doctor: every command of `flux`
+//! cargo run --example service --features cli -- list         # and show, retry, doctor: every command of `flux`
 //! ```
 //!
 //! A client that got no answer sends its request again: the key names the execution, so there is one order however often it is

@@ -1,7 +1,7 @@
 //! What the README shows of the service.
 
-const README: &str = include_str!("../../../../README.md");
-const EXAMPLE: &str = include_str!("../../src/main.rs");
+const README: &str = include_str!("../../README.md");
+const EXAMPLE: &str = include_str!("../../examples/service.rs");
 
 #[test]
 fn the_readme_shows_lines_of_the_service_in_their_order() {

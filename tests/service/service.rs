@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -10,12 +11,21 @@ use serde_json::Value;
 use crate::http::{self, Answer};
 use crate::shop::Shop;
 
-/// The example.
-const PROGRAM: &str = env!("CARGO_BIN_EXE_service");
+/// The example, built along with these tests.
+fn program() -> PathBuf {
+    let here = std::env::current_exe().unwrap();
+    let program = here.ancestors().nth(2).unwrap().join("examples/service");
+    assert!(
+        program.exists(),
+        "{} is not there: cargo build --example service --features cli",
+        program.display()
+    );
+    program
+}
 
 /// The program, on a shop's store.
 pub(crate) fn command(shop: &Shop, args: &[&str]) -> Command {
-    let mut command = Command::new(PROGRAM);
+    let mut command = Command::new(program());
     command
         .args(args)
         .env("SHOP_FOLDER", shop.path())

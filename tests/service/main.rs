@@ -1,7 +1,7 @@
-//! The service as a process: over HTTP, with signals and kills, beside a second one, and under load while it is
+//! `examples/service.rs` as a process: over HTTP, with signals and kills, beside a second one, and under load while it is
 //! restarted again and again.
 //!
-//! `FLUX_SOAK=2 cargo test -p flux-service` runs the load for two minutes.
+//! `FLUX_SOAK=2 cargo test --features cli --test service` runs the load for two minutes.
 
 #![cfg(unix)]
 #![allow(
