@@ -8,7 +8,7 @@ use super::brittle::Crash;
 use super::harness::{Ground, ID, Life, Style, check_histories, crash_of, in_virtual_time};
 use super::history::lines;
 use super::program::{Ends, Grammar, Node, Work};
-use super::trial::for_programs;
+use super::trial::{for_programs, quiet_planned_panics};
 use super::world::each_result_once;
 
 type Checked = Result<(), String>;
@@ -219,4 +219,17 @@ fn a_failed_program_of_any_kind_is_resumed_without_a_contradiction() {
         150,
         a_resume_never_contradicts_the_history,
     );
+}
+
+/// Once the third call was made because the second had ended, once because the first had: its result went with it.
+#[test]
+fn a_result_that_an_attempt_on_another_way_has_reused_is_not_made_again() {
+    let program = r#"{"BufferUnordered":[2,[
+        {"Unordered":[{"Task":{"ms":0,"ends":"Badly"}},"Pause"]},
+        {"Task":{"ms":0,"ends":"BadlyUntilFixed"}},
+        {"Task":{"ms":0,"ends":"Well"}}]]}"#;
+    quiet_planned_panics();
+    let node = serde_json::from_str(program).expect("a program");
+    a_resume_never_contradicts_the_history(5_788_948_196_975_943_302, &node)
+        .unwrap_or_else(|error| panic!("{error}"));
 }

@@ -37,6 +37,8 @@ pub(crate) struct Pool {
     equals: BTreeMap<Alike, Equals>,
     /// Calls that took the place of a recorded one, and the first of those whose place that was.
     origins: BTreeMap<EventSeq, EventSeq>,
+    /// The same the other way round: the calls that took the place of one, in their order.
+    heirs: BTreeMap<EventSeq, BTreeSet<EventSeq>>,
     /// What deliveries have come from since the last rewind.
     past: BTreeSet<Cause>,
     /// Completions, no longer counting, of calls that do and have no other.
@@ -158,8 +160,12 @@ impl Pool {
             };
             for (call, recorded) in equals.choose(&mut asked, &calls)? {
                 let origin = self.origins.get(&recorded).copied();
-                self.origins.insert(call, origin.unwrap_or(recorded));
-                if let Some(memo) = equals.take(recorded) {
+                let origin = origin.unwrap_or(recorded);
+                // Where an attempt that took another way has reused it, its result is now that of the call that took its place.
+                let heirs = self.heirs.get(&origin).into_iter().flatten().rev();
+                let mut holders = std::iter::once(&recorded).chain(heirs);
+                let found = holders.find_map(|holder| Some((*holder, equals.take(*holder)?)));
+                if let Some((recorded, memo)) = found {
                     let alike = alike.clone();
                     let result = Taken {
                         alike,
@@ -168,6 +174,8 @@ impl Pool {
                     };
                     taken.insert(call, result);
                 }
+                self.origins.insert(call, origin);
+                self.heirs.entry(origin).or_default().insert(call);
             }
         }
         Ok(taken)

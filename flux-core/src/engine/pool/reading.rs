@@ -82,7 +82,8 @@ impl Builder {
             && let Some(call) = event.refers
             && let Some(origin) = self.succeeded.get(&event.first_received())
         {
-            self.pool.origins.entry(call).or_insert(*origin);
+            let origin = *self.pool.origins.entry(call).or_insert(*origin);
+            self.pool.heirs.entry(origin).or_default().insert(call);
         }
         let cause = Cause::of(event).from(&self.pool.origins);
         self.causes.insert(event.seq, cause);
