@@ -118,7 +118,7 @@ pub struct Release {
 }
 
 /// A time at which an execution is ready that was reckoned by a clock which was set back meanwhile: see
-/// [`Store::correct_ready_at`].
+/// [`Store::correct_ready_at`](crate::store::Store::correct_ready_at).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Correction {
     /// When it is ready as it was written.

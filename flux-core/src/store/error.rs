@@ -9,7 +9,7 @@ use crate::execution::Status;
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("store `{store}` could not {action}: {reason}")]
 pub struct StoreError {
-    /// Which store: [`Store::describe`].
+    /// Which store: [`Store::describe`](crate::store::Store::describe).
     pub store: String,
     /// What it was asked to do, as an infinitive: `open the file`, `append events`.
     pub action: String,
@@ -27,7 +27,7 @@ pub enum CommitError {
     /// Somebody else owns the execution now, or its history has moved on. Nothing was written.
     #[error("the execution has another owner now")]
     Fenced,
-    /// The inbox holds a command that the owner has not read, and that the commit [heeds](Commit::heeds). Nothing was
+    /// The inbox holds a command that the owner has not read, and that the commit [heeds](crate::store::Commit::heeds). Nothing was
     /// written.
     #[error("the execution was sent a command that its owner has not read")]
     Unread,

@@ -58,7 +58,7 @@ pub struct ExecutionRecord {
     pub placement: Placement,
 }
 
-/// The row of an execution that a [`Commit`] creates: attempt 1, base 1, and `Running` if it has an owner, else
+/// The row of an execution that a [`Commit`](crate::store::Commit) creates: attempt 1, base 1, and `Running` if it has an owner, else
 /// `Pending`. Refused where its gate is full or its dedup key is taken.
 #[derive(Clone, Debug)]
 pub struct NewExecution {
