@@ -112,7 +112,8 @@ pub trait Store: Send + Sync + fmt::Debug + 'static {
 
     /// Gives a worker executions to drive, as many as are ready and the limits allow, in one transaction:
     ///
-    /// - those whose owner has died, or lives and has not shown it for the store's stall time;
+    /// - those whose owner has died, also if a later commit has made it their owner, or lives and has not shown it for
+    ///   the store's stall time;
     /// - `Running` and `Paused` ones without an owner whose [`ready_at`](ExecutionRecord::ready_at) has come, the
     ///   earliest first;
     /// - `Pending` ones: not before they are due, within the limits of their queue and gate; queues take turns, of one

@@ -234,6 +234,7 @@ macro_rules! store_contract {
             takeovers:
                 the_dead_are_lost_and_the_living_are_not,
                 what_the_dead_owned_is_given_to_the_living,
+                what_the_dead_come_to_own_is_given_at_once,
                 nobody_takes_over_what_he_cannot_drive,
                 what_kills_again_and_again_is_put_on_hold,
                 a_pending_one_is_back_in_line,

@@ -63,6 +63,28 @@ pub async fn what_the_dead_owned_is_given_to_the_living(store: Arc<dyn Store>) {
     assert!(ask(&store, heir.id()).await.claimed.is_empty());
 }
 
+/// Also what an owner comes to own when it has left already, by a commit that was on its way: a new execution, or one
+/// that had finished and goes on.
+///
+/// PITFALL: a store that remembers for a while who is dead remembered those only who owned something when it looked.
+pub async fn what_the_dead_come_to_own_is_given_at_once(store: Arc<dyn Store>) {
+    let heir = store.join().await.unwrap();
+    let dead = store.join().await.unwrap();
+    let late = dead.id();
+    drop(dead);
+    assert!(ask(&store, heir.id()).await.claimed.is_empty());
+    create(&store, "late", late).await;
+    let given = ask(&store, heir.id()).await.claimed;
+    assert_eq!(super::given::ids(&given), ["late"]);
+
+    let ended = create_ownerless(&store, "ended").await;
+    set(&store, ended, super::given::change(Status::Failed)).await;
+    assert!(ask(&store, heir.id()).await.claimed.is_empty());
+    set(&store, ended, super::given::change(Status::Running)).await;
+    let given = ask(&store, heir.id()).await.claimed;
+    assert_eq!(super::given::ids(&given), ["ended"]);
+}
+
 /// Nothing is taken over that the worker cannot drive, or more of a queue than it may.
 pub async fn nobody_takes_over_what_he_cannot_drive(store: Arc<dyn Store>) {
     let heir = store.join().await.unwrap();

@@ -1,5 +1,6 @@
 //! Who has lost what they own: the dead, and those who live and do nothing.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -34,12 +35,40 @@ pub(crate) struct Life {
     last_look: Mutex<Option<Look>>,
 }
 
-/// Who was found lost, and when.
+/// What was found of owners.
 struct Look {
+    began: Moment,
+    /// Those that were looked at, and who of them is lost. It says nothing of anybody else: one who owns something only
+    /// since may have been dead before, with a commit on its way.
+    found: BTreeMap<WorkerId, Option<Lost>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Moment {
     at: Instant,
     /// How many workers of this process had left by then.
     left: u64,
+}
+
+impl Moment {
+    fn now() -> Self {
+        Self {
+            at: Instant::now(),
+            left: worker::left_in_this_process(),
+        }
+    }
+
+    /// Whether what was found since then still counts.
+    fn counts(self) -> bool {
+        self.left == worker::left_in_this_process() && self.at.elapsed() < COUNTS_FOR
+    }
+}
+
+/// What the last look says of some owners.
+struct Known {
+    began: Moment,
     lost: Vec<Lost>,
+    unseen: Vec<WorkerId>,
 }
 
 /// How long it counts what a look has found: to look at the lock file of every owner costs as much as all else of a
@@ -57,12 +86,44 @@ impl Life {
 
     /// Those who own executions that have not finished, and are to be replaced, as was found not long ago.
     pub(crate) fn known_lost(&self, connection: &Connection) -> rusqlite::Result<Vec<Lost>> {
-        let left = worker::left_in_this_process();
-        let counts = |look: &&Look| look.left == left && look.at.elapsed() < COUNTS_FOR;
-        if let Some(look) = self.last_look().as_ref().filter(counts) {
-            return Ok(look.lost.clone());
+        let owners = owners(connection)?;
+        let Some(Known {
+            began,
+            mut lost,
+            unseen,
+        }) = self.known(owners)
+        else {
+            return self.all_lost(connection);
+        };
+        if unseen.is_empty() {
+            return Ok(lost);
         }
-        self.all_lost(connection)
+        let found = self.look_at(connection, unseen)?;
+        lost.extend(found.values().flatten());
+        let mut last = self.last_look();
+        // Not to one that began later, which may know better of them.
+        if let Some(look) = last.as_mut().filter(|look| look.began == began) {
+            look.found.extend(found);
+        }
+        Ok(lost)
+    }
+
+    /// What the last look says of these, while it counts.
+    fn known(&self, owners: Vec<WorkerId>) -> Option<Known> {
+        let last = self.last_look();
+        let look = last.as_ref().filter(|look| look.began.counts())?;
+        let mut known = Known {
+            began: look.began,
+            lost: Vec::new(),
+            unseen: Vec::new(),
+        };
+        for owner in owners {
+            match look.found.get(&owner) {
+                Some(found) => known.lost.extend(*found),
+                None => known.unseen.push(owner),
+            }
+        }
+        Some(known)
     }
 
     fn last_look(&self) -> MutexGuard<'_, Option<Look>> {
@@ -99,21 +160,24 @@ impl Life {
     /// Those who own executions that have not finished, and are to be replaced.
     pub(crate) fn all_lost(&self, connection: &Connection) -> rusqlite::Result<Vec<Lost>> {
         // Before the look, so that whoever leaves meanwhile makes another necessary.
-        let (at, left) = (Instant::now(), worker::left_in_this_process());
-        let mut lost = Vec::new();
-        for owner in owners(connection)? {
-            lost.extend(self.lost(connection, owner)?);
-        }
-        let mut known = self.last_look();
+        let began = Moment::now();
+        let found = self.look_at(connection, owners(connection)?)?;
+        let all = found.values().flatten().copied().collect();
+        let mut last = self.last_look();
         // One that began earlier and took longer does not take the place of this: who has died since would be forgotten.
-        if known.as_ref().is_none_or(|known| known.at <= at) {
-            *known = Some(Look {
-                at,
-                left,
-                lost: lost.clone(),
-            });
+        if last.as_ref().is_none_or(|last| last.began.at <= began.at) {
+            *last = Some(Look { began, found });
         }
-        Ok(lost)
+        Ok(all)
+    }
+
+    fn look_at(
+        &self,
+        connection: &Connection,
+        owners: Vec<WorkerId>,
+    ) -> rusqlite::Result<BTreeMap<WorkerId, Option<Lost>>> {
+        let look = |owner| Ok((owner, self.lost(connection, owner)?));
+        owners.into_iter().map(look).collect()
     }
 }
 
