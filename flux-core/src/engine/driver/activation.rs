@@ -225,9 +225,9 @@ impl Driver {
         Ok(())
     }
 
-    /// Whether what has arrived since waits for the next commit, because this activation, begun then, has taken its time.
+    /// Whether what has arrived since waits for the next commit, because this activation has run for too long since `begun`.
     fn is_to_commit_first(&self, begun: Duration) -> bool {
-        // What tells the code of its stop stays with the note of it.
+        // A stop is delivered in the commit that records its reason.
         !self.arrivals.is_empty()
             && !self.arrivals.iter().any(Arrival::is_stop)
             && self.engine.clock.elapsed().saturating_sub(begun) >= LONGEST
@@ -250,6 +250,10 @@ impl Driver {
                 let counts_first = !is_start(&open);
                 self.note_cancellation(cancellation, counts_first, activation);
                 let end = self.deliver(Arrival::Open(open), activation)?;
+                // Calls of code that had begun before; with a hold, they are told when it is lifted.
+                if end.is_none() && self.hold.is_none() {
+                    self.tell_waiting();
+                }
                 Ok(end.or_else(|| self.stop_unless_told()))
             }
             (arrival, Some(cancellation)) if is_recalled => {

@@ -136,8 +136,9 @@ impl Driver {
         true
     }
 
-    /// Makes the rows of children, for the commit that records their calls, and perhaps ends this execution: nothing could
-    /// record then that a call has failed, and its child is told to end before it does anything.
+    /// Makes the rows of children for the commit that records their calls. With `ends`, that commit also ends this execution:
+    /// it cannot record any more that a call has failed, so a child is created although calls are in doubt, and the same
+    /// commit tells it to end.
     pub(super) async fn lay(&mut self, births: Births, ends: bool) -> Result<Laid, Halt> {
         let mut laid = Laid::default();
         let (engine, now) = (Arc::clone(&self.engine), self.now());

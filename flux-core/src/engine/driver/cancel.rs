@@ -78,15 +78,15 @@ impl Driver {
     }
 
     /// Tells the calls that wait for a cancellation, before anything else.
-    fn tell_waiting(&mut self) {
+    pub(super) fn tell_waiting(&mut self) {
         for call in std::mem::take(&mut self.cancel_waits).into_iter().rev() {
             let told = NewOutcome::new(EventKind::CancelDelivered, call);
             self.arrivals.push_front(Arrival::Outcome(Box::new(told)));
         }
     }
 
-    /// Notes a request that came before the code's end was written, which `arrival` and what follows it led to. Code that
-    /// does not wait to be told ends by them once more, so that its rollbacks get what its tasks returned.
+    /// Notes a request that came before the end of the code was written. `arrival` and those behind it led to that end: code
+    /// that does not wait to be told gets them once more and ends again, so that its rollbacks get what its tasks returned.
     pub(super) fn cancel_before(
         &mut self,
         arrival: Arrival,
@@ -109,8 +109,8 @@ impl Driver {
         Ok(self.stop_unless_told())
     }
 
-    /// Records a request: from here on, however the code ends, it was cancelled. `counts_first`: also with the arrival that
-    /// is recorded before it.
+    /// Records a request: from here on, however the code ends, it was cancelled. With `counts_first`, that also holds for the
+    /// arrival that is recorded before the request.
     pub(super) fn note_cancellation(
         &mut self,
         cancellation: Cancellation,

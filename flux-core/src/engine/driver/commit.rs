@@ -184,7 +184,7 @@ impl Driver {
         !is_at_work && (!self.pauses.is_empty() || !self.children.is_empty())
     }
 
-    /// Whether where it stands is to be written.
+    /// Whether the row has to be written so that it says this.
     fn is_change(&self, standing: &Change) -> bool {
         // One that is given up: nothing else may have changed since it was claimed.
         let is_released = standing.release.is_some() && self.ownership.is_some();
@@ -235,7 +235,7 @@ impl Driver {
         let heeds = self.heeds(&activation.events, change.as_ref());
         if heeds.is_some() {
             self.recalled = Self::answers(&activation.events);
-            // Where it was taken back before, what stopped the code came first.
+            // If nothing was delivered since a recall, the code was stopped by something that came before the cancellation.
             let is_first = !self.is_recalled;
             if is_first && self.arrivals.iter().any(Arrival::is_cancellation) {
                 return Err(Halt::Unread);
@@ -453,6 +453,9 @@ impl Driver {
     pub(super) fn salvage(&mut self) {
         self.take_inputs();
         let mut results = std::mem::take(&mut self.unwritten);
+        let recalled = std::mem::take(&mut self.recalled).into_iter();
+        let recalled = recalled.filter(|outcome| outcome.kind == EventKind::TaskCompleted);
+        results.extend(recalled.filter_map(|outcome| Some((outcome.call?, outcome.payload?))));
         results.extend(self.arrivals.drain(..).filter_map(|arrival| match arrival {
             Arrival::Outcome(outcome) if outcome.kind == EventKind::TaskCompleted => {
                 Some((outcome.call?, outcome.payload?))

@@ -112,8 +112,8 @@ impl Driver {
         Ok(())
     }
 
-    /// The first of these, each with the execution that called it, or of the children that they cut off in turn, that leaves
-    /// something in doubt.
+    /// The first child that leaves something in doubt: of `left`, which are pairs of parent and child, and of the children
+    /// that those cut off in turn.
     async fn first_in_doubt(
         &mut self,
         mut left: Vec<(ExecutionId, ExecutionId)>,
@@ -121,11 +121,11 @@ impl Driver {
         let until = Instant::now() + self.engine.cancel_window + PATIENCE;
         let mut seen = BTreeSet::new();
         while let Some((parent, child)) = left.pop() {
-            if !seen.insert(child.clone()) {
+            if !seen.insert((parent.clone(), child.clone())) {
                 continue;
             }
             let found = self.engine.store.execution(&child).await?;
-            // One whose call was dropped at once was never created, and another execution may have an id that was given to it.
+            // A child whose call was dropped at once was never created, and another execution may have the id chosen for it.
             let is_called = |record: &ExecutionRecord| record.parent.as_ref() == Some(&parent);
             let Some(record) = found.filter(is_called) else {
                 continue;
@@ -144,8 +144,8 @@ impl Driver {
         Ok(None)
     }
 
-    /// What an execution leaves in doubt, when it has ended; nothing where it has not by then, or where this execution is to
-    /// end before.
+    /// What an execution leaves in doubt, once it has ended; `None` if it has not ended by `until`, or if this execution is to
+    /// end first.
     async fn doubt_of(
         &mut self,
         mut record: ExecutionRecord,
@@ -171,7 +171,8 @@ impl Driver {
         })))
     }
 
-    /// Whether this execution is to end meanwhile. Where it is to be held, or its process is about to end, nothing begins.
+    /// Whether a command has come that ends this execution. [`PutOff`](Halt::PutOff) if it is to be held, or if its process is
+    /// about to end.
     async fn is_called_off(&mut self) -> Result<bool, Halt> {
         let Some((key, _)) = self.row.epoch().filter(|_| self.opening.is_none()) else {
             return Ok(false);

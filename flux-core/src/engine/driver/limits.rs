@@ -112,9 +112,9 @@ impl Driver {
         stops.chain(self.next_due()).min()
     }
 
-    /// Whether results of bodies are delivered although the time of the code is up: they had come in before that was noticed.
-    /// That happens once, or results that never cease would keep the code from its end. What was recorded before the code
-    /// was polled with it has a rule of its own.
+    /// Whether results of bodies are delivered although the time of the code is up, because they came in before that was
+    /// noticed. That happens once, or a steady stream of results would keep the code from its end. Not where an open arrival
+    /// waits: [`stop`](Self::stop) delivers that first by itself.
     pub(super) fn lets_results_pass(&mut self) -> bool {
         if self.has_let_pass || self.next_stop().is_none_or(|at| self.now() < at) {
             return false;

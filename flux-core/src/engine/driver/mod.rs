@@ -352,7 +352,7 @@ pub(crate) enum Halt {
     Refused(Refusal),
     /// Flux could not go on; the execution is resumable.
     Error(Error),
-    /// Its code has ended, which was not written: a command lies unread in the inbox.
+    /// The end of its code was not written, because its inbox holds a command that was not read.
     Unread,
     /// Its next attempt is not to begin now, because it is to be held or its process is about to end.
     PutOff,
@@ -516,7 +516,10 @@ impl Driver {
                     Ok(()) => started(),
                     Err(Halt::PutOff) => {
                         started();
-                        return Box::pin(self.put_off()).await;
+                        return match Box::pin(self.put_off()).await {
+                            Ok(asleep) => Ok(asleep),
+                            Err(error) => Err(self.give_up(error).await),
+                        };
                     }
                     Err(error) => return Err(self.give_up(error).await),
                 }
@@ -556,8 +559,8 @@ impl Driver {
 
     /// Takes what has come in since, and does what there is to do.
     ///
-    /// Here and below, futures that are large and seldom needed are boxed: a future is copied into the one that awaits it,
-    /// so the largest would be paid for in each turn.
+    /// Here and below, futures that are large and seldom needed are boxed: a future contains those that it awaits, so each
+    /// turn would pay for the largest of them.
     async fn turn(&mut self) -> Result<Step, Halt> {
         // Code that never waits must not keep the runtime's other tasks from theirs, nor its own commands from it.
         tokio::task::coop::consume_budget().await;

@@ -20,7 +20,7 @@ use crate::store::{Change, Heeds};
 impl Driver {
     /// What the commit of these events heeds: everything that could still change how the code ends, where it ends with them.
     pub(super) fn heeds(&self, events: &[Event], change: Option<&Change>) -> Option<Heeds> {
-        // A new execution, or one that had finished, can have been sent nothing.
+        // An execution that is new, or that had finished, cannot have been sent a command.
         let record = self.row.record.as_ref();
         record.filter(|record| !record.status.is_finished())?;
         let has = |kinds: &[EventKind]| events.iter().any(|event| kinds.contains(&event.kind));
@@ -30,7 +30,7 @@ impl Driver {
         if !ends_now || self.cancelling.is_some() {
             return None;
         }
-        // A pause is not worth that a body is cut off, or that an attempt is made again.
+        // No body is cut off, and no attempt is repeated, for a pause.
         let cuts_off = has(&[EventKind::CallCancelled, EventKind::TaskAttemptFailed]);
         Some(Heeds {
             seen: self.last_message,
@@ -38,7 +38,7 @@ impl Driver {
         })
     }
 
-    /// What nothing but these events knows of the answers to calls.
+    /// The answers to calls that only these events record, as outcomes that can be delivered again.
     pub(super) fn answers(events: &[Event]) -> Vec<NewOutcome> {
         let answers = events.iter().filter(|event| is_answer(event.kind));
         answers
@@ -65,7 +65,7 @@ impl Driver {
         }));
         self.detach_children();
         self.start_over();
-        // A message is read again, and so is what it answers.
+        // What came by message is read from the inbox again.
         answers.retain(|outcome| outcome.consumed.is_none());
         self.recalled = answers;
         match self.boot(record, Intent::Recover).await {
@@ -73,12 +73,16 @@ impl Driver {
                 self.is_recalled = true;
                 Ok(Step::Went)
             }
-            Err(Halt::PutOff) => Ok(Step::Settled(Box::new(self.put_off().await?))),
+            Err(Halt::PutOff) => {
+                self.salvage();
+                Ok(Step::Settled(Box::new(self.put_off().await?)))
+            }
             Err(error) => Err(error),
         }
     }
 
-    /// Puts a driver in its own place that has not looked at the execution yet and owns it.
+    /// Becomes a driver that owns the execution and has not read it yet. Only what is about the process is kept, such as
+    /// inputs, threads and who waits for the driver.
     fn start_over(&mut self) {
         let (_, nothing) = mpsc::unbounded_channel();
         let fresh = Self::new(
@@ -103,7 +107,7 @@ impl Driver {
     }
 }
 
-/// Whether it answers a call with what is nowhere but in memory until it is written.
+/// Whether it answers a call with a value that exists only in memory until it is written.
 fn is_answer(kind: EventKind) -> bool {
     matches!(
         kind,

@@ -53,7 +53,7 @@ impl Row {
     pub(super) fn take(&mut self, record: ExecutionRecord) {
         self.parent.clone_from(&record.parent);
         self.placement.clone_from(&record.placement);
-        // One that has waited for its turn begins when that came, by a clock that may have been set back while it waited.
+        // An execution that waited in a queue begins when it is claimed. The clock may have been set back while it waited.
         let started_at = record.started_at.unwrap_or(record.created_at);
         self.created_at = started_at.max(record.created_at);
         self.attempt = record.attempt;
@@ -86,7 +86,7 @@ impl Row {
         before.is_none_or(|before| before.attempt == 1 && before.rewound.is_none())
     }
 
-    /// Whether the row says something else than this.
+    /// Whether `change` would change the row.
     pub(super) fn differs(&self, change: &Change) -> bool {
         match &self.record {
             Some(record) => !record.is_as(change),
@@ -114,7 +114,7 @@ impl Row {
         }
     }
 
-    /// Remembers what is now written.
+    /// Remembers what is now written. `new` is the row that the first commit has created.
     pub(super) fn committed(
         &mut self,
         key: ExecutionKey,
