@@ -344,8 +344,8 @@ pub(crate) struct CancelMeta {
     /// Whether the parent wants it, which may need the execution again: a parent that failed may be resumed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) by_parent: bool,
-    /// Whether the code was given the arrival that is recorded before it as code that is to be cancelled. With a beginning it
-    /// always is.
+    /// Whether the code already counted as cancelled when it was given the arrival that is recorded just before this event.
+    /// After a beginning it always did.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) counts_first: bool,
 }

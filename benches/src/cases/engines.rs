@@ -27,7 +27,7 @@ pub(super) async fn run(dir: &Path, count: usize) -> Outcome {
     Ok(vec![Measured::of(&rounds)])
 }
 
-/// On so many engines, with a worker each.
+/// Measures all jobs on `count` engines with a worker each.
 async fn jobs_on(db: &Path, count: usize) -> Result<Duration, Failure> {
     let mut engines = Vec::new();
     for _ in 0..count {

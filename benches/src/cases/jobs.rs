@@ -38,8 +38,8 @@ pub(super) async fn throughput(dir: &Path) -> Outcome {
     Ok(vec![Measured::of(&rounds)])
 }
 
-/// Jobs of so many tasks each, started in turn on these engines by so many callers: from the first one's start to the last
-/// one's end.
+/// Measures `count` jobs of `tasks` tasks each, from the start of the first to the end of the last. Up to `callers` starts
+/// are under way at once, and the engines take turns.
 pub(super) async fn jobs(
     engines: &[Engine],
     count: u32,

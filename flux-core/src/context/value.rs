@@ -109,8 +109,8 @@ fn recorded<T: Serialize + DeserializeOwned>(name: &str, draw: fn() -> T) -> T {
 ///
 /// # Panics
 ///
-/// When `value` cannot be written as JSON (a map with keys that are not text), or has no fixed order (a `HashSet`); as
-/// any panic of workflow code, that fails the execution.
+/// When `value` cannot be written as JSON (a map with keys that are not text), has no fixed order (a `HashSet`), or takes
+/// more bytes than the payload limit; as any panic of workflow code, that fails the execution.
 #[track_caller]
 pub fn publish<T: Serialize + ?Sized>(key: impl Into<String>, value: &T) {
     let Some(shared) = current::workflow() else {
@@ -120,7 +120,7 @@ pub fn publish<T: Serialize + ?Sized>(key: impl Into<String>, value: &T) {
     let payload = Payload::record(value).unwrap_or_else(|error| {
         panic!("the value published as `{key}` cannot be recorded: {error}")
     });
-    // What cannot be recorded was refused before, too; what was recorded under another limit was not.
+    // Not checked in a replay: the limit may have been higher when the value was recorded.
     if shared.state().replaying {
         return;
     }

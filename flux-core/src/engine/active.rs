@@ -467,7 +467,7 @@ impl Inner {
                     drop(leave.report.send_replace(Progress::Refused(refusal)));
                 }
                 Err(Halt::Error(error)) => settle(&leave.report, on_settled, Err(error)),
-                // A driver deals with these itself; it has given the execution up otherwise.
+                // A driver handles both itself, and gives the execution up where it cannot.
                 Err(Halt::Unread | Halt::PutOff) => {
                     let id = leave.id.clone();
                     settle(&leave.report, on_settled, Err(Error::TakenOver { id }));

@@ -22,8 +22,9 @@ pub(super) async fn begin_or_pass_on(described: &Described) -> Result<Resumed, E
 }
 
 impl Engine {
-    /// Waits until what a resume was passed on for has finished or paused. A driver that put it on hold in the last moment
-    /// may have reported that, and another may have continued it since.
+    /// Waits until an execution whose resume was passed on has finished or paused. Its driver may have put it on hold just
+    /// before it learnt of the resume, and another driver may have continued it since: so the row is read again before a hold
+    /// is reported.
     pub(super) async fn wait_after_passing_on(&self, id: &ExecutionId) -> Result<Snapshot, Error> {
         loop {
             let snapshot = self.wait_settled(id).await?;

@@ -331,7 +331,7 @@ pub(super) async fn begin_resume(described: &Described) -> Result<Resumed, Error
                 by: "this process".to_owned(),
             });
         }
-        // It has its turn when it has it.
+        // A worker starts it when its queue and gate allow, so it is not claimed here.
         Status::Pending => return Ok(Resumed::Waiting),
         Status::Failed => Intent::Retry,
         // Off hold; a pause point is answered only by one that says so.

@@ -24,7 +24,7 @@ impl Inner {
     ) -> impl Future<Output = Result<Committed, CommitError>> + Send {
         let makes_ready = makes_ready(&commit);
         let asleep = Asleep::of(&commit);
-        // A commit is large: what awaits this does not hold another copy of it.
+        // A commit is large. It moves into the store's future here, so that the future of this call does not hold it, too.
         let writing = self.store.commit(commit);
         async move {
             let committed = writing.await;

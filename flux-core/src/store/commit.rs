@@ -1,4 +1,4 @@
-//! What an owner writes at once, and what every backend checks of it before it writes.
+//! What an owner writes in one transaction, and what every backend checks of it first.
 
 use std::sync::Arc;
 
@@ -21,8 +21,8 @@ pub struct Commit {
     pub target: Target,
     /// What to append, numbered from the history's next number.
     pub events: Vec<Event>,
-    /// Executions that are created with it. One that is refused does not hinder the others, or the commit:
-    /// [`Committed::children`] says so.
+    /// Executions to create. A child that is refused affects neither the others nor the commit:
+    /// [`Committed::children`] says why it was.
     pub children: Vec<NewChild>,
     /// What changes in the row, or nothing: the hot path of a sequential workflow changes nothing.
     pub change: Option<Change>,
@@ -34,8 +34,8 @@ pub struct Commit {
     pub outbox: Vec<(ExecutionId, NewMessage)>,
     /// A user's own statements and the event that records their outcome.
     pub transaction: Option<Transaction>,
-    /// What the owner has read of its inbox. Where a command came in since, the commit is refused as
-    /// [`Unread`](CommitError::Unread). The engine asks for that where the code of an execution ends.
+    /// What the owner has read of its inbox. If a command has come in since, the commit is refused as
+    /// [`Unread`](CommitError::Unread). The engine asks for this when the code of an execution ends.
     pub heeds: Option<Heeds>,
 }
 
@@ -44,12 +44,12 @@ pub struct Commit {
 pub struct Heeds {
     /// The newest message that the owner has read: only later ones count.
     pub seen: Option<MessageId>,
-    /// Whether a message that is to keep the execution from continuing counts, and not only one that is to end it.
+    /// Whether a request to pause refuses the commit, too, and not only one to cancel or terminate.
     pub pauses: bool,
 }
 
 impl Heeds {
-    /// Whether this message refuses the commit.
+    /// Returns whether this message refuses the commit.
     pub fn is_unread(&self, id: MessageId, kind: MessageKind) -> bool {
         let counts = kind.ends() || (self.pauses && kind == MessageKind::Pause);
         counts && Some(id) > self.seen
@@ -79,11 +79,11 @@ pub struct NewChild {
     pub start: Event,
 }
 
-/// What a [`Commit`] changes in the row: all of these at once, as they are to be. None that has started becomes
-/// `Pending` again.
+/// The values that a [`Commit`] gives the row, all at once. An execution that has started never becomes `Pending`
+/// again.
 #[derive(Clone, Debug)]
 pub struct Change {
-    /// Where it stands.
+    /// Its status.
     pub status: Status,
     /// Which attempt of the workflow this is.
     pub attempt: u32,
@@ -97,44 +97,45 @@ pub struct Change {
     pub base: EventSeq,
     /// The last `REWOUND` event.
     pub rewound: Option<EventSeq>,
-    /// Why it is kept from going on.
+    /// Why it is on hold.
     pub hold: Option<Arc<str>>,
-    /// What last kept it from continuing. One that finishes has no obstacle any more.
+    /// What last kept it from continuing. An execution that finishes has no obstacle any more.
     pub obstacle: Option<Payload>,
-    /// Set when the owner gives the execution up with this commit. One that finishes leaves its gate, loses its dedup
-    /// key for good, is on hold no more, is never ready again, and loses the [commands](MessageKind::is_command) in its inbox.
+    /// Set when the owner gives the execution up with this commit. An execution that finishes leaves its gate, loses its
+    /// dedup key for good, is no longer on hold, is never ready again, and loses the
+    /// [commands](MessageKind::is_command) in its inbox.
     pub release: Option<Release>,
 }
 
 /// How an owner gives an execution up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Release {
-    /// When a worker is to take it up again; `None`: not by itself.
+    /// When a worker is to take it up again; `None` if no worker should by itself.
     pub ready_at: Option<Timestamp>,
-    /// What the clock showed when that was reckoned from the length of a wait.
+    /// What the clock showed when `ready_at` was computed from the length of a wait.
     pub reckoned_at: Option<Timestamp>,
     /// The newest message the owner has seen: a later one in the inbox makes the execution ready at once.
     pub seen: Option<MessageId>,
 }
 
-/// A time at which an execution is ready that was reckoned by a clock which was set back meanwhile: see
+/// A correction of a [`ready_at`](Release::ready_at) that was computed before the clock was set back: see
 /// [`Store::correct_ready_at`](crate::store::Store::correct_ready_at).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Correction {
-    /// When it is ready as it was written.
+    /// The time that was written.
     pub wrong: Timestamp,
-    /// When it is to be ready.
+    /// The time at which it should be ready.
     pub right: Timestamp,
     /// The present time.
     pub now: Timestamp,
 }
 
-/// What came of a [`Commit`].
+/// The result of a [`Commit`].
 #[derive(Clone, Debug)]
 pub struct Committed {
     /// The execution's handle.
     pub key: ExecutionKey,
-    /// The event that records the transaction's outcome, where there was one.
+    /// The event that records the transaction's outcome, if there was a transaction.
     pub transaction: Option<Event>,
     /// The handle of each child, or why it was not created: [`Exists`](CommitError::Exists),
     /// [`Full`](CommitError::Full) or [`Duplicate`](CommitError::Duplicate). In the order of the commit.
@@ -142,7 +143,7 @@ pub struct Committed {
 }
 
 impl Commit {
-    /// A commit that writes nothing yet.
+    /// Creates a commit that writes nothing yet.
     pub fn to(target: Target) -> Self {
         Self {
             target,

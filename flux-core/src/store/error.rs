@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::InTheWay;
 use crate::execution::Status;
 
-/// A store that could not do its work: disk full, file busy or foreign, connection lost.
+/// A failure of the store itself: disk full, file busy or foreign, connection lost.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("store `{store}` could not {action}: {reason}")]
 pub struct StoreError {
@@ -24,23 +24,23 @@ pub struct StoreError {
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum CommitError {
-    /// Somebody else owns the execution now, or its history has moved on. Nothing was written.
+    /// The execution has another owner now, or its history has moved on. Nothing was written.
     #[error("the execution has another owner now")]
     Fenced,
-    /// The inbox holds a command that the owner has not read, and that the commit [heeds](crate::store::Commit::heeds). Nothing was
-    /// written.
+    /// The inbox holds a command that the owner has not read and that the commit [heeds](crate::store::Commit::heeds).
+    /// Nothing was written.
     #[error("the execution was sent a command that its owner has not read")]
     Unread,
-    /// An execution of this id exists. Nothing was written.
+    /// An execution with this id exists already. Nothing was written.
     #[error("an execution of this id exists")]
     Exists,
-    /// The gate of a new execution, or of one that had finished and is to go on, is full. Nothing was written.
+    /// The gate is full: of a new execution, or of a finished one that is to continue. Nothing was written.
     #[error("execution `{}` runs, and no more may run beside it", .0.holder)]
     Full(InTheWay),
     /// An unfinished execution has the dedup key of a new one. Nothing was written.
     #[error("execution `{}` has the same dedup key", .0.holder)]
     Duplicate(InTheWay),
-    /// The store could not. Nothing was written.
+    /// The store failed. Nothing was written.
     #[error(transparent)]
     Failed(StoreError),
     /// The store cannot tell whether the commit happened: read back before anything else.
@@ -52,16 +52,16 @@ pub enum CommitError {
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ClaimError {
-    /// There is no such execution.
-    #[error("there is no such execution")]
+    /// No execution has this id.
+    #[error("no execution has this id")]
     NotFound,
     /// A worker that is alive owns it.
     #[error("it is driven by {by}")]
     Held {
-        /// Who, for people: process id and so on.
+        /// Describes that worker for people: its process id and so on.
         by: String,
     },
-    /// The store could not.
+    /// The store failed.
     #[error(transparent)]
     Failed(StoreError),
 }
@@ -70,13 +70,13 @@ pub enum ClaimError {
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum PostError {
-    /// There is no such execution.
-    #[error("there is no such execution")]
+    /// No execution has this id.
+    #[error("no execution has this id")]
     NotFound,
     /// The execution has finished.
     #[error("the execution is {0}")]
     Finished(Status),
-    /// The store could not.
+    /// The store failed.
     #[error(transparent)]
     Failed(StoreError),
 }

@@ -1,4 +1,4 @@
-//! Which executions are listed.
+//! Choosing which executions are listed.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use crate::clock::Timestamp;
 use crate::execution::Status;
 use crate::id::{ExecutionId, ExecutionKey};
 
-/// Which executions to list; the default is the newest 50 of all.
+/// The executions to list; by default the newest 50.
 #[derive(Clone, Debug)]
 pub struct Filter {
     /// Only these statuses; empty means all.
@@ -15,14 +15,14 @@ pub struct Filter {
     pub workflow: Option<Arc<str>>,
     /// Only the children of this execution.
     pub parent: Option<ExecutionId>,
-    /// Only those of this queue.
+    /// Only executions of this queue.
     pub queue: Option<Arc<str>>,
-    /// Only those that this schedule started.
+    /// Only executions that this schedule started.
     pub schedule: Option<Arc<str>>,
-    /// Only those with this tag.
+    /// Only executions with this tag.
     pub tag: Option<Arc<str>>,
-    /// Only those created at this moment or later. A store may take it that executions were created in the order of
-    /// their moments, but for a few minutes; where a clock was set back further, some may be missing.
+    /// Only executions created at this time or later. A store may assume that executions were created in order of time,
+    /// give or take a few minutes: if a clock was set back further, some may be missing.
     pub since: Option<Timestamp>,
     /// Only executions created before this one: the next page.
     pub before: Option<ExecutionKey>,

@@ -1,4 +1,4 @@
-//! What executions and processes send to an execution.
+//! Messages to an execution, from processes and other executions.
 
 use std::sync::Arc;
 
@@ -9,14 +9,14 @@ use crate::payload::Payload;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct MessageId(pub i64);
 
-/// What others want of an execution, until its driver delivers it.
+/// A message in the inbox of an execution, until its driver consumes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
     /// Its number.
     pub id: MessageId,
-    /// What sort it is.
+    /// Its kind.
     pub kind: MessageKind,
-    /// The signal's name, or what else tells it apart.
+    /// The name of the signal; of other kinds, what the kind says.
     pub name: Arc<str>,
     /// Its value.
     pub payload: Payload,
@@ -27,9 +27,9 @@ pub struct Message {
 /// A message that has no number yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewMessage {
-    /// What sort it is.
+    /// Its kind.
     pub kind: MessageKind,
-    /// The signal's name, or what else tells it apart.
+    /// The name of the signal; of other kinds, what the kind says.
     pub name: Arc<str>,
     /// Its value.
     pub payload: Payload,
@@ -39,7 +39,7 @@ pub struct NewMessage {
     pub at: Timestamp,
 }
 
-/// What a message wants.
+/// The kind of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 #[repr(u8)]
@@ -52,24 +52,24 @@ pub enum MessageKind {
     Cancel = 3,
     /// The execution is to be terminated; the payload says why.
     Terminate = 4,
-    /// The execution is to be kept from going on; the payload says why.
+    /// The execution is to be put on hold; the payload says why.
     Pause = 5,
     /// A child waits for a `resume`; `name` is its id, the payload says where.
     ChildPaused = 6,
-    /// The parent has let go of the execution, which goes on by itself. It is not consumed.
+    /// The parent no longer waits for the execution, which continues on its own. This message is not consumed.
     Abandon = 7,
-    /// The execution is to go on, of which the payload says more: a pause point is answered, what failed is tried again,
-    /// or what was asked of it before, to be on hold, is taken back.
+    /// The execution is to continue. The payload says how: a pause point is answered, what failed is tried again, or an
+    /// earlier request to put it on hold is taken back.
     Resume = 8,
 }
 
 impl MessageKind {
-    /// The stored number.
+    /// Returns the number that is stored for this kind.
     pub const fn code(self) -> i64 {
         self as i64
     }
 
-    /// The kind a stored number stands for.
+    /// Returns the kind that a stored number stands for.
     pub const fn from_code(code: i64) -> Option<Self> {
         match code {
             1 => Some(Self::Signal),
@@ -84,17 +84,18 @@ impl MessageKind {
         }
     }
 
-    /// Whether it is to end the execution.
+    /// Returns whether it is to end the execution.
     pub const fn ends(self) -> bool {
         matches!(self, Self::Cancel | Self::Terminate)
     }
 
-    /// Whether it says how an execution is to continue or end. One that has finished keeps none: a resume is not to find it.
+    /// Returns whether it is to pause or end the execution. A finished execution keeps no such message, because a resume
+    /// would find it.
     pub const fn is_command(self) -> bool {
         matches!(self, Self::Cancel | Self::Terminate | Self::Pause)
     }
 
-    /// Whether it reaches also an execution that is on hold: it is to end it, or to let it go on.
+    /// Returns whether it also reaches an execution on hold, because it ends that execution or lets it continue.
     pub const fn reaches_held(self) -> bool {
         self.ends() || matches!(self, Self::Resume)
     }

@@ -21,7 +21,7 @@ pub struct ExecutionRecord {
     pub version: u32,
     /// The [format](crate::event::FORMAT) its history began with.
     pub format: u32,
-    /// Where it stands.
+    /// Its status.
     pub status: Status,
     /// Which attempt of the workflow this is, from 1.
     pub attempt: u32,
@@ -39,18 +39,18 @@ pub struct ExecutionRecord {
     pub base: EventSeq,
     /// The last `REWOUND` event.
     pub rewound: Option<EventSeq>,
-    /// Who drives it, alive or not.
+    /// The worker that owns it, alive or not.
     pub owner: Option<WorkerId>,
-    /// Of a row that a claim returned: who owned it until then and had not given it up, a process that died or stalled.
+    /// In a row that a claim returned: the previous owner, if that died or stalled before it gave the execution up.
     pub taken_from: Option<WorkerId>,
     /// How often it changed owners.
     pub epoch: Epoch,
     /// When it left its queue, or was created to run at once.
     pub started_at: Option<Timestamp>,
-    /// When a worker is to take it up, while it has no owner; `None`: not by itself. Of a `Pending` one, also of one
-    /// that somebody has claimed: when it is due, or when it was created.
+    /// When a worker is to take it up, while it has no owner; `None` if no worker should by itself. For a `Pending`
+    /// execution, claimed or not: when it is due, or when it was created.
     pub ready_at: Option<Timestamp>,
-    /// Why it is kept from going on until somebody resumes it.
+    /// Why it is on hold, until it is resumed.
     pub hold: Option<Arc<str>>,
     /// What last kept it from continuing, as JSON; the engine writes and reads it.
     pub obstacle: Option<Payload>,
@@ -58,8 +58,8 @@ pub struct ExecutionRecord {
     pub placement: Placement,
 }
 
-/// The row of an execution that a [`Commit`](crate::store::Commit) creates: attempt 1, base 1, and `Running` if it has an owner, else
-/// `Pending`. Refused where its gate is full or its dedup key is taken.
+/// The row of an execution that a [`Commit`](crate::store::Commit) creates: attempt 1, base 1, and `Running` if it has an
+/// owner, else `Pending`. Refused if its gate is full or its dedup key is taken.
 #[derive(Clone, Debug)]
 pub struct NewExecution {
     /// Its id.
@@ -72,14 +72,14 @@ pub struct NewExecution {
     pub created_at: Timestamp,
     /// The execution that called it.
     pub parent: Option<ExecutionId>,
-    /// Who owns it and drives it at once; `None`: it waits for a worker.
+    /// The worker that owns it and drives it at once; `None` if it waits for one.
     pub owner: Option<WorkerId>,
     /// What it is bound to.
     pub placement: Placement,
 }
 
 impl NewExecution {
-    /// The row this makes.
+    /// Returns the row that this creates.
     pub fn into_record(self, key: ExecutionKey, format: u32) -> ExecutionRecord {
         let is_driven = self.owner.is_some();
         ExecutionRecord {
@@ -114,7 +114,7 @@ impl NewExecution {
 }
 
 impl ExecutionRecord {
-    /// A change that leaves the row as it is, and keeps its owner. What is to be different is set in it.
+    /// Returns a change that leaves the row as it is and keeps its owner, for the caller to set what differs.
     pub fn unchanged(&self) -> Change {
         Change {
             status: self.status,
@@ -130,7 +130,7 @@ impl ExecutionRecord {
         }
     }
 
-    /// Makes the row what `change` says, but for the release, which each store carries out in its own way.
+    /// Applies `change`, except for its release, which each store carries out in its own way.
     pub fn apply(&mut self, change: Change) {
         let Change {
             status,
@@ -155,7 +155,7 @@ impl ExecutionRecord {
         self.obstacle = obstacle;
     }
 
-    /// Whether the row already is what `change` says, but for the release.
+    /// Returns whether `change`, except for its release, would leave the row as it is.
     pub fn is_as(&self, change: &Change) -> bool {
         self.status == change.status
             && self.attempt == change.attempt

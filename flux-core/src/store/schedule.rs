@@ -56,7 +56,7 @@ pub struct DueSchedules {
     /// Those that have been due for longest, in the order of the times they are due at.
     pub due: Vec<ScheduleRecord>,
     /// When the next one after these is due, of the same workflows. Where more are due than were asked for, this time has
-    /// come already; a store may also name an earlier one.
+    /// come already. A store may also return an earlier time.
     pub next: Option<Timestamp>,
 }
 

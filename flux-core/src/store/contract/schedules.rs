@@ -184,7 +184,7 @@ pub async fn due_schedules_are_found(store: Arc<dyn Store>) {
     ] {
         assert_eq!(due("order", now, limit).await, (wanted.to_owned(), next));
     }
-    // When the next one of another workflow is due may be told, too.
+    // A store may return the time of another workflow's schedule as the next.
     assert_eq!(due("refund", hour(1), 9).await.0, "f");
 }
 

@@ -30,7 +30,6 @@ async fn outcome(store: &Arc<dyn Store>, run: TransactionBody) -> Event {
     let key = create(store, "a", guard.id()).await;
     let commit = Commit {
         transaction: Some(transaction(3, run)),
-        heeds: None,
         ..append(key, Epoch(1), 2, 2)
     };
     let recorded = store
