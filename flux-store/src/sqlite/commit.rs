@@ -35,7 +35,7 @@ pub(super) struct CommitMember {
     pub(super) refusal: Option<Payload>,
     /// What `run` found; it counts once the group is committed.
     pub(super) found: Result<Committed, CommitError>,
-    /// Rung for the messages that it posts, once they are in the file, where its caller has left by then.
+    /// Rung once the messages that it posts are in the file, if its caller has left by then.
     pub(super) bell: Arc<Notify>,
     pub(super) reply: oneshot::Sender<Result<Committed, CommitError>>,
 }
@@ -79,8 +79,8 @@ impl CommitMember {
         }
     }
 
-    fn write(&self, lane: &Db) -> Result<Committed, Fault> {
-        let (commit, connection) = (&self.commit, &lane.connection);
+    fn write(&self, db: &Db) -> Result<Committed, Fault> {
+        let (commit, connection) = (&self.commit, &db.connection);
         let key = match &commit.target {
             Target::New(new) => execution::create(connection, new)?,
             Target::Existing { key, .. } => *key,
@@ -99,7 +99,7 @@ impl CommitMember {
             inbox::post(connection, to, message)?;
         }
         let transaction = match &commit.transaction {
-            Some(transaction) => Some(self.transact(transaction, key, lane)?),
+            Some(transaction) => Some(self.transact(transaction, key, db)?),
             None => None,
         };
         Ok(Committed {
@@ -114,14 +114,14 @@ impl CommitMember {
         &self,
         transaction: &Transaction,
         key: ExecutionKey,
-        lane: &Db,
+        db: &Db,
     ) -> Result<Event, Fault> {
         let outcome = match &self.refusal {
             Some(refusal) => Err(refusal.clone()),
-            None => run_statements(transaction, lane)?,
+            None => run_statements(transaction, db)?,
         };
         let event = transaction.event(outcome);
-        history::append(&lane.connection, key, [&event])?;
+        history::append(&db.connection, key, [&event])?;
         Ok(event)
     }
 }
@@ -150,10 +150,10 @@ fn creation_refused(
 }
 
 impl Member for CommitMember {
-    fn run(&mut self, lane: &Db) -> Result<(), Fault> {
-        self.found = match self.check(&lane.connection)? {
+    fn run(&mut self, db: &Db) -> Result<(), Fault> {
+        self.found = match self.check(&db.connection)? {
             Err(refused) => Err(refused),
-            Ok(()) => match self.write(lane) {
+            Ok(()) => match self.write(db) {
                 Ok(committed) => Ok(committed),
                 Err(fault) => {
                     if matches!(fault, Fault::TransactionEnded) {
@@ -203,13 +203,13 @@ impl Member for CommitMember {
 }
 
 /// Runs the user's statements; what they did stays or is undone as they say.
-fn run_statements(transaction: &Transaction, lane: &Db) -> Result<Result<Payload, Payload>, Fault> {
-    let connection = &lane.connection;
+fn run_statements(transaction: &Transaction, db: &Db) -> Result<Result<Payload, Payload>, Fault> {
+    let connection = &db.connection;
     run(connection, "SAVEPOINT flux_transaction")?;
     let began = Instant::now();
-    lane.fence.raise();
+    db.fence.raise();
     let outcome = transaction.attempt(connection);
-    let ended = lane.fence.lower();
+    let ended = db.fence.lower();
     if began.elapsed() > SLOW {
         let name = transaction.completed.name.as_deref().unwrap_or_default();
         tracing::warn!(name, elapsed = ?began.elapsed(), "a transaction holds up every other commit");

@@ -17,8 +17,7 @@ use super::alive::death::DeathWatch;
 use super::alive::life::Life;
 use super::alive::watch::{self, Watch};
 use super::alive::worker::{Alive, Workers};
-use super::claim::work;
-use super::claim::work::Peeked;
+use super::claim::work::{self, Peeked};
 use super::commit::{APPEND, CommitMember};
 use super::error::Blame;
 use super::file::inspect::Errand;
@@ -32,8 +31,7 @@ use super::io::writer::Writer;
 use super::open::Settings;
 use super::table::execution;
 use super::table::find;
-use super::table::inbox;
-use super::table::inbox::Posted;
+use super::table::inbox::{self, Posted};
 
 /// What the handles on a store share.
 pub(super) struct Inner {
@@ -55,7 +53,7 @@ impl Inner {
         at: Location,
         presence: Presence,
         settings: Settings,
-        lane: Db,
+        db: Db,
         blame: Blame,
     ) -> Self {
         let Settings {
@@ -63,13 +61,13 @@ impl Inner {
             stall_after,
             errand,
         } = settings;
-        let version = watch::version(&lane);
+        let version = watch::version(&db);
         let presence = Arc::new(presence);
         let writer = Writer::new(
             at.file.clone(),
             Arc::clone(&presence),
             durability,
-            lane,
+            db,
             blame.clone(),
         );
         let life = Arc::new(Life::new(
@@ -324,7 +322,7 @@ impl Inner {
     ) -> impl Future<Output = Result<Committed, CommitError>> + Send {
         let posts = !commit.outbox.is_empty();
         let (reply, answer) = oneshot::channel();
-        // A commit is large: it moves once more, and not with the future.
+        // Boxed before there is a future: a commit is large, and would be moved with each move of the future.
         let member = Box::new(CommitMember {
             commit,
             blame: self.blame.clone(),

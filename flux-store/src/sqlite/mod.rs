@@ -11,7 +11,7 @@
 //!                               └ beat ──────> flux_workers      a number that goes up while it runs
 //! ```
 //!
-//! | room | holds |
+//! | folder | holds |
 //! |---|---|
 //! | `io/` | connections, and the threads that use them: one that writes, in groups, and several that read |
 //! | `table/` | one module for each table, and what tables share: a row, its columns, a list of rows |
@@ -19,8 +19,9 @@
 //! | `alive/` | which processes are alive, and what they tell each other |
 //! | `file/` | the file itself: its name, its schema, its maintenance |
 //!
-//! An execution that may start is read by *lane*: those of one queue, workflow and version, in their order. A *queue* limits
-//! how many run; a *gate* limits how many of one key do; a *turn* is the place of one execution among those that wait.
+//! A *lane* is what the same workers can take: the executions of one queue, workflow and version, in their order. A *queue*
+//! limits how many run; a *gate* limits how many with the same key run; a *turn* is the place of one execution among those
+//! that wait.
 
 mod alive;
 mod claim;

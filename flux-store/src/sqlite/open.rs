@@ -117,11 +117,11 @@ impl SqliteOptions {
             from: Some(KNOWN),
             to: KNOWN,
         };
-        let lane = patiently(|| self.attempt(&at, &blame, &mut migrated));
-        let lane = lane.map_err(|error| blame.sqlite(OPEN, error))??;
+        let db = patiently(|| self.attempt(&at, &blame, &mut migrated));
+        let db = db.map_err(|error| blame.sqlite(OPEN, error))??;
         let presence =
             Presence::of(&at).map_err(|error| blame.io(OPEN, "it cannot be looked at", error))?;
-        let store = SqliteStore::start(at, presence, self.settings, lane, blame);
+        let store = SqliteStore::start(at, presence, self.settings, db, blame);
         Ok((store, migrated))
     }
 
@@ -135,13 +135,13 @@ impl SqliteOptions {
         if let Verdict::Refused(error) = inspect(at, errand, self.foreign, blame)? {
             return Ok(Err(error));
         }
-        let lane = match errand {
+        let db = match errand {
             Errand::Use => self.set_up(at, blame, migrated)?,
             Errand::Look => self.look(at, blame)?,
         };
-        let Ok(lane) = lane else { return Ok(lane) };
-        match schema(&lane.connection)? {
-            Schema::Version(KNOWN) => Ok(Ok(lane)),
+        let Ok(db) = db else { return Ok(db) };
+        match schema(&db.connection)? {
+            Schema::Version(KNOWN) => Ok(Ok(db)),
             // Another program opened the file since we looked.
             _ => Ok(Err(blame.plain(
                 OPEN,
@@ -164,22 +164,22 @@ impl SqliteOptions {
                 error,
             )));
         }
-        let mut lane = Db::open(&at.file)?;
-        if let Err(reason) = lane.configure(self.settings.durability)? {
+        let mut db = Db::open(&at.file)?;
+        if let Err(reason) = db.configure(self.settings.durability)? {
             return Ok(Err(blame.plain(OPEN, reason)));
         }
-        if let Some(done) = migrate::migrate(&mut lane.connection)? {
+        if let Some(done) = migrate::migrate(&mut db.connection)? {
             *migrated = done;
         }
-        Ok(Ok(lane))
+        Ok(Ok(db))
     }
 
     /// Opens the file as it is: a copy of a store, say, keeps its journal mode.
     fn look(&self, at: &Location, blame: &Blame) -> rusqlite::Result<Result<Db, StoreError>> {
-        let lane = Db::open_existing(&at.file)?;
-        let tuned = lane.tune(self.settings.durability)?;
+        let db = Db::open_existing(&at.file)?;
+        let tuned = db.tune(self.settings.durability)?;
         Ok(tuned
-            .map(|()| lane)
+            .map(|()| db)
             .map_err(|reason| blame.plain(OPEN, reason)))
     }
 }

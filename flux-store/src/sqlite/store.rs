@@ -74,11 +74,11 @@ impl SqliteStore {
         at: Location,
         presence: Presence,
         settings: Settings,
-        lane: Db,
+        db: Db,
         blame: Blame,
     ) -> Self {
         Self {
-            inner: Arc::new(Inner::new(at, presence, settings, lane, blame)),
+            inner: Arc::new(Inner::new(at, presence, settings, db, blame)),
         }
     }
 }

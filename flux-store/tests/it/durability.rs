@@ -32,7 +32,6 @@ async fn pragma(
     );
     let commit = Commit {
         transaction: Some(transaction(seq, run)),
-        heeds: None,
         ..append(key, Epoch(1), 1, 0)
     };
     let recorded = store.commit(commit).await.unwrap().transaction.unwrap();

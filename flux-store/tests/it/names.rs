@@ -242,7 +242,7 @@ fn a_removed_folder_of_workers_hands_nothing_to_a_second_owner() {
     let file = folder.path().join("flux.db");
     let workers = folder.path().join("flux.db-workers");
     let quick = || -> Arc<dyn Store> {
-        // Beats every 250 ms; on a busy machine a thread does not run for longer than that now and then.
+        // It beats every 250 ms, and on a busy machine a thread may have to wait for as long before it runs.
         let options = SqliteOptions::new(&file).stall_after(Duration::from_secs(1));
         Arc::new(options.open_blocking().unwrap())
     };

@@ -119,7 +119,6 @@ fn a_store_may_be_dropped_on_its_own_thread() {
         );
         let mut commit = store.commit(Commit {
             transaction: Some(run),
-            heeds: None,
             ..append(key, Epoch(1), 1, 0)
         });
         let _ = futures::poll!(&mut commit);

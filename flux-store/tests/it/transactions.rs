@@ -60,7 +60,6 @@ fn statements(sql: String) -> TransactionBody {
 async fn run(store: &Arc<dyn Store>, key: ExecutionKey, seq: u32, run: TransactionBody) -> Event {
     let commit = Commit {
         transaction: Some(transaction(seq, run)),
-        heeds: None,
         ..append(key, Epoch(1), 1, 0)
     };
     store.commit(commit).await.unwrap().transaction.unwrap()

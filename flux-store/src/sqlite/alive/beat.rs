@@ -232,10 +232,11 @@ fn restore(lock: &WorkerLock) {
 struct BeatMember(Arc<Pulse>);
 
 impl Member for BeatMember {
-    fn run(&mut self, lane: &Db) -> Result<(), Fault> {
+    fn run(&mut self, db: &Db) -> Result<(), Fault> {
+        // A sweep may have taken the beat out of the row before the worker had locked its file.
         const BEAT: &str = "UPDATE flux_workers SET beat = coalesce(beat, 0) + 1 WHERE id = ?1";
         let own = self.0.lock().own.clone();
-        let mut beat = lane.connection.prepare_cached(BEAT)?;
+        let mut beat = db.connection.prepare_cached(BEAT)?;
         for worker in own.keys() {
             beat.execute([worker.0])?;
         }

@@ -70,16 +70,17 @@ impl Watch {
         self.shared.notify.notify_waiters();
     }
 
-    /// Awaits a write that is to be told of. If this is dropped, it may have been written unseen, and that is said.
+    /// Awaits a write that is news for others. If the caller drops this future, the write may have happened without an
+    /// announcement, so those who wait are woken.
     pub(crate) async fn attended<T>(&self, write: impl Future<Output = T>) -> T {
-        // Dropped after `write`: what is written later finds that no caller waits, and says so itself.
+        // Dropped after `write`: what is written later than that finds its caller gone, and rings the bell itself.
         let unseen = Unseen(Some(&self.shared.notify));
         let written = write.await;
         unseen.answered();
         written
     }
 
-    /// Wakes those who wait for news: of what was written here, or of an owner that has left.
+    /// Returns what wakes those who wait for news: of what was written here, or of an owner that has left.
     pub(crate) fn bell(&self) -> Arc<Notify> {
         Arc::clone(&self.shared.notify)
     }
@@ -174,7 +175,7 @@ impl Lookout {
     }
 }
 
-/// Says that something may have been written, unless it was seen.
+/// Wakes those who wait for news when dropped, unless the write was answered.
 struct Unseen<'a>(Option<&'a Notify>);
 
 impl Unseen<'_> {
@@ -204,8 +205,8 @@ fn ask(writer: &Writer) -> Option<i64> {
 }
 
 /// Reads the file's version; it grows with the commits of others.
-pub(crate) fn version(lane: &Db) -> Option<i64> {
-    let mut select = lane.connection.prepare_cached("PRAGMA data_version").ok()?;
+pub(crate) fn version(db: &Db) -> Option<i64> {
+    let mut select = db.connection.prepare_cached("PRAGMA data_version").ok()?;
     select.query_row([], |row| row.get(0)).ok()
 }
 
@@ -215,8 +216,8 @@ struct Probe {
 }
 
 impl Member for Probe {
-    fn run(&mut self, lane: &Db) -> Result<(), Fault> {
-        self.found = version(lane);
+    fn run(&mut self, db: &Db) -> Result<(), Fault> {
+        self.found = version(db);
         Ok(())
     }
 

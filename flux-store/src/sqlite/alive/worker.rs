@@ -67,7 +67,8 @@ impl Workers {
         self.sign(worker) == Sign::Locked
     }
 
-    /// Writes down a new worker, which will beat this often, and [sweeps](Self::sweep); whether there is more to sweep.
+    /// Registers a worker that beats this often, after a [sweep](Self::sweep). Returns, too, whether another sweep has
+    /// something to do.
     pub(crate) fn register(
         &self,
         connection: &Connection,
@@ -161,10 +162,10 @@ impl Workers {
         let _ = fs::remove_dir(&self.folder);
     }
 
-    /// Forgets those that hold their lock no more, in two steps: in the first their rows say that they do not beat, and in
-    /// a later transaction their files and rows are deleted. A file that is missing says nothing where the row beats, so a
-    /// process that dies between deleting the file and writing that down would leave a dead worker that counts as alive.
-    /// Whether there is more to sweep.
+    /// Removes workers that no longer hold their lock, in two transactions: the first takes the beat out of their rows, a
+    /// later one deletes their files and rows. If one transaction did both, a process that is killed between deleting a file
+    /// and committing would leave a row with a beat and no file, which counts as alive. Returns whether another sweep has
+    /// something to do.
     pub(crate) fn sweep(&self, connection: &Connection) -> rusqlite::Result<bool> {
         const SILENCE: &str = "UPDATE flux_workers SET beat = NULL WHERE id = ?1";
         const FORGET: &str = "DELETE FROM flux_workers WHERE id = ?1";
@@ -177,7 +178,7 @@ impl Workers {
             let id = WorkerId(worker);
             if beats {
                 if self.sign(id) == Sign::Unlocked {
-                    // One that was about to lock its file beats again soon.
+                    // A worker that has not locked its file yet is silenced, too: its first beat takes that back.
                     connection.prepare_cached(SILENCE)?.execute([worker])?;
                     has_silenced = true;
                 }
@@ -206,8 +207,8 @@ impl Workers {
     }
 }
 
-/// Makes the folder, also while workers that leave remove it: then it is there for one call of the system, and not for the
-/// next.
+/// Makes the folder, also while workers that leave remove it. `create_dir_all` then fails with `AlreadyExists`: the folder
+/// was there when it was to be created, and no longer when `create_dir_all` looked what is there.
 fn make_folder(folder: &Path) -> io::Result<()> {
     for _ in 0..100 {
         match fs::create_dir_all(folder) {
@@ -248,11 +249,11 @@ impl WorkerLock {
         Ok(true)
     }
 
-    /// Unlocks the file, which closing it would not do while a program that this process is starting has it, too.
+    /// Unlocks the file. Closing it would not be enough while this process starts a program, which inherits the open file
+    /// for a moment.
     fn give_up(&self) {
         let mut held = self.file.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(file) = held.take() {
-            // Closing it would not be enough while this process starts another, which has the open file for a moment, too.
             let _ = file.unlock();
         }
     }
@@ -295,9 +296,9 @@ struct Farewell {
 }
 
 impl Member for Farewell {
-    fn run(&mut self, lane: &Db) -> Result<(), Fault> {
+    fn run(&mut self, db: &Db) -> Result<(), Fault> {
         const LEAVE: &str = "UPDATE flux_workers SET beat = NULL WHERE id = ?1";
-        let mut leave = lane.connection.prepare_cached(LEAVE)?;
+        let mut leave = db.connection.prepare_cached(LEAVE)?;
         leave.execute([self.worker.0])?;
         Ok(())
     }

@@ -18,8 +18,9 @@ use super::path::Location;
 /// How often those who read look, and how often the log is looked at.
 const EVERY: Duration = Duration::from_millis(100);
 
-/// For so long a look holds, in microseconds: no longer than the file may change unseen anyway, between a look and the end
-/// of the commit that it precedes. Commits that wait for the disk are all preceded by a look of their own.
+/// How long a look counts for later writes, in microseconds. This widens no window by much: between a look and the end of
+/// the commit after it, the file can be replaced unseen in any case. A commit that waits for the disk takes longer than
+/// this, so that the next one is preceded by a look of its own.
 const FRESH: u64 = 50;
 
 /// What has become of a file that was opened.
@@ -32,7 +33,7 @@ pub(crate) struct Presence {
     began: Instant,
     /// When the next look is due, in microseconds since the beginning.
     next: AtomicU64,
-    /// Until when the latest look holds.
+    /// Until when the latest look counts, likewise.
     fresh_until: AtomicU64,
 }
 
@@ -77,13 +78,18 @@ impl Presence {
         })
     }
 
-    /// Looks at the file, which takes a microsecond, and now and then at its log. A look that is younger than [`FRESH`]
-    /// counts as this one.
+    /// Looks at the file, unless the latest look is younger than [`FRESH`].
     pub(crate) fn check(&self) -> rusqlite::Result<()> {
-        let now = self.micros();
-        if now < self.fresh_until.load(Ordering::Relaxed) {
+        if self.micros() < self.fresh_until.load(Ordering::Relaxed) {
             return Ok(());
         }
+        self.look()
+    }
+
+    /// Looks at the file, which takes about a microsecond, and every 100 ms at its log. After the file was opened by its
+    /// name, no earlier look counts: what was opened may be another file.
+    pub(crate) fn look(&self) -> rusqlite::Result<()> {
+        let now = self.micros();
         let is_there = match fs::symlink_metadata(&self.file) {
             Ok(found) => found.len() > 0 && Mark::of(&found) == self.opened,
             Err(error) => error.kind() != io::ErrorKind::NotFound,
@@ -185,4 +191,26 @@ fn unescaped(place: &str) -> String {
         .fold(place.to_owned(), |place, (code, text)| {
             place.replace(code, text)
         })
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+    use crate::sqlite::file::inspect::Errand;
+
+    /// A reader that opened a file that had just taken the name was lent, because the look before the opening still counted.
+    #[test]
+    fn a_look_after_opening_never_relies_on_an_earlier_one() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, other) = (folder.path().join("a.db"), folder.path().join("b.db"));
+        fs::write(&file, "one").unwrap();
+        fs::write(&other, "two").unwrap();
+        let at = Location::resolve(&file, Errand::Look).unwrap();
+        let presence = Presence::of(&at).unwrap();
+        presence.check().unwrap();
+        fs::rename(&other, &file).unwrap();
+        presence.fresh_until.store(u64::MAX, Ordering::Relaxed);
+        presence.check().unwrap();
+        presence.look().unwrap_err();
+    }
 }

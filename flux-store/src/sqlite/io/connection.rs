@@ -32,20 +32,21 @@ pub(crate) struct Db {
     pub(crate) fence: Arc<TransactionFence>,
     /// How many pages the write-ahead log may grow to before it is copied into the file.
     log_pages: Cell<u32>,
-    /// When its tables were last found to be those that this program knows.
-    known_at: Cell<Option<Known>>,
+    /// The latest look at the tables that found those that this program knows.
+    known: Cell<Option<Known>>,
 }
 
-/// What is known of the tables.
+/// A look at the tables that found those that this program knows.
 #[derive(Clone, Copy)]
 struct Known {
-    /// The file's version, as it was then: another process that writes changes it.
+    /// The file's version at that time, which every write by another process changes.
     version: i64,
     seen: Instant,
 }
 
-/// To change the tables takes another process at least so long, with the lock on writing in its hands.
-const AT_LEAST: Duration = Duration::from_micros(50);
+/// For so long after a look the tables count as the same. A look is inside a transaction: to change them, another process
+/// first has to wait for its end, and its own transaction, which creates and drops tables, takes longer than this.
+const SURE_FOR: Duration = Duration::from_micros(50);
 
 /// For groups, which write many pages at once: fewer, larger copies.
 const LARGE_LOG: u32 = 4000;
@@ -108,7 +109,7 @@ impl Db {
             connection,
             fence,
             log_pages: Cell::new(LARGE_LOG),
-            known_at: Cell::new(None),
+            known: Cell::new(None),
         })
     }
 
@@ -127,11 +128,11 @@ impl Db {
         }
     }
 
-    /// Refuses to go on where a program of another version has changed the tables meanwhile; inside a transaction. It is
-    /// asked of the file only after others have written to it.
+    /// Refuses to continue where a program of another version has changed the tables; called inside a transaction. The
+    /// tables are read only after another process has written, which is asked at most once every 50 µs.
     pub(crate) fn check_tables(&self) -> rusqlite::Result<()> {
-        let known = self.known_at.get();
-        if known.is_some_and(|known| known.seen.elapsed() < AT_LEAST) {
+        let known = self.known.get();
+        if known.is_some_and(|known| known.seen.elapsed() < SURE_FOR) {
             return Ok(());
         }
         let mut version = self.connection.prepare_cached("PRAGMA data_version")?;
@@ -141,12 +142,12 @@ impl Db {
             seen: Instant::now(),
         };
         if known.is_some_and(|known| known.version == version) {
-            self.known_at.set(Some(now));
+            self.known.set(Some(now));
             return Ok(());
         }
         match recorded_schema(&self.connection)? {
             Schema::Version(KNOWN) => {
-                self.known_at.set(Some(now));
+                self.known.set(Some(now));
                 Ok(())
             }
             Schema::Version(found) => Err(ours(format!(

@@ -22,7 +22,7 @@ use crate::sqlite::error::{Blame, breaks_connection, is_busy, is_own_fault};
 /// One who writes in a group.
 pub(crate) trait Member: Send {
     /// Checks and writes, inside the open transaction. May be called again after a rollback.
-    fn run(&mut self, lane: &Db) -> Result<(), Fault>;
+    fn run(&mut self, db: &Db) -> Result<(), Fault>;
 
     /// Whether what it wrote is in the file; `None` when it cannot tell.
     fn is_written(&self, _connection: &Connection) -> rusqlite::Result<Option<bool>> {
@@ -99,13 +99,13 @@ const ACTION: &str = "write";
 pub(crate) const BEGIN: &str = "BEGIN IMMEDIATE";
 
 /// Takes a group through one transaction.
-pub(crate) fn settle(lane: &Db, members: Vec<Box<dyn Member>>, blame: &Blame) -> Settled {
+pub(crate) fn settle(db: &Db, members: Vec<Box<dyn Member>>, blame: &Blame) -> Settled {
     let mut seats = seats(members);
-    let broken = match settle_together(lane, &mut seats, blame) {
+    let broken = match settle_together(db, &mut seats, blame) {
         Some(error) if is_full(&error) && seats.len() > 1 => {
             // What is too large for the disk together, or one that is, may leave room for others.
             for seat in &mut seats {
-                settle_together(lane, std::slice::from_mut(seat), blame);
+                settle_together(db, std::slice::from_mut(seat), blame);
             }
             false
         }
@@ -148,14 +148,14 @@ fn decide(seats: &mut [Seat], outcome: &Outcome) {
 }
 
 /// Decides all seats by one transaction; returns the error that failed it, if one did.
-fn settle_together(lane: &Db, seats: &mut [Seat], blame: &Blame) -> Option<Arc<rusqlite::Error>> {
-    let connection = &lane.connection;
+fn settle_together(db: &Db, seats: &mut [Seat], blame: &Blame) -> Option<Arc<rusqlite::Error>> {
+    let connection = &db.connection;
     for seat in seats.iter_mut() {
         seat.outcome = None;
     }
     let mut care = Care::Plain;
     let (outcome, error) = loop {
-        match attempt(lane, seats, care, blame) {
+        match attempt(db, seats, care, blame) {
             Attempt::Committed => break (Outcome::Done, None),
             Attempt::Again(next) => care = next,
             Attempt::Failed(error) => {
@@ -174,15 +174,15 @@ fn settle_together(lane: &Db, seats: &mut [Seat], blame: &Blame) -> Option<Arc<r
     error
 }
 
-fn attempt(lane: &Db, seats: &mut [Seat], care: Care, blame: &Blame) -> Attempt {
-    let connection = &lane.connection;
-    if let Err(error) = begin(connection).and_then(|()| lane.check_tables()) {
+fn attempt(db: &Db, seats: &mut [Seat], care: Care, blame: &Blame) -> Attempt {
+    let connection = &db.connection;
+    if let Err(error) = begin(connection).and_then(|()| db.check_tables()) {
         return Attempt::Failed(error.into());
     }
     for seat in seats.iter_mut().filter(|seat| seat.outcome.is_none()) {
         let ran = match care {
-            Care::Plain => seat.member.run(lane),
-            Care::Savepoints => run_in_savepoint(seat.member.as_mut(), lane),
+            Care::Plain => seat.member.run(db),
+            Care::Savepoints => run_in_savepoint(seat.member.as_mut(), db),
         };
         match ran {
             Ok(()) => {}
@@ -215,10 +215,10 @@ fn begin(connection: &Connection) -> rusqlite::Result<()> {
     run(connection, BEGIN)
 }
 
-fn run_in_savepoint(member: &mut dyn Member, lane: &Db) -> Result<(), Fault> {
-    let connection = &lane.connection;
+fn run_in_savepoint(member: &mut dyn Member, db: &Db) -> Result<(), Fault> {
+    let connection = &db.connection;
     run(connection, "SAVEPOINT flux_member")?;
-    let ran = member.run(lane);
+    let ran = member.run(db);
     if connection.is_autocommit() || matches!(ran, Err(Fault::TransactionEnded)) {
         // The savepoint is gone.
         return ran;

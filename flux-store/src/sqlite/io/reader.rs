@@ -23,12 +23,12 @@ const FEW: usize = 100;
 pub(crate) struct Readers {
     file: PathBuf,
     presence: Arc<Presence>,
-    idle: Mutex<IdleReader>,
+    idle: Mutex<IdleReaders>,
     returned: Condvar,
 }
 
 #[derive(Default)]
-struct IdleReader {
+struct IdleReaders {
     connections: Vec<Connection>,
     lent: usize,
 }
@@ -89,13 +89,13 @@ impl Readers {
             // was opened after all is not read.
             self.presence.check()?;
             let connection = open_reader(&self.file)?;
-            self.presence.check()?;
+            self.presence.look()?;
             loan.connection = Some(connection);
         }
         Ok(loan)
     }
 
-    fn lock(&self) -> MutexGuard<'_, IdleReader> {
+    fn lock(&self) -> MutexGuard<'_, IdleReaders> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

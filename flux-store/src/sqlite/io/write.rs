@@ -14,7 +14,7 @@ pub(crate) struct Write<T, F> {
     action: &'static str,
     body: F,
     found: Option<T>,
-    /// Rung once it is in the file where its caller has left by then, who would have rung it.
+    /// Rung once it is in the file, if its caller, who would ring it, has left by then.
     bell: Option<Arc<Notify>>,
     reply: oneshot::Sender<Result<T, StoreError>>,
 }
@@ -41,8 +41,8 @@ where
     T: Send,
     F: FnMut(&Connection) -> rusqlite::Result<T> + Send,
 {
-    fn run(&mut self, lane: &Db) -> Result<(), Fault> {
-        self.found = Some((self.body)(&lane.connection)?);
+    fn run(&mut self, db: &Db) -> Result<(), Fault> {
+        self.found = Some((self.body)(&db.connection)?);
         Ok(())
     }
 

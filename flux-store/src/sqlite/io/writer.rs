@@ -62,7 +62,7 @@ struct WriteQueue {
 struct Backlog {
     members: VecDeque<Box<dyn Member>>,
     /// The connection; absent while somebody works with it.
-    lane: Option<IdleWriter>,
+    db: Option<IdleWriter>,
     /// How many shared the last transaction.
     last_batch: usize,
     thread: Option<JoinHandle<()>>,
@@ -70,7 +70,7 @@ struct Backlog {
 }
 
 struct IdleWriter {
-    lane: Db,
+    db: Db,
     /// The last use left it in doubt: it is opened anew before the next.
     broken: bool,
 }
@@ -80,15 +80,12 @@ impl Writer {
         file: PathBuf,
         presence: Arc<Presence>,
         durability: Durability,
-        lane: Db,
+        db: Db,
         blame: Blame,
     ) -> Self {
         let queue = Backlog {
             members: VecDeque::new(),
-            lane: Some(IdleWriter {
-                lane,
-                broken: false,
-            }),
+            db: Some(IdleWriter { db, broken: false }),
             last_batch: 1,
             thread: None,
             closing: false,
@@ -125,7 +122,7 @@ impl Writer {
     /// Looks at the connection if nobody works with it.
     pub(crate) fn peek<T>(&self, look: impl FnOnce(&Db) -> T) -> Option<T> {
         let idle = self.shared.take_for_one()?;
-        let seen = look(&idle.lane);
+        let seen = look(&idle.db);
         self.shared.put_back(idle, 1);
         Some(seen)
     }
@@ -171,12 +168,12 @@ impl WriteQueue {
         if !queue.members.is_empty() || queue.last_batch > 1 {
             return None;
         }
-        queue.lane.take()
+        queue.db.take()
     }
 
     fn put_back(&self, idle: IdleWriter, served: usize) {
         let mut queue = self.lock();
-        queue.lane = Some(idle);
+        queue.db = Some(idle);
         queue.last_batch = served;
         let waiting = !queue.members.is_empty();
         drop(queue);
@@ -224,7 +221,7 @@ impl WriteQueue {
                 return None;
             }
             if !queue.members.is_empty()
-                && let Some(idle) = queue.lane.take()
+                && let Some(idle) = queue.db.take()
             {
                 return Some((idle, queue.last_batch));
             }
@@ -274,24 +271,24 @@ impl WriteQueue {
         }
         if idle.broken {
             match self.reopen() {
-                Ok(lane) => idle.lane = lane,
+                Ok(db) => idle.db = db,
                 Err(error) => return group::fail(members, &error, true),
             }
         }
-        idle.lane.expect_group(members.len());
-        group::settle(&idle.lane, members, &self.blame)
+        idle.db.expect_group(members.len());
+        group::settle(&idle.db, members, &self.blame)
     }
 
     fn reopen(&self) -> Result<Db, flux_core::store::StoreError> {
         const ACTION: &str = "open the file again";
         // Never an empty file in the place of one that is gone, nor another that has taken its name meanwhile.
-        let lane = Db::open_existing(&self.file).and_then(|lane| {
-            self.presence.check()?;
-            Ok(lane)
+        let db = Db::open_existing(&self.file).and_then(|db| {
+            self.presence.look()?;
+            Ok(db)
         });
-        let lane = lane.map_err(|error| self.blame.sqlite(ACTION, error))?;
-        match lane.configure(self.durability) {
-            Ok(Ok(())) => Ok(lane),
+        let db = db.map_err(|error| self.blame.sqlite(ACTION, error))?;
+        match db.configure(self.durability) {
+            Ok(Ok(())) => Ok(db),
             Ok(Err(reason)) => Err(self.blame.plain(ACTION, reason)),
             Err(error) => Err(self.blame.sqlite(ACTION, error)),
         }

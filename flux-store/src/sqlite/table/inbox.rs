@@ -167,7 +167,7 @@ pub(crate) fn posted(
     select.query_map([after], pair)?.collect()
 }
 
-/// Removes the commands to an execution that has finished.
+/// Removes the commands (cancel, terminate, pause) to an execution that has finished.
 pub(crate) fn drop_commands(connection: &Connection, key: ExecutionKey) -> rusqlite::Result<()> {
     const DROP: &str = "DELETE FROM flux_inbox WHERE eid = ?1 AND kind IN (3, 4, 5)";
     connection.prepare_cached(DROP)?.execute([key.0])?;

@@ -20,19 +20,16 @@ enum Script {
 }
 
 impl Member for Puppet {
-    fn run(&mut self, lane: &Db) -> Result<(), Fault> {
-        let insert = |number| {
-            lane.connection
-                .execute("INSERT INTO t VALUES (?1)", [number])
-        };
+    fn run(&mut self, db: &Db) -> Result<(), Fault> {
+        let insert = |number| db.connection.execute("INSERT INTO t VALUES (?1)", [number]);
         insert(self.number)?;
         match self.script {
             Script::Insert => Ok(()),
             Script::InsertTwice => Ok(insert(self.number).map(drop)?),
             Script::EndTransactionOnce => {
                 self.script = Script::Insert;
-                run(&lane.connection, "ROLLBACK")?;
-                run(&lane.connection, "BEGIN")?;
+                run(&db.connection, "ROLLBACK")?;
+                run(&db.connection, "BEGIN")?;
                 Err(Fault::TransactionEnded)
             }
         }
@@ -53,7 +50,7 @@ impl Member for Puppet {
 }
 
 struct Stage {
-    lane: Db,
+    db: Db,
     _folder: tempfile::TempDir,
     tells: Sender<(i64, &'static str)>,
     told: Receiver<(i64, &'static str)>,
@@ -62,13 +59,13 @@ struct Stage {
 impl Stage {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let mut lane = Db::open(&folder.path().join("t.db")).unwrap();
-        crate::sqlite::file::migrate::migrate(&mut lane.connection).unwrap();
+        let mut db = Db::open(&folder.path().join("t.db")).unwrap();
+        crate::sqlite::file::migrate::migrate(&mut db.connection).unwrap();
         let table = "CREATE TABLE t (x INTEGER PRIMARY KEY)";
-        lane.connection.execute_batch(table).unwrap();
+        db.connection.execute_batch(table).unwrap();
         let (tells, told) = channel();
         Self {
-            lane,
+            db,
             _folder: folder,
             tells,
             told,
@@ -90,13 +87,13 @@ impl Stage {
     }
 
     fn settle(&self, group: Vec<Box<dyn Member>>) -> Vec<(i64, &'static str)> {
-        settle(&self.lane, group, &Blame::new("t.db")).answer();
-        assert!(self.lane.connection.is_autocommit());
+        settle(&self.db, group, &Blame::new("t.db")).answer();
+        assert!(self.db.connection.is_autocommit());
         self.told.try_iter().collect()
     }
 
     fn rows(&self) -> Vec<i64> {
-        let mut select = self.lane.connection.prepare("SELECT x FROM t").unwrap();
+        let mut select = self.db.connection.prepare("SELECT x FROM t").unwrap();
         let rows = select.query_map([], |row| row.get(0)).unwrap();
         rows.collect::<Result<_, _>>().unwrap()
     }
@@ -152,14 +149,14 @@ fn after_a_doubtful_commit_the_members_are_asked() {
     ] {
         let stage = Stage::new();
         // Makes COMMIT report an error, after which nothing is written.
-        stage.lane.fence.raise();
+        stage.db.fence.raise();
         let group = (0..)
             .zip(known)
             .map(|(number, written)| stage.knowing(number, Script::Insert, written));
         let told = stage.settle(group.collect());
         assert_eq!(told, [(0, wanted), (1, wanted)]);
         assert_eq!(stage.rows(), [0; 0]);
-        stage.lane.fence.lower();
+        stage.db.fence.lower();
         assert_eq!(
             stage.settle(vec![stage.puppet(7, Script::Insert)]),
             [(7, "done")]
@@ -171,11 +168,11 @@ fn after_a_doubtful_commit_the_members_are_asked() {
 fn a_file_that_stays_locked_fails_the_group() {
     let stage = Stage::new();
     stage
-        .lane
+        .db
         .connection
         .busy_timeout(std::time::Duration::ZERO)
         .unwrap();
-    let other = Connection::open(stage.lane.connection.path().unwrap()).unwrap();
+    let other = Connection::open(stage.db.connection.path().unwrap()).unwrap();
     other.execute_batch("BEGIN IMMEDIATE").unwrap();
     let told = stage.settle(vec![
         stage.puppet(1, Script::Insert),
