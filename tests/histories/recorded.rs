@@ -15,10 +15,8 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 /// Where the folders of all versions are.
 pub(crate) fn folder() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(FOLDER)
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("histories/recorded")
 }
-
-const FOLDER: &str = "histories/recorded";
 
 /// One execution and its events.
 #[derive(Clone, Debug)]
@@ -158,15 +156,9 @@ impl Recorded {
             release: Some(Release::default()),
         };
         let commit = Commit {
-            target: Target::New(Box::new(new)),
             events: self.events.iter().map(Line::event).collect(),
-            children: Vec::new(),
             change: Some(change),
-            consumed: Vec::new(),
-            published: Vec::new(),
-            outbox: Vec::new(),
-            transaction: None,
-            heeds: None,
+            ..Commit::to(Target::New(Box::new(new)))
         };
         store.commit(commit).await.unwrap();
         let id = self.row.id.as_str().into();
@@ -220,7 +212,7 @@ impl Line {
     }
 }
 
-/// Reads a value that is there as one, also where it is `null`.
+/// Reads `null` as the payload `null`; serde by itself would read it as no payload.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Payload>, D::Error> {
     Payload::deserialize(deserializer).map(Some)
 }

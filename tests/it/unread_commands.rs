@@ -52,7 +52,7 @@ static COMMANDS: LazyLock<Mutex<BTreeMap<ExecutionId, (Arc<dyn Store>, MessageKi
 /// Engines whose own executions cancel themselves.
 static ENGINES: LazyLock<Mutex<BTreeMap<ExecutionId, Engine>>> = LazyLock::new(Mutex::default);
 
-async fn send(id: &ExecutionId) {
+async fn post_command(id: &ExecutionId) {
     let engine = ENGINES.lock().unwrap().get(id).cloned();
     if let Some(engine) = engine {
         engine.cancel(id).await.unwrap();
@@ -73,7 +73,7 @@ async fn send(id: &ExecutionId) {
 #[task(rollback = refund)]
 async fn pay() -> u32 {
     begin();
-    send(task_context().unwrap().execution_id()).await;
+    post_command(task_context().unwrap().execution_id()).await;
     7
 }
 
@@ -86,7 +86,7 @@ async fn refund(paid: Option<u32>) -> Option<u32> {
 #[task]
 async fn fail_to_pay() -> Result<u32, String> {
     let runs = begin();
-    send(task_context().unwrap().execution_id()).await;
+    post_command(task_context().unwrap().execution_id()).await;
     if runs > 1 {
         return Ok(8);
     }
@@ -147,8 +147,12 @@ async fn pay_last(ctx: ExecutionContext<Last>) -> Result<u32, TaskError> {
     }
 }
 
-/// Runs it to its end, or to where it is on hold; what it leaves must replay, and no command be left.
-async fn sent(shelf: &Shelf, last: Last, kind: MessageKind) -> (Engine, Execution<u32>) {
+/// Runs it until it has ended or is on hold. Its history must replay, and its inbox must be empty.
+async fn run_with_command(
+    shelf: &Shelf,
+    last: Last,
+    kind: MessageKind,
+) -> (Engine, Execution<u32>) {
     let id = unique("unread");
     let command = (shelf.store(), kind);
     COMMANDS.lock().unwrap().insert(id.clone(), command);
@@ -162,12 +166,12 @@ async fn sent(shelf: &Shelf, last: Last, kind: MessageKind) -> (Engine, Executio
     (engine, run)
 }
 
-/// Of those that began again at once, 233 of 233 were completed instead.
+/// Executions that began again at once were completed instead, 233 of 233.
 #[tokio::test]
 async fn a_cancellation_that_came_before_the_end_is_carried_out_however_the_code_ends() {
     for shelf in Shelf::every_way().await {
         for last in ALL {
-            let (engine, run) = sent(&shelf, last, MessageKind::Cancel).await;
+            let (engine, run) = run_with_command(&shelf, last, MessageKind::Cancel).await;
             let id = run.execution_id();
             assert!(run.is_cancelled(), "{last:?}: {run}");
             assert_eq!(count(&engine, id, EventKind::CancelRequested).await, 1);
@@ -195,7 +199,7 @@ async fn a_cancellation_that_came_before_the_end_is_carried_out_however_the_code
 async fn a_termination_that_came_before_the_end_is_carried_out() {
     for shelf in Shelf::every_way().await {
         for last in ALL {
-            let (_engine, run) = sent(&shelf, last, MessageKind::Terminate).await;
+            let (_engine, run) = run_with_command(&shelf, last, MessageKind::Terminate).await;
             let id = run.execution_id();
             // The outcome of a transaction was recorded before, and the code has ended with it.
             let ended = match last {
@@ -212,7 +216,7 @@ async fn a_termination_that_came_before_the_end_is_carried_out() {
 async fn a_pause_that_came_before_the_end_holds_what_bodies_and_transactions_have_not_ended_yet() {
     for shelf in Shelf::every_way().await {
         for last in ALL {
-            let (engine, run) = sent(&shelf, last, MessageKind::Pause).await;
+            let (engine, run) = run_with_command(&shelf, last, MessageKind::Pause).await;
             let id = run.execution_id();
             let has_ended = matches!(last, Last::Task | Last::Transaction | Last::Told);
             assert_eq!(run.has_succeeded(), has_ended, "{last:?}: {run}");
@@ -249,7 +253,7 @@ static CLOCKS: LazyLock<Mutex<BTreeMap<ExecutionId, HandClock>>> = LazyLock::new
 
 /// Its driver hears of the cancellation when the deadline has passed.
 async fn cancel_and_pass_the_deadline(id: &ExecutionId) {
-    send(id).await;
+    post_command(id).await;
     let clock = CLOCKS.lock().unwrap().remove(id).unwrap();
     clock.pass(hours(2));
     std::future::pending().await

@@ -49,7 +49,7 @@ async fn until_seen(engine: &Engine, id: &ExecutionId) -> Result<(), Error> {
     }
 }
 
-/// What was only tidying up when the request came ends as it was going to.
+/// Fails if the execution has finished otherwise: its code had ended before the request came.
 fn must_be_cancelled(execution: &Execution) -> Result<(), Error> {
     if execution.is_cancelled() {
         return Ok(());

@@ -6,8 +6,8 @@ use flux_core::{CallInfo, CallStatus, Engine, Error, Execution, ExecutionId, Fai
 
 use crate::story::repeats_undone;
 
-/// Those whose parent has dealt with their failure: it has gone on, or has failed for another reason. A retry would change
-/// nothing about the parent.
+/// Returns the executions whose parent has dealt with their failure: it continued, or failed for another reason. A retry
+/// would change nothing about the parent.
 pub(super) async fn dealt_with(
     engine: &Engine,
     executions: &[Execution],
@@ -28,7 +28,7 @@ pub(super) async fn dealt_with(
     Ok(found)
 }
 
-/// The children whose failure this execution was told and that did not make it fail.
+/// Returns the children that failed without making this execution fail.
 async fn children_dealt_with(
     engine: &Engine,
     parent: &ExecutionId,
@@ -49,7 +49,7 @@ async fn children_dealt_with(
     Ok(dealt_with.filter_map(CallInfo::child).cloned().collect())
 }
 
-/// The calls of this execution and of its children, as far as their code begins again with a retry because it was rolled
+/// Returns the calls of this execution and of its children, of those alone that a retry restarts because they were rolled
 /// back.
 pub(super) async fn begun_again(
     engine: &Engine,

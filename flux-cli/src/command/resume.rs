@@ -163,7 +163,7 @@ async fn go_on_with(
     Ok(Exit::Done)
 }
 
-/// Leaves out of what filters found the children that a retry would run for nothing.
+/// Leaves out, of what filters found, the children whose parents have dealt with their failure.
 async fn leave_out_children(
     session: &Session,
     engine: &Engine,
@@ -173,10 +173,11 @@ async fn leave_out_children(
         return Ok(chosen);
     }
     let dealt_with = families::dealt_with(engine, &chosen.executions).await?;
-    if !dealt_with.is_empty() {
-        let (count, whose) = match dealt_with.len() {
-            1 => (1, "child whose parent has"),
-            count => (count, "children whose parents have"),
+    let count = dealt_with.len();
+    if count > 0 {
+        let whose = match count {
+            1 => "child whose parent has",
+            _ => "children whose parents have",
         };
         session.say(format!(
             "left out: {count} {whose} dealt with the failure; named by its id, a child is retried"

@@ -113,6 +113,10 @@ where
         let run = on.run(self.input.clone()).execution_id(&id);
         // On a busy machine the run before may have taken more commits than this one.
         if let Some(run) = shelf.crash(run).await {
+            assert!(
+                self.commit > 1,
+                "{at}: it ran on, and every run has a first commit"
+            );
             let run = run.unwrap_or_else(|error| panic!("{at}: it ran on, and {error}"));
             let output = run.output().cloned();
             return output.unwrap_or_else(|| panic!("{at}: it ran on: {run}"));
