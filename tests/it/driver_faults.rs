@@ -118,6 +118,10 @@ async fn a_message_that_makes_a_driver_panic_is_not_read_again_by_itself() {
     let id = unique("faulty");
     let start = never_ends.on(&engine).start(()).execution_id(&id);
     start.await.unwrap();
+    // The commit that fails is the one of the cancellation, and no earlier one.
+    while engine.get(&id).await.unwrap().awaited_signals().is_empty() {
+        tokio::task::yield_now().await;
+    }
     shelf.fail_at(1, Fault::Panics);
     engine.cancel(&id).await.unwrap();
     let held = at_rest(&engine, &id).await;

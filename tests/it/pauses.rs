@@ -1,5 +1,7 @@
 //! Pause points: answered one at a time, by name, with a value of the right type, and never twice.
 
+use std::time::Duration;
+
 use flux::{Error, EventKind, ExecutionContext, Status, TaskError, task, workflow};
 use serde::{Deserialize, Serialize};
 
@@ -328,4 +330,34 @@ async fn resumes_at_the_same_time_answer_the_pause_point_they_mean() {
         assert_eq!(answered, 1);
         assert_eq!(count(&engine, &id, EventKind::PauseAnswered).await, 1);
     }
+}
+
+/// Keeps a driver busy after it has paused its execution, and dropped the code.
+struct SlowToDrop;
+
+impl Drop for SlowToDrop {
+    fn drop(&mut self) {
+        std::thread::sleep(Duration::from_millis(30));
+    }
+}
+
+#[workflow]
+async fn wait_slowly(_ctx: ExecutionContext) {
+    let _slow = SlowToDrop;
+    flux::signal::<()>("go").await
+}
+
+/// Its driver gives it up in the commit that puts it on hold, and is gone a little later.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_execution_can_be_resumed_as_soon_as_it_is_seen_to_be_on_hold() {
+    let engine = Shelf::memory().engine().await;
+    let handle = wait_slowly.on(&engine).start(()).await.unwrap();
+    let id = handle.execution_id();
+    engine.pause(id).await.unwrap();
+    while engine.get(id).await.unwrap().held().is_none() {
+        tokio::task::yield_now().await;
+    }
+    engine.signal(id, "go", &()).await.unwrap();
+    let run = wait_slowly.on(&engine).resume(id).await.unwrap();
+    assert!(run.has_succeeded(), "{run}");
 }

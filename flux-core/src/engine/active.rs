@@ -4,17 +4,23 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
 use tracing::Instrument;
 
 use super::Inner;
-use super::driver::{Begin, Driver, Halt, Input};
+use super::driver::Driver;
 use super::shutdown::Stopping;
+use super::wire::{Begin, Halt, Input};
 use crate::error::Error;
 use crate::execution::{Snapshot, Status};
 use crate::id::ExecutionId;
+use crate::store::ExecutionRecord;
 use crate::workflow::WorkflowDef;
+
+/// A driver that has given its execution up is gone within this, unless its runtime is badly overloaded.
+const LEAVING: Duration = Duration::from_secs(2);
 
 /// How a driver ended.
 pub(crate) type Settled = Result<Snapshot, Error>;
@@ -33,6 +39,43 @@ pub(crate) struct ActiveSet {
     changes: Notify,
 }
 
+/// Who waits for a driver in this process, beyond its execution itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Attendance {
+    /// A caller, in person: the driver does not leave memory meanwhile.
+    by_caller: Arc<AtomicBool>,
+    /// The driver of its parent, which hears from it directly.
+    by_parent: Arc<AtomicBool>,
+}
+
+impl Attendance {
+    /// The caller who set the driver to work waits for it.
+    fn by_caller() -> Self {
+        Self {
+            by_caller: Arc::new(AtomicBool::new(true)),
+            by_parent: Arc::default(),
+        }
+    }
+
+    pub(crate) fn is_by_caller(&self) -> bool {
+        self.by_caller.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn is_by_parent(&self) -> bool {
+        self.by_parent.load(Ordering::Relaxed)
+    }
+
+    /// The caller waits no longer.
+    fn leave(&self) {
+        self.by_caller.store(false, Ordering::Relaxed);
+    }
+
+    /// Whether its parent waits for it from now on.
+    fn set_parent(&self, is_here: bool) {
+        self.by_parent.store(is_here, Ordering::Relaxed);
+    }
+}
+
 /// What is known of a driver from outside.
 #[derive(Clone, Debug)]
 pub(crate) struct Active {
@@ -41,8 +84,7 @@ pub(crate) struct Active {
     progress: watch::Receiver<Progress>,
     /// Whoever drove it has dropped it; it is about to vanish.
     abandoned: bool,
-    /// Whether a caller waits for it in person.
-    is_attended: Arc<AtomicBool>,
+    attendance: Attendance,
     abort: Arc<OnceLock<tokio::task::AbortHandle>>,
 }
 
@@ -102,8 +144,8 @@ impl ActiveSet {
         for (id, active) in drivers.iter() {
             match which {
                 Stopping::These(ids) if !ids.contains(id) => continue,
-                Stopping::Unattended if active.is_attended.load(Ordering::Relaxed) => continue,
-                Stopping::All => active.is_attended.store(false, Ordering::Relaxed),
+                Stopping::Unattended if active.attendance.is_by_caller() => continue,
+                Stopping::All => active.attendance.leave(),
                 Stopping::These(_) | Stopping::Unattended => {}
             }
             let _ = active.sender.send(Input::Retire);
@@ -289,8 +331,7 @@ pub(crate) struct DriverGuard {
     id: ExecutionId,
     number: u64,
     abort: Option<tokio::task::AbortHandle>,
-    is_attended: Arc<AtomicBool>,
-    has_parent_here: Arc<AtomicBool>,
+    attendance: Attendance,
 }
 
 impl DriverGuard {
@@ -300,20 +341,20 @@ impl DriverGuard {
     }
 
     fn release(&mut self) {
-        self.is_unattended();
-        self.has_parent_here.store(false, Ordering::Relaxed);
+        self.leave_unattended();
+        self.attendance.set_parent(false);
         self.abort = None;
     }
 
     /// Its parent is driven beside it, and is told by it.
-    pub(crate) fn is_childs(&self) {
-        self.is_unattended();
-        self.has_parent_here.store(true, Ordering::Relaxed);
+    pub(crate) fn hand_to_parent(&self) {
+        self.leave_unattended();
+        self.attendance.set_parent(true);
     }
 
     /// Nobody waits for this driver in person: it may put its execution to sleep.
-    pub(crate) fn is_unattended(&self) {
-        self.is_attended.store(false, Ordering::Relaxed);
+    pub(crate) fn leave_unattended(&self) {
+        self.attendance.leave();
     }
 
     /// A driver that gave its execution up for a shutdown has not brought it to an end.
@@ -415,6 +456,23 @@ impl Inner {
         }
     }
 
+    /// The row of an execution, once a driver in this process is gone that has given it up or was dropped: to its caller, it
+    /// is not driven here any more.
+    pub(super) async fn record_left(&self, id: &ExecutionId) -> Result<ExecutionRecord, Error> {
+        // That its future was dropped was a crash, and this comes after it.
+        self.see_off(id).await;
+        let record = self.record(id).await?;
+        let is_given_up = record.owner.is_none() && !record.status.is_finished();
+        match self.active.get(id).filter(|_| is_given_up) {
+            Some(leaving) => {
+                // Perhaps it is not leaving, but has claimed the execution since.
+                let _ = tokio::time::timeout(LEAVING, leaving.gone()).await;
+                self.record(id).await
+            }
+            None => Ok(record),
+        }
+    }
+
     pub(crate) fn is_active(&self, id: &ExecutionId) -> bool {
         self.active.get(id).is_some()
     }
@@ -430,14 +488,14 @@ impl Inner {
         let (sender, inputs) = mpsc::unbounded_channel();
         let (report, progress) = watch::channel(Progress::Starting);
         let number = self.active.next.fetch_add(1, Ordering::Relaxed);
-        let is_attended = Arc::new(AtomicBool::new(true));
+        let attendance = Attendance::by_caller();
         let abort_later = Arc::new(OnceLock::new());
         let active = Active {
             number,
             sender: sender.clone(),
             progress: progress.clone(),
             abandoned: false,
-            is_attended: Arc::clone(&is_attended),
+            attendance: attendance.clone(),
             abort: Arc::clone(&abort_later),
         };
         // What was claimed under a refused `begin` is released as that is dropped.
@@ -451,8 +509,7 @@ impl Inner {
             report,
         };
         let span = tracing::info_span!("execution", execution_id = %id, workflow = def.name);
-        let driver = Driver::new(self, def, id.clone(), sender, inputs, &is_attended);
-        let has_parent_here = Arc::clone(driver.has_parent_here());
+        let driver = Driver::new(self, def, id.clone(), sender, inputs, attendance.clone());
         // On the heap once: a driver is large, and tokio moves what it spawns several times.
         let driving = Box::pin(async move {
             let ended = driver
@@ -482,8 +539,7 @@ impl Inner {
             id,
             number,
             abort: Some(abort),
-            is_attended,
-            has_parent_here,
+            attendance,
         };
         Ok(Driving { guard, progress })
     }

@@ -3,10 +3,10 @@
 use serde::de::DeserializeOwned;
 
 use super::active::{Driving, Refusal};
-use super::driver::{Begin, Intent};
 use super::elsewhere::Named;
 use super::place::{Wishes, dedup_key, place};
 use super::run::{Description, Due};
+use super::wire::{Begin, Intent};
 use super::workflow::check_workflow;
 use super::{Engine, invalid};
 use crate::clock::Timestamp;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::closing::Close;
-use super::driver::{Begin, Intent};
+use super::wire::{Begin, Intent};
 use super::{Engine, Inner};
 use crate::error::Error;
 use crate::execution::Status;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Inner;
-use super::driver::children::{BY_PARENT, ChildOutcome, LastWord};
+use super::driver::{BY_PARENT, ChildOutcome, LastWord};
 use super::log::{About, Line};
 use crate::context::ChildPolicy;
 use crate::error::Error;

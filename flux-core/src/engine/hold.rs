@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::driver::requests::{is_go_on, is_of_hold, newest_of_hold};
+use super::driver::{is_go_on, is_of_hold, newest_of_hold};
 use super::log::{About, Line};
 use super::{Engine, Inner};
 use crate::error::Error;

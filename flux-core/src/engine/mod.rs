@@ -64,6 +64,7 @@ mod terminate;
 mod turn;
 mod wait;
 mod watch;
+mod wire;
 mod worker;
 mod workflow;
 mod write;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::closing::Close;
-use super::driver::{Begin, Intent};
+use super::wire::{Begin, Intent};
 use super::{Engine, Inner, log, ownership};
 use crate::error::Error;
 use crate::execution::{Execution, Status};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Inner;
-use super::driver::requests::{Request, is_of_hold};
+use super::driver::{ResumeRequest, is_of_hold};
 use super::log::{About, Line};
 use super::ownership::Claimed;
 use super::rewinding::{Failed, Rewindable, Rewound};
@@ -118,7 +118,7 @@ impl Inner {
     /// One commit: the rewind, the row, and the message that tells its next driver that nothing has been begun since.
     fn reopening(&self, record: &ExecutionRecord, rewound: Rewound) -> Commit {
         let rewind = rewound.rewind.as_ref().map(|rewind| rewind.seq);
-        let request = Request::Retry {
+        let request = ResumeRequest::Retry {
             rewound: rewound.event.seq,
         };
         let message = NewMessage {

@@ -6,9 +6,10 @@ use std::sync::Arc;
 use futures::FutureExt;
 use tokio::sync::mpsc;
 
-use super::driver::{Input, Inputs};
+use super::driver::Inputs;
 use super::history::{History, is_delivery};
 use super::replaying::{Replaying, Trying, check_format, fresh_machine};
+use super::wire::Input;
 use super::{Engine, Inner};
 use crate::error::Error;
 use crate::event::Event;

@@ -7,8 +7,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::Inner;
-use super::driver::{Input, Inputs};
+use super::driver::Inputs;
 use super::history::{History, Item};
+use super::wire::Input;
 use crate::clock::Timestamp;
 use crate::context::request::Request;
 use crate::context::shared::Shared;

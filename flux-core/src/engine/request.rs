@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use super::driver::requests::{Request, is_go_on, newest_of_hold};
-use super::driver::{Answer, choose_pause, takes_no_value};
+use super::driver::{ResumeRequest, choose_pause, is_go_on, newest_of_hold, takes_no_value};
 use super::history::History;
 use super::resume::{Described, Resume, check_pause, is_answer};
+use super::wire::Answer;
 use super::workflow::check_workflow;
 use super::{Engine, Inner};
 use crate::error::Error;
@@ -119,7 +119,7 @@ impl Inner {
         if !self.take_path_off_hold(asked, target).await? {
             return Ok(false);
         }
-        let request = Request::Answer {
+        let request = ResumeRequest::Answer {
             point: point.event(),
             value: answer.value.clone(),
         };
@@ -143,7 +143,7 @@ impl Inner {
             let message = NewMessage {
                 kind: MessageKind::Resume,
                 name: "resume".into(),
-                payload: Payload::encode(&Request::GoOn).unwrap_or_else(|_| Payload::null()),
+                payload: Payload::encode(&ResumeRequest::GoOn).unwrap_or_else(|_| Payload::null()),
                 dedup: None,
                 at: self.clock.now(),
             };
@@ -250,8 +250,8 @@ impl Inner {
         let record = self.record(point.execution_id()).await?;
         let inbox = self.store.inbox(record.key).await?;
         let answers = |payload: &Payload| {
-            let request = payload.decode::<Request>();
-            matches!(request, Ok(Request::Answer { point: asked, .. }) if asked == point.event())
+            let request = payload.decode::<ResumeRequest>();
+            matches!(request, Ok(ResumeRequest::Answer { point: asked, .. }) if asked == point.event())
         };
         Ok(inbox
             .iter()

@@ -12,8 +12,9 @@ use serde::de::DeserializeOwned;
 
 use super::active::{Driving, Refusal};
 use super::chosen::Chosen;
-use super::driver::{Answer, Begin, Intent};
+use super::driver::choose_pause;
 use super::passing_on::begin_or_pass_on;
+use super::wire::{Answer, Begin, Intent};
 use super::workflow::check_workflow;
 use super::{Engine, invalid};
 use crate::error::Error;
@@ -307,9 +308,7 @@ pub(super) async fn begin_resume(described: &Described) -> Result<Resumed, Error
         ..
     } = described;
     let def = *def;
-    // A driver whose future was just dropped: that was a crash, and this comes after it.
-    engine.inner().see_off(id).await;
-    let record = engine.inner().record(id).await?;
+    let record = engine.inner().record_left(id).await?;
     if let Some(def) = def {
         check_workflow(def, &record)?;
     }
@@ -359,7 +358,7 @@ pub(super) fn check_pause(
     answer: &Answer,
 ) -> Result<Option<PausePoint>, Error> {
     let points = Waiting::read(record.waiting.as_ref()).pauses;
-    let point = super::driver::choose_pause(&record.id, &points, answer, record.status)?;
+    let point = choose_pause(&record.id, &points, answer, record.status)?;
     let wants = point.as_ref().and_then(PausePoint::wants);
     match (wants, &answer.value) {
         (Some(wanted), None) => Err(Error::ResumeValueRequired {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::active::Driving;
-use super::driver::{Begin, Intent};
+use super::wire::{Begin, Intent};
 use super::{AFTER_FAULT, Engine, Inner};
 use crate::error::Error;
 use crate::execution::{Snapshot, Status};

@@ -9,46 +9,25 @@
 //! So a recorded child exists from the same moment on, whatever becomes of its parent and of this process; one whose call
 //! was dropped before that is recorded as cancelled.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::activation::Activation;
-use super::family::ChildState;
-use super::{Begin, Driver, Halt};
+use super::children::Children;
+use super::core::births::{Birth, Births, Wanted};
+use super::core::calls::ChildState;
 use crate::clock::Timestamp;
 use crate::context::ChildPolicy;
-use crate::context::request::Request;
 use crate::engine::begin::{QueuedInput, queued_start};
 use crate::engine::ownership::Claimed;
 use crate::engine::place::{Wishes, place};
 use crate::engine::standoff::{Line, Standoff};
+use crate::engine::wire::{Begin, Halt};
 use crate::engine::write::{Born, Newborn};
 use crate::error::{Error, TaskErrorKind};
 use crate::event::{Event, EventKind, StartedMeta};
-use crate::id::{Epoch, EventSeq, ExecutionId, WorkerId};
+use crate::id::{Epoch, EventSeq, WorkerId};
 use crate::payload::Payload;
 use crate::store::{CommitError, NewChild, NewExecution, Placement, StoreError};
 use crate::workflow::WorkflowDef;
-
-/// What a recorded child call asks for.
-#[derive(Debug, Clone)]
-pub(super) struct Wanted {
-    pub(super) def: &'static WorkflowDef,
-    pub(super) id: ExecutionId,
-    pub(super) input: Payload,
-    pub(super) policy: ChildPolicy,
-}
-
-/// A child that is created with the commit of this activation.
-#[derive(Debug)]
-pub(super) struct Birth {
-    wanted: Wanted,
-    /// Its call is gone already, or its parent's end is in the same commit: it finds an order in its inbox.
-    is_let_go: bool,
-}
-
-/// The children of one activation by their calls.
-pub(super) type Births = BTreeMap<EventSeq, Birth>;
 
 /// The children of the commit under way.
 #[derive(Default)]
@@ -86,62 +65,13 @@ impl Laid {
     }
 }
 
-impl Driver {
-    pub(super) fn wanted_child(&self, call: EventSeq) -> Option<Wanted> {
-        let mut state = self.machine.shared.state();
-        match &state.call_by_seq(call)?.request {
-            Some(Request::Child {
-                def,
-                id,
-                input,
-                policy,
-            }) => Some(Wanted {
-                def,
-                id: id.clone().unwrap_or_else(|| self.id.child(call)),
-                input: input.clone(),
-                policy: *policy,
-            }),
-            _ => None,
-        }
-    }
-
-    /// Plans a child that the code has called.
-    pub(super) fn expect_child(
-        &mut self,
-        call: EventSeq,
-        wanted: Wanted,
-        activation: &mut Activation,
-    ) {
-        self.children
-            .insert(call, wanted.child(Epoch(1), ChildState::Unborn));
-        let birth = Birth {
-            wanted,
-            is_let_go: false,
-        };
-        activation.births.insert(call, birth);
-    }
-
-    /// A call is gone that was made in the same activation: its child is not created unless it is to go on by itself.
-    /// Whether there is a child that needs an order.
-    pub(super) fn let_go_of_unborn(&self, call: EventSeq, activation: &mut Activation) -> bool {
-        let Some(birth) = activation.births.get_mut(&call) else {
-            return true;
-        };
-        birth.is_let_go = true;
-        let is_recorded_as_cancelled = !self.is_waiting(call);
-        if is_recorded_as_cancelled && birth.wanted.policy != ChildPolicy::Abandon {
-            activation.births.remove(&call);
-            return false;
-        }
-        true
-    }
-
+impl Children<'_> {
     /// Makes the rows of children for the commit that records their calls. With `ends`, that commit also ends this execution:
     /// it cannot record any more that a call has failed, so a child is created although calls are in doubt, and the same
     /// commit tells it to end.
     pub(super) async fn lay(&mut self, births: Births, ends: bool) -> Result<Laid, Halt> {
         let mut laid = Laid::default();
-        let (engine, now) = (Arc::clone(&self.engine), self.now());
+        let (engine, now) = (Arc::clone(self.engine), self.core.now());
         let owner = engine.owner().await?;
         for (call, birth) in births {
             let wanted = &birth.wanted;
@@ -156,7 +86,13 @@ impl Driver {
                 laid.refused.push(refused);
             };
             let is_ended_at_once = ends && wanted.policy != ChildPolicy::Abandon;
-            if let Some(in_doubt) = self.in_doubt.as_ref().filter(|_| !is_ended_at_once) {
+            if let Some(in_doubt) = self
+                .core
+                .rewinding
+                .in_doubt
+                .as_ref()
+                .filter(|_| !is_ended_at_once)
+            {
                 refuse(TaskErrorKind::OutcomeUnknown, in_doubt.message());
                 continue;
             }
@@ -170,7 +106,7 @@ impl Driver {
                 }
             };
             let standoff = self.standoff(&placement).await?;
-            let is_for_good = |standoff: &&Standoff| standoff.is_for_good(&self.id);
+            let is_for_good = |standoff: &&Standoff| standoff.is_for_good(&self.core.id);
             if wanted.policy != ChildPolicy::Abandon
                 && let Some(standoff) = standoff.as_ref().filter(is_for_good)
             {
@@ -194,21 +130,21 @@ impl Driver {
         if placement.queue.is_none() && placement.gate.is_none() {
             return Ok(None);
         }
-        let engine = Arc::clone(&self.engine);
+        let engine = Arc::clone(self.engine);
         let line = match self.line.take() {
             Some(line) => line,
             None => {
                 Line::read(
                     &engine,
-                    &self.id,
-                    &self.row.placement,
-                    self.row.parent.as_ref(),
+                    &self.core.id,
+                    &self.core.row.placement,
+                    self.core.row.parent.as_ref(),
                 )
                 .await?
             }
         };
         let standoff = line.standoff(&engine, placement).await;
-        self.line = Some(line);
+        *self.line = Some(line);
         standoff
     }
 
@@ -221,7 +157,7 @@ impl Driver {
         now: Timestamp,
     ) -> NewChild {
         let (def, id, input) = (wanted.def, wanted.id.clone(), wanted.input.clone());
-        let parent = (self.id.clone(), wanted.policy);
+        let parent = (self.core.id.clone(), wanted.policy);
         if placement.queue.is_some() || placement.gate.is_some() {
             let input = QueuedInput {
                 value: input,
@@ -232,7 +168,7 @@ impl Driver {
         }
         let meta = StartedMeta {
             version: def.version,
-            parent: Some(self.id.as_str().into()),
+            parent: Some(self.core.id.as_str().into()),
             when_parent_ends: wanted.policy,
             ..StartedMeta::default()
         };
@@ -267,7 +203,7 @@ impl Driver {
                 kind,
                 message,
             } = refused;
-            self.child_refused_as(kind, call, def, message);
+            self.core.child_refused_as(kind, call, def, message);
         }
         let (mut held, mut standoffs) = (Vec::new(), Vec::new());
         let born = born.into_iter().flatten().map(Some);
@@ -304,10 +240,10 @@ impl Driver {
                     "execution `{}` runs, and no more may run beside it",
                     other.holder
                 );
-                self.child_refused(call, birth.wanted.def, message);
+                self.core.child_refused(call, birth.wanted.def, message);
             }
             // Who has the id, or what became of it, is looked up.
-            Some(Err(_)) | None => self.reopened.push(call),
+            Some(Err(_)) | None => self.core.calls.set_child(call, ChildState::Ready),
         }
         None
     }
@@ -320,12 +256,12 @@ impl Driver {
         claimed: Claimed,
     ) -> Option<Claimed> {
         let (wanted, is_let_go) = (&birth.wanted, birth.is_let_go);
-        if self.is_retiring {
+        if self.link.is_retiring() {
             // Dropped, it is released: another process starts it.
             self.defer_child(call, is_let_go);
             return None;
         }
-        if self.hold.is_some() && !is_let_go {
+        if self.core.inbox.is_held() && !is_let_go {
             self.defer_child(call, is_let_go);
             return Some(claimed);
         }
@@ -338,20 +274,19 @@ impl Driver {
             Ok(driving) if is_let_go => driving.into_guard().detach(),
             Ok(driving) => {
                 let guard = driving.into_guard();
-                guard.is_childs();
-                self.children.set(call, ChildState::Driven(guard));
+                guard.hand_to_parent();
+                self.core.calls.set_child(call, ChildState::Driven(guard));
             }
             // A start of the same id is under way here, and will be refused: the child is released, and looked for.
             Err(_) if is_let_go => {}
-            Err(_) => self.reopened.push(call),
+            Err(_) => self.core.calls.set_child(call, ChildState::Ready),
         }
         None
     }
 
     fn defer_child(&mut self, call: EventSeq, is_let_go: bool) {
         if !is_let_go {
-            self.children.set(call, ChildState::Deferred);
-            self.deferred.push(call);
+            self.core.calls.set_child(call, ChildState::Deferred);
         }
     }
 
@@ -359,10 +294,10 @@ impl Driver {
     fn await_turn(&mut self, call: EventSeq, birth: &Birth, new: &NewChild) {
         let queue = new.new.placement.queue.as_ref();
         if !self.engine.has_worker_for(queue) {
-            Arc::clone(&self.engine).begin_in_turn(new.new.id.clone());
+            Arc::clone(self.engine).begin_in_turn(new.new.id.clone());
         }
         if !birth.is_let_go {
-            self.children.set(call, ChildState::Elsewhere);
+            self.core.calls.set_child(call, ChildState::Elsewhere);
         }
     }
 }

@@ -12,17 +12,22 @@ use futures::future::Either;
 use tokio::task::AbortHandle;
 use tracing::Instrument;
 
-use super::statements::Noted;
-use super::threads::{Left, Presence, Thread, warn_if_it_hangs};
-use super::{Driver, Input};
+use super::core::Core;
+use super::core::calls::{Task, TaskState};
+use super::link::Link;
+use super::statements::{FromBody, Noted};
+use super::threads::{Left, Presence, Thread, Threads, warn_if_it_hangs};
 use crate::clock::{Timekeeper, Timestamp};
 use crate::context::current::{self, Current};
 use crate::context::request::Body;
+use crate::context::statements::Statements;
 use crate::context::{BodyContext, InBody, StopToken};
+use crate::engine::Inner;
+use crate::engine::wire::Input;
 use crate::error::{Error, ErrorRecord, TaskErrorKind};
 use crate::id::EventSeq;
 use crate::replay::panic_message;
-use crate::task::{BodyError, BodyFuture, BodyResult, StartError, Started};
+use crate::task::{BodyError, BodyFuture, BodyResult, StartError, Started, States};
 
 /// An attempt that runs.
 pub(super) struct Running {
@@ -71,62 +76,116 @@ pub(super) struct Unspawned {
     attempt: Pin<Box<dyn Future<Output = BodyResult> + Send>>,
 }
 
-impl Driver {
-    /// Starts the next attempt of a task, or its fallback.
-    pub(super) fn launch(&mut self, call: EventSeq) -> Result<(), Error> {
-        if self.starts_nothing() && self.tasks.contains_key(&call) {
-            self.deferred.push(call);
-            return Ok(());
+/// The bodies of an execution, beyond what is known of each call.
+#[derive(Default)]
+pub(super) struct Bodies {
+    /// Threads of attempts whose time is up.
+    threads: Threads,
+    /// The number of the next run.
+    next_run: u64,
+    /// The body that is all that the execution waits for.
+    alone: Option<Unspawned>,
+}
+
+impl Bodies {
+    /// A body has ended; the error where no execution can go on that needs it.
+    pub(super) fn ended(
+        &mut self,
+        core: &mut Core,
+        call: EventSeq,
+        run: u64,
+        result: BodyResult,
+    ) -> Option<Error> {
+        let mut ended = core.calls.take_returned(call, run)?;
+        if let Some(thread) = ended.thread.take()
+            && let Some(task) = core.calls.task(call)
+        {
+            let now = core.time.keeper().steady();
+            let until = now.after(core.rules.blocking_patience);
+            self.threads.leave(&task.name, &task.input, thread, until);
         }
-        let Some(started) = self.start_body(call)? else {
-            return Ok(());
-        };
-        let is_blocking = matches!(started, Started::Blocking(_));
-        let statements = self.statements_of(call, self.next_run);
-        let deadline = self.tasks.get(&call).and_then(|task| task.deadline());
-        let deadline = deadline.map(|at| self.steady_at(at));
-        let (presence, thread) = is_blocking.then(Thread::new).unzip();
-        let Some(task) = self.tasks.get_mut(&call) else {
-            return Ok(());
-        };
-        let attempt = task.progress.attempt();
-        task.progress.due = None;
-        let context = Arc::new(BodyContext {
-            execution: self.id.clone(),
-            call,
-            task: Arc::clone(&task.name),
-            attempt,
-            env: Arc::clone(&self.engine.env),
-            missing_state: OnceLock::new(),
-            stop: StopToken::default(),
-            statements,
-        });
-        let limits = Limits {
-            timeout: task.request.policy.timeout,
-            deadline,
-        };
-        // A fallback does other work.
-        let is_fallback = task.progress.fallback_after.is_some();
-        let before = if is_fallback {
-            None
-        } else {
-            self.threads.left_by(&task.name, &task.input)
-        };
+        if let Some(missing) = ended.ended().missing_state.get() {
+            return Some(Error::MissingState {
+                task: missing.task.to_string(),
+                state: missing.state.to_owned(),
+            });
+        }
+        core.attempt_ended(call, result);
+        None
+    }
+
+    /// The work that these belong to is dropped.
+    pub(super) fn start_over(&mut self) {
+        self.alone = None;
+    }
+
+    fn take_run(&mut self) -> u64 {
         let run = self.next_run;
         self.next_run += 1;
-        task.running = Some(Running {
+        run
+    }
+}
+
+impl Link {
+    /// Starts the next attempt of a task, or its fallback.
+    pub(super) fn launch(
+        &mut self,
+        engine: &Arc<Inner>,
+        core: &mut Core,
+        call: EventSeq,
+    ) -> Result<(), Error> {
+        if self.starts_nothing(core) {
+            core.calls.set_task(call, TaskState::Deferred);
+            return Ok(());
+        }
+        let Some(task) = core.calls.task(call) else {
+            return Ok(());
+        };
+        let started = task.start(&engine.env.states)?;
+        task.progress.due = None;
+        let (name, attempt, deadline) = (
+            Arc::clone(&task.name),
+            task.progress.attempt(),
+            task.deadline(),
+        );
+        let timeout = task.request.policy.timeout;
+        // A fallback does other work.
+        let before = if task.is_fallback() {
+            None
+        } else {
+            self.bodies.threads.left_by(&task.name, &task.input)
+        };
+        let limits = Limits {
+            timeout,
+            deadline: deadline.map(|at| core.steady_at(at)),
+        };
+        let is_blocking = matches!(started, Started::Blocking(_));
+        let (presence, thread) = is_blocking.then(Thread::new).unzip();
+        let run = self.bodies.take_run();
+        let context = Arc::new(BodyContext {
+            execution: core.id.clone(),
+            call,
+            task: Arc::clone(&name),
+            attempt,
+            env: Arc::clone(&engine.env),
+            missing_state: OnceLock::new(),
+            stop: StopToken::default(),
+            statements: self.statements_of(call, run),
+        });
+        let running = Running {
             run,
             context: Arc::clone(&context),
             thread: thread.clone(),
             abort: None,
             has_ended: false,
             noted: None,
-        });
+        };
+        core.calls.set_task(call, TaskState::Running(running));
         let span = tracing::info_span!(
             "task",
-            execution_id = %self.id,
-            workflow = self.def.name,
-            task = &*task.name,
+            execution_id = %core.id,
+            workflow = core.def.name,
+            task = &*name,
             attempt
         );
         let has_limit = limits.timeout.is_some() || limits.deadline.is_some();
@@ -134,8 +193,8 @@ impl Driver {
         let attempt = Attempt {
             context,
             limits,
-            time: Arc::clone(&self.engine.time),
-            patience: self.engine.blocking_patience,
+            time: Arc::clone(&engine.time),
+            patience: core.rules.blocking_patience,
             before,
             thread: presence.zip(thread),
         };
@@ -144,46 +203,38 @@ impl Driver {
             run,
             attempt: Box::pin(attempt.run(started).instrument(span)),
         };
-        if is_short && self.is_alone(call) {
-            self.alone = Some(unspawned);
+        if is_short && is_alone(core, call) {
+            self.bodies.alone = Some(unspawned);
         } else {
-            self.spawn(unspawned);
+            self.spawn(core, unspawned);
         }
         Ok(())
     }
 
-    /// Whether this body is all that the execution waits for, so that its driver has nothing else to do while
-    /// it polls it.
-    fn is_alone(&self, call: EventSeq) -> bool {
-        self.tasks.len() == 1
-            && self.tasks.contains_key(&call)
-            && self.due.is_empty()
-            && self.children.is_empty()
-            && !self.signals.are_awaited()
-            && self.arrivals.is_empty()
-            && self.next_stop().is_none()
-    }
-
     /// Polls a body that is all the execution waits for once in place, which saves many a short one two trips
     /// through the scheduler; one that then waits becomes a tokio task as any other.
-    pub(super) async fn poll_alone(&mut self) {
-        let Some(mut alone) = self.alone.take() else {
+    pub(super) async fn poll_alone(&mut self, core: &mut Core) {
+        let Some(mut alone) = self.bodies.alone.take() else {
             return;
         };
         // Another may have been started beside it since.
-        if !self.is_alone(alone.call) {
-            self.spawn(alone);
+        if !is_alone(core, alone.call) {
+            self.spawn(core, alone);
             return;
         }
         match futures::poll!(&mut alone.attempt) {
-            Poll::Ready(result) => self.body_ended(alone.call, alone.run, result),
-            Poll::Pending => self.spawn(alone),
+            Poll::Ready(result) => {
+                let Unspawned { call, run, .. } = alone;
+                let input = Input::Body { call, run, result };
+                self.take(core, input);
+            }
+            Poll::Pending => self.spawn(core, alone),
         }
     }
 
-    fn spawn(&mut self, unspawned: Unspawned) {
+    fn spawn(&mut self, core: &mut Core, unspawned: Unspawned) {
         let Unspawned { call, run, attempt } = unspawned;
-        let sender = self.sender.clone();
+        let sender = self.sender().clone();
         let running = tokio::spawn(async move {
             // Bodies are caught further in; what remains are destructors.
             let result = AssertUnwindSafe(attempt).catch_unwind().await;
@@ -192,44 +243,52 @@ impl Driver {
             let _ = sender.send(Input::Body { call, run, result });
         });
         let abort = AbortOnDrop(running.abort_handle());
-        if let Some(running) = self
-            .tasks
-            .get_mut(&call)
-            .and_then(|task| task.running.as_mut())
-        {
+        if let Some(running) = core.calls.task(call).and_then(Task::running) {
             running.abort = Some(abort);
         }
     }
 
-    /// Gives a body its arguments.
-    fn start_body(&mut self, call: EventSeq) -> Result<Option<Started>, Error> {
-        let Some(task) = self.tasks.get_mut(&call) else {
-            return Ok(None);
-        };
-        let states = &self.engine.env.states;
+    /// How a run of a body has its statements run.
+    fn statements_of(&self, call: EventSeq, run: u64) -> Statements {
+        let sender = self.sender().clone();
+        Statements::new(move |asked| {
+            // Without a driver the reply is dropped, and the body is told so.
+            let _ = sender.send(Input::Statements(FromBody { call, run, asked }));
+        })
+    }
+}
+
+/// Whether this body is all that the execution waits for, so that its driver has nothing else to do while
+/// it polls it.
+fn is_alone(core: &Core, call: EventSeq) -> bool {
+    core.calls.are_only(call) && core.arrivals.is_empty() && core.next_stop().is_none()
+}
+
+impl Task {
+    /// Gives the next body its arguments.
+    fn start(&mut self, states: &States) -> Result<Started, Error> {
         let start = || match (
-            &task.progress.fallback_after,
-            task.request.fallback,
-            &mut task.request.body,
+            &self.progress.fallback_after,
+            self.request.fallback,
+            &mut self.request.body,
         ) {
-            (Some(_), Some(fallback), _) => fallback(&task.input, states),
-            (_, _, Body::Task(def)) => (def.start)(&task.input, states),
+            (Some(_), Some(fallback), _) => fallback(&self.input, states),
+            (_, _, Body::Task(def)) => (def.start)(&self.input, states),
             (_, _, Body::Step(make)) => {
                 Ok(make().map_or_else(|| failed(step_is_spent()), Started::Async))
             }
         };
         // A step's closure and a type's `Deserialize` are user code.
-        let started = std::panic::catch_unwind(AssertUnwindSafe(start));
-        match started {
-            Ok(Ok(started)) => Ok(Some(started)),
+        match std::panic::catch_unwind(AssertUnwindSafe(start)) {
+            Ok(Ok(started)) => Ok(started),
             Ok(Err(StartError::MissingState(state))) => Err(Error::MissingState {
-                task: task.name.to_string(),
+                task: self.name.to_string(),
                 state: state.to_owned(),
             }),
-            Ok(Err(StartError::Arguments(error))) => Ok(Some(failed(BodyError::final_message(
-                format!("its arguments cannot be recorded: {error}"),
+            Ok(Err(StartError::Arguments(error))) => Ok(failed(BodyError::final_message(format!(
+                "its arguments cannot be recorded: {error}"
             )))),
-            Err(panic) => Ok(Some(failed(panicked(&*panic)))),
+            Err(panic) => Ok(failed(panicked(&*panic))),
         }
     }
 }

@@ -16,14 +16,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::activation::Activation;
-use super::requests::newest_of_hold;
-use super::{Driver, Halt};
-use crate::context::unknown::CutOff;
+use super::core::Core;
+use super::core::pauses::newest_of_hold;
+use super::link::Link;
+use super::wait::refresh_inbox;
+use crate::engine::Inner;
+use crate::engine::wire::Halt;
 use crate::event::{Doubt, EndedMeta};
-use crate::execution::Snapshot;
-use crate::id::{EventSeq, ExecutionId};
-use crate::payload::Payload;
+use crate::id::ExecutionId;
 use crate::store::{ExecutionRecord, MessageKind};
 
 /// How long a child may take to end, beyond the time that it has to clean up.
@@ -32,9 +32,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The wait between two looks at a child that has not ended; it doubles from the first.
 const FIRST_LOOK: Duration = Duration::from_millis(1);
 const LAST_LOOK: Duration = Duration::from_millis(50);
-
-/// An end names no more children than this: what is in doubt in more of them counts as unknown.
-const MOST: usize = 1000;
 
 /// Why no child can be called again unless a person asks for it.
 #[derive(Debug, Clone)]
@@ -53,61 +50,28 @@ impl InDoubt {
     }
 }
 
-impl Driver {
-    /// The children that are cut off and called again if everything from `to` on is taken back, with those that earlier
-    /// attempts have left in doubt.
-    pub(super) fn cut_off_since(&self, to: EventSeq) -> Vec<ExecutionId> {
-        let cut_off = self.machine.shared.state().cut_off_since(to);
-        let named = cut_off.into_iter().map(|child| match child {
-            CutOff::Own(call) => self.id.child(call),
-            CutOff::Named(id) => id,
-        });
-        let all: BTreeSet<_> = named.chain(self.cut_off.iter().cloned()).collect();
-        all.into_iter().collect()
-    }
+/// Looks at what earlier attempts have left in doubt.
+pub(super) struct Doubts<'a> {
+    pub(super) engine: &'a Arc<Inner>,
+    pub(super) core: &'a mut Core,
+    pub(super) link: &'a mut Link,
+}
 
-    /// Adds to the last event, which ends this execution, what that leaves in doubt.
-    pub(super) fn end_in_doubt(&self, activation: &mut Activation) -> Doubt {
-        let doubt = self.doubt();
-        if let Some(event) = activation.events.last_mut()
-            && !doubt.is_none()
-        {
-            let meta = EndedMeta {
-                doubt: doubt.clone(),
-                ..event.meta()
-            };
-            event.meta = Payload::encode(&meta).ok();
-        }
-        doubt
-    }
-
-    fn doubt(&self) -> Doubt {
-        let unknown = self.machine.shared.state().unknown_since(EventSeq::FIRST);
-        let mut doubt = Doubt {
-            unknown,
-            cut_off: self.cut_off_since(EventSeq::FIRST),
-        };
-        if doubt.cut_off.len() > MOST {
-            doubt.unknown.push(Arc::from(self.def.name));
-            doubt.cut_off.clear();
-        }
-        doubt
-    }
-
+impl Doubts<'_> {
     /// Waits until the children that earlier attempts cut off have ended, and finds out whether they can be called again. A
     /// command ends the wait: [`PutOff`](Halt::PutOff) where the next attempt is not to begin now.
-    pub(super) async fn settle_doubts(&mut self) -> Result<(), Halt> {
-        self.in_doubt = match self.cut_off.as_slice() {
+    pub(super) async fn settle(&mut self) -> Result<(), Halt> {
+        self.core.rewinding.in_doubt = match self.core.rewinding.cut_off.as_slice() {
             [] => None,
             cut_off => {
-                let called = |child: &ExecutionId| (self.id.clone(), child.clone());
+                let called = |child: &ExecutionId| (self.core.id.clone(), child.clone());
                 let left = cut_off.iter().map(called).collect();
                 self.first_in_doubt(left).await?
             }
         };
         // Those that leave nothing in doubt need not be looked at by every further attempt.
-        if self.in_doubt.is_none() {
-            self.cut_off.clear();
+        if self.core.rewinding.in_doubt.is_none() {
+            self.core.rewinding.cut_off.clear();
         }
         Ok(())
     }
@@ -174,37 +138,28 @@ impl Driver {
     /// Whether a command has come that ends this execution. [`PutOff`](Halt::PutOff) if it is to be held, or if its process is
     /// about to end.
     async fn is_called_off(&mut self) -> Result<bool, Halt> {
-        let Some((key, _)) = self.row.epoch().filter(|_| self.opening.is_none()) else {
+        let Some((key, _)) = self
+            .core
+            .row
+            .epoch()
+            .filter(|_| self.core.rewinding.planned.is_none())
+        else {
             return Ok(false);
         };
-        self.take_inputs();
-        let inbox = self.engine.store.inbox_after(key, self.last_message);
+        self.link.take_inputs(self.core);
+        let inbox = self.engine.store.inbox_after(key, self.core.inbox.last());
         let inbox = inbox.await?;
         if inbox.iter().any(|message| message.kind.ends()) {
-            self.has_stale_inbox = true;
+            self.core.inbox.expect_news();
             return Ok(true);
         }
         if newest_of_hold(&inbox).is_some_and(|message| message.kind == MessageKind::Pause) {
-            self.has_stale_inbox = true;
-            self.refresh_inbox().await?;
+            self.core.inbox.expect_news();
+            refresh_inbox(self.engine, self.core).await?;
         }
-        if self.hold.is_some() || self.is_retiring {
+        if self.core.inbox.is_held() || self.link.is_retiring() {
             return Err(Halt::PutOff);
         }
         Ok(false)
-    }
-
-    /// Gives up an execution whose next attempt does not begin now.
-    pub(super) async fn put_off(&mut self) -> Result<Snapshot, Halt> {
-        if self.hold.is_some() {
-            self.hold_before_beginning().await?;
-        } else {
-            let now = self.engine.clock.now();
-            self.release(Some(now)).await;
-        }
-        let Some(record) = self.row.record.clone() else {
-            return Err(Halt::PutOff);
-        };
-        Ok(Snapshot::unfinished(record))
     }
 }

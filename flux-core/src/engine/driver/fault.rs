@@ -5,11 +5,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use futures::FutureExt;
 
-use super::{Driver, Halt};
-use crate::engine::AFTER_FAULT;
+use super::Driver;
+use super::core::Core;
+use crate::engine::wire::Halt;
+use crate::engine::{AFTER_FAULT, Inner};
 use crate::error::Error;
 use crate::execution::Snapshot;
-use crate::id::Epoch;
+use crate::id::{Epoch, ExecutionId};
 
 /// What tokio's timers panic with when they are polled while their runtime shuts down, which the driver did not cause.
 const RUNTIME_ENDS: &str = "is being shutdown";
@@ -21,60 +23,62 @@ impl Driver {
         if message.contains(RUNTIME_ENDS) {
             // A crash and no more: dropping the driver releases its execution.
             return Err(Error::Interrupted {
-                id: self.id.clone(),
+                id: self.core.id.clone(),
             }
             .into());
         }
         tracing::error!(
-            execution_id = %self.id,
-            workflow = self.def.name,
+            execution_id = %self.core.id,
+            workflow = self.core.def.name,
             panic = message,
             "the driver of an execution panicked, which is a fault of Flux: the execution is put on hold"
         );
-        self.abandon_work();
+        abandon_work(&mut self.core);
         // Where it has not learnt that its execution was created, no body was begun either.
-        let Some((_, epoch)) = self.row.epoch() else {
+        let Some((_, epoch)) = self.core.row.epoch() else {
             return Err(Error::Interrupted {
-                id: self.id.clone(),
+                id: self.core.id.clone(),
             }
             .into());
         };
         let reason =
             format!("Flux itself failed while driving it: {message}; a `resume` tries again");
-        let held = self.hold_at_last(epoch, &reason).await;
+        let held = hold_at_last(&self.engine, &self.core.id, epoch, &reason).await;
         // Given up, finished, or another's: in each case there is nothing to release.
-        if let Some(ownership) = self.ownership.take() {
-            ownership.discharge();
-        }
-        self.engine.notify_events(&self.id);
+        self.commits.discharge();
+        self.engine.notify_events(&self.core.id);
         Ok(held?)
     }
+}
 
-    async fn hold_at_last(&mut self, epoch: Epoch, reason: &str) -> Result<Snapshot, Error> {
-        loop {
-            let holding = self.engine.hold_faulty(&self.id, epoch, reason);
-            match AssertUnwindSafe(holding).catch_unwind().await {
-                Ok(Err(error @ Error::Store(_))) => {
-                    tracing::warn!(execution_id = %self.id, %error, "could not put the execution on hold; it is tried again");
-                }
-                Ok(held) => return held,
-                Err(_) => {
-                    tracing::error!(execution_id = %self.id, "the store panicked while the execution was put on hold; it is tried again");
-                }
+async fn hold_at_last(
+    engine: &Inner,
+    id: &ExecutionId,
+    epoch: Epoch,
+    reason: &str,
+) -> Result<Snapshot, Error> {
+    loop {
+        let holding = engine.hold_faulty(id, epoch, reason);
+        match AssertUnwindSafe(holding).catch_unwind().await {
+            Ok(Err(error @ Error::Store(_))) => {
+                tracing::warn!(execution_id = %id, %error, "could not put the execution on hold; it is tried again");
             }
-            tokio::time::sleep(AFTER_FAULT).await;
+            Ok(held) => return held,
+            Err(_) => {
+                tracing::error!(execution_id = %id, "the store panicked while the execution was put on hold; it is tried again");
+            }
         }
+        tokio::time::sleep(AFTER_FAULT).await;
     }
+}
 
-    /// Aborts bodies and drops the code. What holds them is in doubt, and a destructor may have been what panicked.
-    fn abandon_work(&mut self) {
-        self.machine.evict();
-        self.detach_children();
-        for _ in 0..self.tasks.len() {
-            let last = self.tasks.pop_last();
-            let _ = catch_unwind(AssertUnwindSafe(|| drop(last)));
-        }
-        let rest = AssertUnwindSafe(|| self.stop_work());
-        let _ = catch_unwind(rest);
+/// Aborts bodies and drops the code. What holds them is in doubt, and a destructor may have been what panicked.
+fn abandon_work(core: &mut Core) {
+    core.machine.evict();
+    core.calls.detach_children();
+    while let Some(last) = core.calls.pop_task() {
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(last)));
     }
+    let rest = AssertUnwindSafe(|| core.stop_work());
+    let _ = catch_unwind(rest);
 }

@@ -1,82 +1,81 @@
 //! Which changes a commit of a driver makes that are worth a line in the log.
 
-use super::Driver;
+use super::core::Core;
 use crate::engine::log::{About, Line};
 use crate::error::FailureData;
 use crate::event::{Event, EventKind};
 use crate::execution::{PausePoint, Status};
 use crate::store::{Change, ExecutionRecord};
 
-impl Driver {
-    /// The lines of a commit, to be logged once it is written.
-    pub(super) fn lines(&self, events: &[Event], change: Option<&Change>) -> Vec<Line> {
-        let mut lines = Vec::new();
-        let before = self.row.record.as_ref();
-        let was_paused = before.is_some_and(|before| before.status == Status::Paused);
-        let goes_on = change.is_some_and(|change| change.status == Status::Running);
-        let is_resumed = (was_paused && goes_on) || events.iter().any(is_resume(events));
-        if is_resumed {
-            lines.push(Line::Resumed);
-        }
-        lines.extend(events.iter().filter_map(|event| self.line(event, events)));
-        let Some(change) = change.filter(|change| change.status == Status::Paused) else {
-            return lines;
-        };
-        if let Some(reason) = &change.hold {
-            lines.push(Line::Held {
-                reason: reason.clone(),
-            });
-        } else if is_resumed || !was_paused {
-            let points = self.pause_points();
-            let at = points.iter().map(PausePoint::full_name).collect();
-            lines.push(Line::Paused { at });
-        }
-        lines
+/// The lines of a commit, to be logged once it is written.
+pub(super) fn of(core: &Core, events: &[Event], change: Option<&Change>) -> Vec<Line> {
+    let mut lines = Vec::new();
+    let before = core.row.record.as_ref();
+    let was_paused = before.is_some_and(|before| before.status == Status::Paused);
+    let goes_on = change.is_some_and(|change| change.status == Status::Running);
+    let is_resumed = (was_paused && goes_on) || events.iter().any(is_resume(events));
+    if is_resumed {
+        lines.push(Line::Resumed);
     }
+    lines.extend(events.iter().filter_map(|event| line(core, event, events)));
+    let Some(change) = change.filter(|change| change.status == Status::Paused) else {
+        return lines;
+    };
+    if let Some(reason) = &change.hold {
+        lines.push(Line::Held {
+            reason: reason.clone(),
+        });
+    } else if is_resumed || !was_paused {
+        let points = core.calls.pause_points();
+        let at = points.iter().map(PausePoint::full_name).collect();
+        lines.push(Line::Paused { at });
+    }
+    lines
+}
 
-    fn line(&self, event: &Event, events: &[Event]) -> Option<Line> {
-        Some(match event.kind {
-            EventKind::WorkflowStarted if self.row.is_first_start() => self.start_line(),
-            EventKind::WorkflowCompleted => Line::Completed {
-                took: event.at.since(self.row.created_at),
-            },
-            EventKind::WorkflowFailed => {
-                let failure: FailureData = event.payload.as_ref()?.decode().ok()?;
-                if has_rewind(events) {
-                    Line::AttemptFailed(Box::new(failure))
-                } else {
-                    Line::Failed(Box::new(failure))
-                }
+fn line(core: &Core, event: &Event, events: &[Event]) -> Option<Line> {
+    Some(match event.kind {
+        EventKind::WorkflowStarted if core.row.is_first_start() => start(core),
+        EventKind::WorkflowCompleted => Line::Completed {
+            took: event.at.since(core.row.created_at),
+        },
+        EventKind::WorkflowFailed => {
+            let failure: FailureData = event.payload.as_ref()?.decode().ok()?;
+            if has_rewind(events) {
+                Line::AttemptFailed(Box::new(failure))
+            } else {
+                Line::Failed(Box::new(failure))
             }
-            EventKind::WorkflowCancelled => Line::Cancelled,
-            EventKind::WorkflowTerminated => Line::Terminated {
-                reason: event.payload.as_ref()?.decode().ok()?,
-            },
-            _ => return None,
-        })
-    }
-
-    pub(super) fn start_line(&self) -> Line {
-        Line::Started {
-            version: self.def.version,
         }
-    }
+        EventKind::WorkflowCancelled => Line::Cancelled,
+        EventKind::WorkflowTerminated => Line::Terminated {
+            reason: event.payload.as_ref()?.decode().ok()?,
+        },
+        _ => return None,
+    })
+}
 
-    /// Says that the process is gone that drove it before, if it is.
-    pub(super) fn log_takeover(record: &ExecutionRecord) {
-        if let Some(from) = record.taken_from {
-            Line::TakenOver { from }.log(About::of(record));
-        }
+/// That the execution has started.
+pub(super) fn start(core: &Core) -> Line {
+    Line::Started {
+        version: core.def.version,
     }
+}
 
-    pub(super) fn log(&self, lines: &[Line]) {
-        for line in lines {
-            line.log(About {
-                id: &self.id,
-                workflow: self.def.name,
-                attempt: self.row.attempt,
-            });
-        }
+/// Says that the process is gone that drove it before, if it is.
+pub(super) fn log_takeover(record: &ExecutionRecord) {
+    if let Some(from) = record.taken_from {
+        Line::TakenOver { from }.log(About::of(record));
+    }
+}
+
+pub(super) fn log(core: &Core, lines: &[Line]) {
+    for line in lines {
+        line.log(About {
+            id: &core.id,
+            workflow: core.def.name,
+            attempt: core.row.attempt,
+        });
     }
 }
 

@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::{Driver, Halt, Input};
-use crate::context::statements::{Asked, Came, Statements};
+use super::Driver;
+use super::commits::Commits;
+use super::core::Core;
+use super::core::calls::Task;
+use crate::context::statements::{Asked, Came};
 use crate::engine::history::History;
+use crate::engine::wire::Halt;
 use crate::event::{BodyTransactionMeta, Event, EventKind};
 use crate::id::{EventSeq, ExecutionKey};
 use crate::payload::Payload;
@@ -63,27 +67,18 @@ fn came(event: &Event, meta: BodyTransactionMeta) -> Came {
 }
 
 impl Driver {
-    /// How a run of a body has its statements run.
-    pub(super) fn statements_of(&self, call: EventSeq, run: u64) -> Statements {
-        let sender = self.sender.clone();
-        Statements::new(move |asked| {
-            // Without a driver the reply is dropped, and the body is told so.
-            let _ = sender.send(Input::Statements(FromBody { call, run, asked }));
-        })
-    }
-
     /// Runs what a body asked for, unless it is noted already, and tells the body.
     pub(super) async fn run_statements(&mut self, from: FromBody) -> Result<(), Halt> {
         let FromBody { call, run, asked } = from;
-        let Some((key, _)) = self.row.epoch() else {
+        let Some((key, _)) = self.core.row.epoch() else {
             return Ok(());
         };
         let store = Arc::clone(&self.engine.store);
-        let Some(task) = self.tasks.get_mut(&call) else {
+        let Some(task) = self.core.calls.task(call) else {
             return Ok(());
         };
-        let is_fallback = task.progress.fallback_after.is_some();
-        let Some(running) = task.running.as_mut().filter(|running| running.run == run) else {
+        let is_fallback = task.is_fallback();
+        let Some(running) = task.running().filter(|running| running.run == run) else {
             return Ok(());
         };
         let noted = match &mut running.noted {
@@ -95,50 +90,50 @@ impl Driver {
             let _ = asked.reply.send(came.clone());
             return Ok(());
         }
-        let Some(came) = self.commit_statements(call, &asked, is_fallback).await? else {
+        let Some(came) =
+            commit(&mut self.commits, &mut self.core, call, &asked, is_fallback).await?
+        else {
             return Ok(());
         };
-        if let Some(noted) = self.noted_of(call) {
+        let running = self.core.calls.task(call).and_then(Task::running);
+        if let Some(noted) = running.and_then(|running| running.noted.as_mut()) {
             noted.0.insert(place, came.clone());
         }
         // The body may have been dropped; what it did counts.
         let _ = asked.reply.send(came);
         Ok(())
     }
+}
 
-    fn noted_of(&mut self, call: EventSeq) -> Option<&mut Noted> {
-        let running = self.tasks.get_mut(&call)?.running.as_mut()?;
-        running.noted.as_mut()
-    }
-
-    async fn commit_statements(
-        &mut self,
-        call: EventSeq,
-        asked: &Asked,
-        fallback: bool,
-    ) -> Result<Option<Came>, Halt> {
-        let mut event = self.event_at(EventKind::BodyTransaction, Some(call));
-        event.name = Some(Arc::clone(&asked.name));
-        let with = |failed: bool| {
-            let meta = BodyTransactionMeta {
-                nth: asked.nth,
-                failed,
-                fallback,
-            };
-            Event {
-                meta: Payload::encode(&meta).ok(),
-                ..event.clone()
-            }
+/// Runs the statements of a body, and notes what they came to.
+async fn commit(
+    commits: &mut Commits,
+    core: &mut Core,
+    call: EventSeq,
+    asked: &Asked,
+    fallback: bool,
+) -> Result<Option<Came>, Halt> {
+    let mut event = core.event_at(EventKind::BodyTransaction, Some(call));
+    event.name = Some(Arc::clone(&asked.name));
+    let with = |failed: bool| {
+        let meta = BodyTransactionMeta {
+            nth: asked.nth,
+            failed,
+            fallback,
         };
-        let transaction = Transaction {
-            run: Arc::clone(&asked.run),
-            completed: with(false),
-            failed: with(true),
-        };
-        let written = self.commit_alone(transaction).await?;
-        let noted = written.filter(|event| event.kind == EventKind::BodyTransaction);
-        Ok(noted.map(|event| came(&event, event.meta())))
-    }
+        Event {
+            meta: Payload::encode(&meta).ok(),
+            ..event.clone()
+        }
+    };
+    let transaction = Transaction {
+        run: Arc::clone(&asked.run),
+        completed: with(false),
+        failed: with(true),
+    };
+    let written = commits.write_alone(core, transaction).await?;
+    let noted = written.filter(|event| event.kind == EventKind::BodyTransaction);
+    Ok(noted.map(|event| came(&event, event.meta())))
 }
 
 /// Reads what is noted of a call, also what a rewind has taken back: it happened.

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Driver, Input};
+use super::Driver;
+use super::core::Core;
+use super::link::Link;
+use crate::engine::Inner;
 use crate::engine::watch;
-use crate::event::EventKind;
-
-use super::activation::{Arrival, NewOutcome};
+use crate::store::StoreError;
 
 /// A driver that waits longer than this is told of what other processes send; before that it is not worth a
 /// look at the file.
@@ -17,71 +18,15 @@ const BRIEF: Duration = Duration::from_millis(20);
 const MOST_BRIEF_TURNS: u32 = 64;
 
 impl Driver {
-    /// Takes what has come in since.
-    pub(super) fn take_inputs(&mut self) {
-        while let Some(input) = self.inputs.try_next() {
-            self.take(input);
-        }
-    }
-
-    fn take(&mut self, input: Input) {
-        match input {
-            Input::Body { call, run, result } => self.body_ended(call, run, result),
-            Input::Statements(from) => self.statements.push_back(from),
-            Input::Child {
-                call,
-                since,
-                report,
-            } => self.child_reported(call, since, report),
-            Input::Inbox => self.has_stale_inbox = true,
-            Input::Woken => self.woken(),
-            Input::Rest => self.is_to_rest = true,
-            Input::Retire => self.retire(),
-        }
-    }
-
-    /// Something that is not durable woke the code: its place among the arrivals is recorded.
-    pub(super) fn woken(&mut self) {
-        if self.hold.is_some() || !self.machine.take_foreign() {
-            return;
-        }
-        if !std::mem::replace(&mut self.has_warned_of_foreign, true) {
-            tracing::warn!(
-                execution_id = %self.id,
-                workflow = self.def.name,
-                "the workflow awaits something that is not durable (a tokio timer, a socket, a spawned task); \
-                 after a crash it happens again, perhaps differently: do it in a task or a `flux::step`"
-            );
-        }
-        let mut outcome = NewOutcome::new(EventKind::Woken, crate::id::EventSeq::FIRST);
-        outcome.call = None;
-        self.arrivals.push_back(Arrival::Outcome(Box::new(outcome)));
-    }
-
-    /// Counts turns that were taken without a wait as long as [`BRIEF`]. Code that never waits is told of what other
-    /// processes send nevertheless.
-    pub(super) fn count_turns(&mut self, turns: u32) {
-        self.brief_turns = self.brief_turns.saturating_add(turns);
-        if self.brief_turns >= MOST_BRIEF_TURNS && !self.is_watched {
-            self.listen();
-        }
-    }
-
-    /// From here on, this driver is told of what other processes send.
-    fn listen(&mut self) {
-        self.is_watched = true;
-        watch::ensure(&self.engine);
-        self.has_stale_inbox = true;
-    }
-
     /// Waits until there may be something to do.
     pub(super) async fn wait(&mut self) {
-        let now = self.now();
+        let now = self.core.now();
         // What is due wakes nothing that is to be put on hold.
-        let is_free = self.hold.is_none();
-        let length = self.due.first_length().filter(|_| is_free);
-        let length = length.into_iter().chain(self.next_stop()).min();
-        let moment = self.due.first_moment().filter(|_| is_free);
+        let is_free = !self.core.inbox.is_held();
+        let due = self.core.calls.due();
+        let length = due.first_length().filter(|_| is_free);
+        let length = length.into_iter().chain(self.core.next_stop()).min();
+        let moment = due.first_moment().filter(|_| is_free);
         let time = Arc::clone(&self.engine.time);
         let passed = async {
             match length {
@@ -96,13 +41,16 @@ impl Driver {
             }
         };
         let brief = async {
-            if self.is_watched {
+            if self.link.is_watched {
                 std::future::pending::<()>().await;
             } else {
                 tokio::time::sleep(BRIEF).await;
             }
         };
-        let idle_limit = self.idle_limit().filter(|_| self.is_watched);
+        let idle_limit = self
+            .link
+            .idle_limit(&self.engine, &self.core)
+            .filter(|_| self.link.is_watched);
         let drowsy = async move {
             match idle_limit {
                 Some(limit) => tokio::time::sleep(limit).await,
@@ -111,13 +59,46 @@ impl Driver {
         };
         tokio::select! {
             biased;
-            input = self.inputs.next() => if let Some(input) = input { self.take(input) },
-            () = passed => self.woken_for = self.woken_for.max(length.unwrap_or(self.woken_for)),
-            () = come => self.woken_for = self.woken_for.max(moment.unwrap_or(self.woken_for)),
-            () = drowsy => self.is_to_rest = true,
-            () = brief => {
-                self.listen();
-            }
+            input = self.link.inputs.next() => if let Some(input) = input {
+                self.link.take(&mut self.core, input);
+            },
+            () = passed => length.into_iter().for_each(|at| self.core.time.reach(at)),
+            () = come => moment.into_iter().for_each(|at| self.core.time.reach(at)),
+            () = drowsy => self.link.ask_to_rest(),
+            () = brief => self.link.listen(&self.engine, &mut self.core),
         }
     }
+}
+
+impl Link {
+    /// Counts turns that were taken without a wait as long as [`BRIEF`]. Code that never waits is told of what other
+    /// processes send nevertheless.
+    pub(super) fn count_turns(&mut self, engine: &Arc<Inner>, core: &mut Core, turns: u32) {
+        self.brief_turns = self.brief_turns.saturating_add(turns);
+        if self.brief_turns >= MOST_BRIEF_TURNS && !self.is_watched {
+            self.listen(engine, core);
+        }
+    }
+
+    /// From here on, this driver is told of what other processes send.
+    fn listen(&mut self, engine: &Arc<Inner>, core: &mut Core) {
+        self.is_watched = true;
+        watch::ensure(engine);
+        core.inbox.expect_news();
+    }
+}
+
+/// Reads the inbox again if there may be something new.
+pub(super) async fn refresh_inbox(engine: &Arc<Inner>, core: &mut Core) -> Result<(), StoreError> {
+    if !core.inbox.take_news() {
+        return Ok(());
+    }
+    let Some((key, _)) = core.row.epoch() else {
+        return Ok(());
+    };
+    let after = core.inbox.last();
+    for message in engine.store.inbox_after(key, after).await? {
+        core.receive(message);
+    }
+    Ok(())
 }

@@ -10,9 +10,9 @@ use super::local::WantsRoom;
 use super::quarantine::{Quarantine, may_pass};
 use crate::engine::Inner;
 use crate::engine::active::{DriverGuard, OnSettled};
-use crate::engine::driver::{Begin, Intent};
 use crate::engine::log;
 use crate::engine::ownership::Claimed;
+use crate::engine::wire::{Begin, Intent};
 use crate::error::Error;
 use crate::event::Event;
 use crate::execution::Status;
@@ -127,7 +127,7 @@ impl Crew {
         match self.engine.drive(def, id.clone(), begin, Some(on_settled)) {
             Ok(driving) => {
                 let guard = driving.into_guard();
-                guard.is_unattended();
+                guard.leave_unattended();
                 if let Some(queue) = &queue {
                     *self.by_queue.entry(Arc::clone(queue)).or_default() += 1;
                 }

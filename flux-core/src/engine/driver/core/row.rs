@@ -15,27 +15,27 @@ use crate::workflow::WorkflowDef;
 
 /// What the row says, and what the next commit is to make it say.
 #[derive(Debug)]
-pub(super) struct Row {
+pub(crate) struct Row {
     /// As it was last committed; `None` before the first commit.
-    pub(super) record: Option<ExecutionRecord>,
-    pub(super) parent: Option<ExecutionId>,
-    pub(super) placement: Placement,
+    pub(crate) record: Option<ExecutionRecord>,
+    pub(crate) parent: Option<ExecutionId>,
+    pub(crate) placement: Placement,
     /// When the execution was created, or when its turn came.
-    pub(super) created_at: Timestamp,
+    pub(crate) created_at: Timestamp,
     /// When it was last resumed after a failure: its deadline counts from then.
-    pub(super) resumed_at: Option<Timestamp>,
-    pub(super) attempt: u32,
+    pub(crate) resumed_at: Option<Timestamp>,
+    pub(crate) attempt: u32,
     /// The attempt that opened the present budget of `max_attempts`.
-    pub(super) budget_from: u32,
+    pub(crate) budget_from: u32,
     /// The event a replay starts from.
-    pub(super) base: EventSeq,
+    pub(crate) base: EventSeq,
     /// The last rewind.
-    pub(super) rewound: Option<EventSeq>,
+    pub(crate) rewound: Option<EventSeq>,
 }
 
 impl Row {
     /// The row of an execution that is yet to be created.
-    pub(super) fn new(created_at: Timestamp) -> Self {
+    pub(crate) fn new(created_at: Timestamp) -> Self {
         Self {
             record: None,
             parent: None,
@@ -50,7 +50,7 @@ impl Row {
     }
 
     /// Takes a row that was read, or was created for this driver.
-    pub(super) fn take(&mut self, record: ExecutionRecord) {
+    pub(crate) fn take(&mut self, record: ExecutionRecord) {
         self.parent.clone_from(&record.parent);
         self.placement.clone_from(&record.placement);
         // An execution that waited in a queue begins when it is claimed. The clock may have been set back while it waited.
@@ -63,31 +63,31 @@ impl Row {
     }
 
     /// The status that was last written.
-    pub(super) fn status(&self) -> Status {
+    pub(crate) fn status(&self) -> Status {
         let record = self.record.as_ref();
         record.map_or(Status::Running, |record| record.status)
     }
 
     /// The row's key, and the epoch under which this driver owns it.
-    pub(super) fn epoch(&self) -> Option<(ExecutionKey, Epoch)> {
+    pub(crate) fn epoch(&self) -> Option<(ExecutionKey, Epoch)> {
         let record = self.record.as_ref()?;
         Some((record.key, record.epoch))
     }
 
     /// The epoch under which this driver owns the execution, or will own it once it is created.
-    pub(super) fn present_epoch(&self) -> Epoch {
+    pub(crate) fn present_epoch(&self) -> Epoch {
         self.epoch().map_or(Epoch(1), |(_, epoch)| epoch)
     }
 
     /// Whether no code of the execution has run before the commit under way. A later attempt of one that was queued starts
     /// once more, but not for the first time.
-    pub(super) fn is_first_start(&self) -> bool {
+    pub(crate) fn is_first_start(&self) -> bool {
         let before = self.record.as_ref();
         before.is_none_or(|before| before.attempt == 1 && before.rewound.is_none())
     }
 
     /// Whether `change` would change the row.
-    pub(super) fn differs(&self, change: &Change) -> bool {
+    pub(crate) fn differs(&self, change: &Change) -> bool {
         match &self.record {
             Some(record) => !record.is_as(change),
             None => {
@@ -102,7 +102,7 @@ impl Row {
     }
 
     /// What the next commit appends to, or creates.
-    pub(super) fn target(
+    pub(crate) fn target(
         &self,
         id: &ExecutionId,
         def: &'static WorkflowDef,
@@ -115,7 +115,7 @@ impl Row {
     }
 
     /// Remembers what is now written. `new` is the row that the first commit has created.
-    pub(super) fn committed(
+    pub(crate) fn committed(
         &mut self,
         key: ExecutionKey,
         change: Option<Change>,
@@ -135,7 +135,7 @@ impl Row {
         }
     }
 
-    pub(super) fn new_execution(
+    pub(crate) fn new_execution(
         &self,
         id: &ExecutionId,
         def: &'static WorkflowDef,

@@ -1,23 +1,30 @@
 //! The end of an execution, or of one attempt of its workflow.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::Driver;
+use super::Core;
 use super::activation::{Activation, Ended};
-use super::children::{ChildOutcome, LastWord};
+use super::calls::{Child, ChildState};
+use super::family::{ChildOutcome, LastWord};
 use super::limits::out_of_time;
-use crate::engine::rewinding::{RewindPlan, Rewindable};
+use crate::context::unknown::CutOff;
+use crate::engine::rewinding::RewindPlan;
 use crate::error::{FailureData, FailureKind};
 use crate::event::{Doubt, EndedMeta, Event, EventKind};
 use crate::execution::Status;
-use crate::id::EventSeq;
+use crate::id::{EventSeq, ExecutionId};
 use crate::payload::Payload;
-use crate::replay::{End, FailedEnd, is_same_error};
+use crate::replay::{End, FailedEnd};
+use crate::store::NewMessage;
 use crate::workflow::StopReason;
 
-impl Driver {
+/// An end names no more children than this: what is in doubt in more of them counts as unknown.
+const MOST: usize = 1000;
+
+impl Core {
     /// Records how the code ended.
-    pub(super) fn finish(&mut self, end: End, activation: &mut Activation) {
+    pub(crate) fn finish(&mut self, end: End, activation: &mut Activation) {
         match end {
             End::Completed(output) => self.end_completed(activation, output),
             End::Failed(failed) => {
@@ -75,7 +82,7 @@ impl Driver {
         let mut failure = FailureData {
             kind,
             attempt: self.row.attempt,
-            error: failed.error.within(self.engine.env.payload_limit),
+            error: failed.error.within(self.rules.payload_limit),
             delivery: failed.delivery,
             escaped: failed.escaped,
             stopped: failed.stopped,
@@ -83,7 +90,7 @@ impl Driver {
             undone,
             unknown: Vec::new(),
         };
-        if self.fails_as_before(&failure) {
+        if self.rewinding.fails_as_before(&failure) {
             activation.ended = Some(Ended::Unchanged);
             return;
         }
@@ -124,20 +131,21 @@ impl Driver {
     }
 
     /// Whether the workflow is tried again if it fails now. What was left to be done at the end is done once.
-    pub(super) fn has_attempts_left(&self, kind: FailureKind) -> bool {
+    pub(crate) fn has_attempts_left(&self, kind: FailureKind) -> bool {
         let max = self
             .def
             .options
             .max_attempts
-            .unwrap_or(self.engine.workflow_max_attempts);
+            .unwrap_or(self.rules.max_attempts);
         let made = self.row.attempt - self.row.budget_from + 1;
-        let is_in_time = !self.is_past_deadline && !matches!(kind, FailureKind::Deadline { .. });
+        let is_in_time =
+            !self.limits.is_past_deadline && !matches!(kind, FailureKind::Deadline { .. });
         made < max && is_in_time && !self.is_exiting()
     }
 
     /// Whether another attempt follows a failure that takes back what happened from `to` on. None does where that would run
     /// a body again that may have done its work and is not to do it twice.
-    pub(super) fn is_tried_again(&self, kind: FailureKind, to: EventSeq) -> bool {
+    pub(crate) fn is_tried_again(&self, kind: FailureKind, to: EventSeq) -> bool {
         let restarts = self.def.options.restart;
         self.has_attempts_left(kind) && self.unknown_since(to, restarts).is_empty()
     }
@@ -149,39 +157,24 @@ impl Driver {
         state.unknown_since(if begins { EventSeq::FIRST } else { to })
     }
 
-    /// Whether a resumed workflow that had decided to fail decided so again.
-    fn fails_as_before(&self, failure: &FailureData) -> bool {
-        let before = self
-            .tentative
-            .as_ref()
-            .and_then(|snapshot| snapshot.failure.as_ref());
-        before.is_some_and(|before| {
-            failure.escaped.is_empty() && is_same_error(&before.error, &failure.error)
-        })
-    }
-
     fn end_continued(&mut self, activation: &mut Activation, input: Payload) {
         self.let_go_of_children(activation);
         let mut event = self.event_at(EventKind::ContinuedAsNew, None);
         event.name = Some(self.def.name.into());
         event.payload = Some(input);
-        self.row.base = event.seq;
-        self.row.rewound = None;
-        self.rewind = None;
-        self.first_delivery = None;
+        self.rewinding.continue_from(event.seq, &mut self.row);
         activation.events.push(event);
         activation.ended = Some(Ended::Again);
     }
 
     /// Records the end of an execution that somebody cancelled.
     fn end_cancelled(&mut self, activation: &mut Activation) {
-        let by_parent = self
-            .cancelling
-            .is_some_and(|cancelling| cancelling.by_parent);
+        let cancelling = self.inbox.cancelling;
+        let by_parent = cancelling.is_some_and(|cancelling| cancelling.by_parent);
         self.let_go_of_children(activation);
         let mut event = self.event_at(EventKind::WorkflowCancelled, None);
         event.meta = Payload::encode(&EndedMeta {
-            since: self.cancelling.map(|cancelling| cancelling.noted),
+            since: self.inbox.cancelling.map(|cancelling| cancelling.noted),
             by_parent,
             rolled_back: self.machine.shared.state().rollbacks.have_begun(),
             doubt: Doubt::default(),
@@ -203,35 +196,90 @@ impl Driver {
     }
 
     /// The last word of a child goes into its parent's inbox, in the commit that records it; the end is its last event.
-    pub(super) fn tell_parent(&self, activation: &mut Activation, outcome: ChildOutcome) {
+    pub(crate) fn tell_parent(&self, activation: &mut Activation, outcome: ChildOutcome) {
         let Some(parent) = &self.row.parent else {
             return;
         };
         let doubt = self.end_in_doubt(activation);
         let word = LastWord::new(self.row.present_epoch(), outcome, doubt);
-        let word = word.message(&self.id, self.sent_at());
+        let word = word.message(&self.id, self.time.sent_at());
         if let Some(message) = word {
             activation.outbox.push((parent.clone(), message));
         }
     }
 
     /// Takes back the end of the history. The event is to be committed before anything runs again.
-    pub(super) fn rewind(&mut self, plan: RewindPlan) -> Event {
+    pub(crate) fn rewind(&mut self, plan: RewindPlan) -> Event {
         let event = self.event_at(EventKind::Rewound, None);
-        self.row.attempt = plan.attempt;
-        self.row.budget_from = plan.budget_from;
-        let rewindable = Rewindable {
-            base: self.row.base,
-            rewind: self.rewind.take(),
-            first_delivery: Some(self.first_delivery.take().unwrap_or(EventSeq::MAX)),
-            input: self.input.as_ref(),
-            workflow: self.def.name,
+        let row = &mut self.row;
+        self.rewinding.rewind(plan, event, row, self.def.name)
+    }
+
+    /// The children that are cut off and called again if everything from `to` on is taken back, with those that earlier
+    /// attempts have left in doubt.
+    pub(crate) fn cut_off_since(&self, to: EventSeq) -> Vec<ExecutionId> {
+        let cut_off = self.machine.shared.state().cut_off_since(to);
+        let named = cut_off.into_iter().map(|child| match child {
+            CutOff::Own(call) => self.id.child(call),
+            CutOff::Named(id) => id,
+        });
+        let all: BTreeSet<_> = named
+            .chain(self.rewinding.cut_off.iter().cloned())
+            .collect();
+        all.into_iter().collect()
+    }
+
+    /// Adds to the last event, which ends this execution, what that leaves in doubt.
+    pub(crate) fn end_in_doubt(&self, activation: &mut Activation) -> Doubt {
+        let doubt = self.doubt();
+        if let Some(event) = activation.events.last_mut()
+            && !doubt.is_none()
+        {
+            let meta = EndedMeta {
+                doubt: doubt.clone(),
+                ..event.meta()
+            };
+            event.meta = Payload::encode(&meta).ok();
+        }
+        doubt
+    }
+
+    fn doubt(&self) -> Doubt {
+        let unknown = self.machine.shared.state().unknown_since(EventSeq::FIRST);
+        let mut doubt = Doubt {
+            unknown,
+            cut_off: self.cut_off_since(EventSeq::FIRST),
         };
-        let rewound = plan.carry_out(event, rewindable);
-        self.row.base = rewound.base;
-        self.row.rewound = rewound.rewind.as_ref().map(|rewind| rewind.seq);
-        self.rewind = rewound.rewind;
-        self.changed_runs = Some(rewound.changed);
-        rewound.event
+        if doubt.cut_off.len() > MOST {
+            doubt.unknown.push(Arc::from(self.def.name));
+            doubt.cut_off.clear();
+        }
+        doubt
+    }
+
+    /// Leaves a child to itself whose call is gone, with the order that its policy says.
+    pub(crate) fn let_go_of_child(
+        &self,
+        call: EventSeq,
+        child: Child,
+        activation: &mut Activation,
+    ) {
+        let is_unborn = matches!(child.state, ChildState::Unborn);
+        if is_unborn && !self.let_go_of_unborn(call, activation) {
+            return;
+        }
+        let message = NewMessage::to_child(child.policy, self.time.sent_at());
+        activation.outbox.push((child.id, message));
+        // The child's driver runs on: it is the one that records what becomes of it.
+        if let ChildState::Driven(guard) = child.state {
+            guard.detach();
+        }
+    }
+
+    /// Leaves all children to themselves that have not ended.
+    pub(crate) fn let_go_of_children(&mut self, activation: &mut Activation) {
+        for (call, child) in self.calls.take_children() {
+            self.let_go_of_child(call, child, activation);
+        }
     }
 }

@@ -1,219 +1,65 @@
-//! One activation: arrivals delivered one at a time, and everything they lead to, for one commit.
+//! Deliveries: arrivals are given to the code one at a time, with everything they lead to.
 
 use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::births::Births;
-use super::{Cancellation, Driver};
+use super::Core;
+use super::activation::{Activation, MOST_DELIVERIES};
+use super::arrivals::{Arrival, NewOutcome, Note};
+use super::calls::{CallState, DueAt, Work};
 use crate::clock::Timestamp;
 use crate::context::request::Request;
 use crate::engine::pool::{Cause, Taken};
-use crate::event::{AttemptMeta, Event, EventKind};
-use crate::execution::{PausePoint, Status};
-use crate::id::{EventSeq, ExecutionId};
+use crate::event::{Event, EventKind};
+use crate::execution::PausePoint;
+use crate::id::EventSeq;
 use crate::payload::Payload;
 use crate::replay::{Delivered, Divergence, End, Stop, is_start};
-use crate::store::{MessageId, NewMessage};
 
-/// At most this many deliveries share a commit, so that no commit grows without end.
-const MOST_DELIVERIES: usize = 1024;
+/// Looks for what has arrived meanwhile, before each delivery.
+pub(crate) type Look<'a> = &'a mut dyn FnMut(&mut Core);
 
-/// After this long no further delivery shares it, so that commands and limits reach code that computes and never waits.
+/// After this long no further delivery shares a commit, so that commands and limits reach code that computes and never waits.
 const LONGEST: Duration = Duration::from_millis(10);
 
-/// Something to be recorded, and mostly to be delivered.
-pub(super) enum Arrival {
-    /// An outcome for a call, or a wake-up.
-    Outcome(Box<NewOutcome>),
-    /// An arrival that is recorded already and was perhaps never delivered.
-    Open(Event),
-    /// An event that is recorded and not delivered.
-    Note(Box<Note>),
-    /// A request to cancel the execution.
-    Cancel(Cancellation),
-}
-
-impl Arrival {
-    pub(super) fn is_stop(&self) -> bool {
-        matches!(self, Self::Outcome(outcome) if outcome.kind == EventKind::WorkflowStopping)
-    }
-
-    /// Whether the code is made with it.
-    fn is_start(&self) -> bool {
-        match self {
-            Self::Open(event) => is_start(event),
-            Self::Outcome(outcome) => outcome.kind == EventKind::WorkflowStarted,
-            Self::Note(_) | Self::Cancel(_) => false,
-        }
-    }
-
-    /// Whether it tells the code that it is to be cancelled.
-    pub(super) fn tells_of_cancellation(&self) -> bool {
-        matches!(self, Self::Outcome(outcome) if outcome.kind == EventKind::CancelDelivered)
-    }
-
-    pub(super) fn is_cancellation(&self) -> bool {
-        matches!(self, Self::Cancel(_))
-    }
-
-    /// When it was recorded, if it is.
-    pub(super) fn recorded_at(&self) -> Option<Timestamp> {
-        match self {
-            Self::Open(event) => Some(event.at),
-            Self::Outcome(_) | Self::Note(_) | Self::Cancel(_) => None,
-        }
-    }
-
-    /// Whether it lies in the inbox until it is delivered.
-    pub(super) fn came_by_message(&self) -> bool {
-        match self {
-            Self::Outcome(outcome) => outcome.consumed.is_some(),
-            Self::Cancel(_) => true,
-            Self::Open(_) | Self::Note(_) => false,
-        }
-    }
-
-    /// Whether it is what a body has returned.
-    pub(super) fn is_result(&self) -> bool {
-        matches!(self, Self::Outcome(outcome) if outcome.kind == EventKind::TaskCompleted)
-    }
-
-    /// Whether it says no more than that something foreign woke the code.
-    pub(super) fn is_wake_up(&self) -> bool {
-        matches!(self, Self::Outcome(outcome) if outcome.kind == EventKind::Woken)
-    }
-}
-
-/// An outcome for a call.
-pub(super) struct NewOutcome {
-    pub(super) kind: EventKind,
-    pub(super) call: Option<EventSeq>,
-    pub(super) name: Option<Arc<str>>,
-    pub(super) payload: Option<Payload>,
-    pub(super) meta: Option<Payload>,
-    /// What was decoded from the payload already.
-    pub(super) value: Option<Box<dyn Any + Send>>,
-    /// No earlier than this: a timer never fires before it is due.
-    pub(super) not_before: Option<Timestamp>,
-    /// When it counts as having happened, where that is not now.
-    pub(super) exactly_at: Option<Timestamp>,
-    pub(super) consumed: Option<MessageId>,
-    /// The event that recorded its value before.
-    pub(super) received: Option<EventSeq>,
-}
-
-/// An event that is not delivered.
-pub(super) struct Note {
-    pub(super) kind: EventKind,
-    pub(super) call: EventSeq,
-    pub(super) payload: Option<Payload>,
-    pub(super) meta: AttemptMeta,
-}
-
-impl NewOutcome {
-    /// Its value was recorded before, by this event.
-    pub(super) fn delivered_before(mut self, received: EventSeq) -> Self {
-        let meta = AttemptMeta {
-            from: Some(received),
-            ..AttemptMeta::default()
-        };
-        self.meta = Payload::encode(&meta).ok();
-        self.received = Some(received);
-        self
-    }
-
-    pub(super) fn new(kind: EventKind, call: EventSeq) -> Self {
-        Self {
-            kind,
-            call: Some(call),
-            name: None,
-            payload: None,
-            meta: None,
-            value: None,
-            not_before: None,
-            exactly_at: None,
-            consumed: None,
-            received: None,
-        }
-    }
-}
-
-/// Everything one activation writes and starts.
-#[derive(Debug, Default)]
-pub(super) struct Activation {
-    pub(super) events: Vec<Event>,
-    pub(super) started: Vec<EventSeq>,
-    pub(super) births: Births,
-    pub(super) consumed: Vec<MessageId>,
-    pub(super) published: Vec<(Arc<str>, Payload)>,
-    pub(super) outbox: Vec<(ExecutionId, NewMessage)>,
-    pub(super) ended: Option<Ended>,
-    took_long: bool,
-}
-
-impl Activation {
-    /// Whether it took as many deliveries, or as much time, as one commit may.
-    pub(super) fn is_long(&self) -> bool {
-        self.events.len() >= MOST_DELIVERIES || self.took_long
-    }
-}
-
-/// How an activation ended its execution, or this run of it.
-#[derive(Debug)]
-pub(super) enum Ended {
-    /// The execution is over.
-    Finished {
-        status: Status,
-        output: Option<Payload>,
-        failure: Option<Box<crate::error::FailureData>>,
-        /// Why it was terminated.
-        termination: Option<String>,
-    },
-    /// The code begins again, from the events now recorded.
-    Again,
-    /// The workflow decided to fail just as before: nothing is written.
-    Unchanged,
-}
-
-impl Driver {
-    pub(super) fn outcome(&mut self, outcome: NewOutcome) {
-        self.arrivals.push_back(Arrival::Outcome(Box::new(outcome)));
-    }
-
+impl Core {
     /// Delivers what has arrived.
-    pub(super) fn activate(&mut self) -> Result<Box<Activation>, Stop> {
+    pub(crate) fn activate(&mut self, look: Look<'_>) -> Result<Box<Activation>, Stop> {
         let mut activation = Box::<Activation>::default();
         self.append_rewind(&mut activation);
-        self.deliver_arrivals(&mut activation)?;
+        self.deliver_arrivals(&mut activation, look)?;
         Ok(activation)
     }
 
     /// Delivers an arrival that was recorded before the code was polled with it, if there is one. Whatever stops the code
     /// comes after it: a replay hands the arrival to the code first, because it was recorded first.
-    pub(super) fn deliver_open(
+    pub(crate) fn deliver_open(
         &mut self,
         activation: &mut Activation,
     ) -> Result<Option<End>, Stop> {
         self.append_rewind(activation);
-        let is_open = |arrival: &mut Arrival| matches!(arrival, Arrival::Open(_));
-        match self.arrivals.pop_front_if(is_open) {
+        match self.arrivals.next_open() {
             Some(open) => self.deliver(open, activation),
             None => Ok(None),
         }
     }
 
     /// Delivers what has arrived, in order, until the code ends.
-    pub(super) fn deliver_arrivals(&mut self, activation: &mut Activation) -> Result<(), Stop> {
-        let begun = self.engine.clock.elapsed();
-        for delivered in 0..MOST_DELIVERIES {
-            self.look_for_arrivals();
-            if delivered > 0 && self.is_to_commit_first(begun) {
+    pub(crate) fn deliver_arrivals(
+        &mut self,
+        activation: &mut Activation,
+        look: Look<'_>,
+    ) -> Result<(), Stop> {
+        let begun = self.time.keeper().steady();
+        for delivered in 0.. {
+            look(self);
+            if delivered > 0 && self.is_to_commit_first(delivered, begun) {
                 activation.took_long = true;
                 break;
             }
-            let Some(arrival) = self.arrivals.pop_front() else {
+            let Some(arrival) = self.arrivals.next() else {
                 break;
             };
             let end = self.deliver_next(arrival, activation)?;
@@ -225,12 +71,16 @@ impl Driver {
         Ok(())
     }
 
-    /// Whether what has arrived since waits for the next commit, because this activation has run for too long since `begun`.
-    fn is_to_commit_first(&self, begun: Duration) -> bool {
-        // A stop is delivered in the commit that records its reason.
-        !self.arrivals.is_empty()
-            && !self.arrivals.iter().any(Arrival::is_stop)
-            && self.engine.clock.elapsed().saturating_sub(begun) >= LONGEST
+    /// Whether what has arrived since waits for the next commit, because this activation has made so many deliveries, or has
+    /// run for too long since `begun`.
+    fn is_to_commit_first(&self, delivered: usize, begun: Timestamp) -> bool {
+        let takes_long = || self.time.keeper().steady().since(begun) >= LONGEST;
+        let is_long = delivered >= MOST_DELIVERIES || (!self.arrivals.is_empty() && takes_long());
+        // A stop is delivered in the commit that records its reason, and a result that is reused in the one that records its
+        // call: after a crash between the two, a body would run again whose result is known.
+        is_long
+            && self.calls.in_state(CallState::Reused).is_empty()
+            && !self.arrivals.has(Arrival::is_stop)
     }
 
     /// Delivers an arrival. A cancellation that waits while the code begins comes first: the code might end, or begin again,
@@ -240,18 +90,18 @@ impl Driver {
         arrival: Arrival,
         activation: &mut Activation,
     ) -> Result<Option<End>, Stop> {
-        let is_recalled = std::mem::take(&mut self.is_recalled);
+        let is_recalled = self.arrivals.end_recall();
         if !is_recalled && !arrival.is_start() {
             return self.deliver(arrival, activation);
         }
-        match (arrival, self.take_cancellation()) {
+        match (arrival, self.arrivals.take_cancellation()) {
             (arrival, None) => self.deliver(arrival, activation),
             (Arrival::Open(open), Some(cancellation)) => {
                 let counts_first = !is_start(&open);
                 self.note_cancellation(cancellation, counts_first, activation);
                 let end = self.deliver(Arrival::Open(open), activation)?;
                 // Calls of code that had begun before; with a hold, they are told when it is lifted.
-                if end.is_none() && self.hold.is_none() {
+                if end.is_none() && !self.inbox.is_held() {
                     self.tell_waiting();
                 }
                 Ok(end.or_else(|| self.stop_unless_told()))
@@ -264,7 +114,7 @@ impl Driver {
         }
     }
 
-    pub(super) fn deliver(
+    pub(crate) fn deliver(
         &mut self,
         arrival: Arrival,
         activation: &mut Activation,
@@ -284,7 +134,7 @@ impl Driver {
             },
         };
         self.machine.shared.state().exit_rule = self.exit_rule();
-        self.first_delivery.get_or_insert(event.seq);
+        self.rewinding.note_delivery(event.seq);
         let cause = Cause::of(&event);
         let delivered = self.machine.deliver(&event, value)?;
         self.settle_call(&event);
@@ -294,7 +144,7 @@ impl Driver {
             return Ok(None);
         }
         if !is_recorded {
-            self.active.observe(&event);
+            self.limits.active.observe(&event);
             activation.events.push(event);
         }
         let reused = self.take_from_pool(cause, &delivered.started)?;
@@ -310,11 +160,11 @@ impl Driver {
         if let Some(call) = outcome.call
             && !self.is_waiting(call)
         {
-            self.value_arrived(&outcome, false);
+            self.inbox.values.arrived(&outcome, false, &self.machine);
             self.discard(&outcome, call, activation);
             return None;
         }
-        self.value_arrived(&outcome, true);
+        self.inbox.values.arrived(&outcome, true, &self.machine);
         activation.consumed.extend(outcome.consumed);
         let now = outcome.exactly_at.unwrap_or_else(|| self.now());
         let at = outcome.not_before.map_or(now, |due| now.max(due));
@@ -323,15 +173,6 @@ impl Driver {
         event.payload = outcome.payload;
         event.meta = outcome.meta;
         Some((event, outcome.value))
-    }
-
-    /// Whether the code still waits for this call.
-    pub(super) fn is_waiting(&self, call: EventSeq) -> bool {
-        self.machine
-            .shared
-            .state()
-            .call_by_seq(call)
-            .is_some_and(|call| !call.is_answered())
     }
 
     /// The call was dropped before its outcome could be delivered: what a task's body returned is kept for
@@ -348,9 +189,11 @@ impl Driver {
                 activation.consumed.extend(outcome.consumed);
             }
             // A bare resume wants the execution to go on, and that it does.
-            EventKind::PauseAnswered if outcome.received.is_none() && self.answer_is_named => {
-                self.lost_answer =
-                    Some(self.not_paused_at(outcome.name.as_deref().unwrap_or_default()));
+            EventKind::PauseAnswered
+                if outcome.received.is_none() && self.inbox.answer.is_named =>
+            {
+                let name = outcome.name.as_deref().unwrap_or_default();
+                self.inbox.answer.lost = Some(self.not_paused_at(name));
             }
             EventKind::ChildCompleted | EventKind::ChildFailed => {
                 activation.consumed.extend(outcome.consumed);
@@ -367,7 +210,7 @@ impl Driver {
         let mut event = self.event_at(note.kind, Some(note.call));
         event.payload = note.payload;
         event.meta = Payload::encode(&note.meta).ok();
-        self.active.observe(&event);
+        self.limits.active.observe(&event);
         activation.events.push(event);
     }
 
@@ -376,7 +219,7 @@ impl Driver {
         let Some(call) = event.refers.filter(|_| event.kind.is_completion()) else {
             return;
         };
-        self.forget_call(call);
+        self.calls.remove(call);
     }
 
     /// Takes what the code asked for.
@@ -387,7 +230,7 @@ impl Driver {
         activation: &mut Activation,
     ) -> Option<End> {
         for event in &delivered.events {
-            self.active.observe(event);
+            self.limits.active.observe(event);
             if event.kind == EventKind::Published
                 && let (Some(name), Some(payload)) = (&event.name, &event.payload)
             {
@@ -424,7 +267,7 @@ impl Driver {
         cause: Cause,
         calls: &[EventSeq],
     ) -> Result<BTreeMap<EventSeq, Taken>, Stop> {
-        let Some(pool) = self.pool.as_mut().filter(|pool| !pool.is_empty()) else {
+        let Some(pool) = self.rewinding.pool.as_mut().filter(|pool| !pool.is_empty()) else {
             return Ok(BTreeMap::new());
         };
         let mut state = self.machine.shared.state();
@@ -442,50 +285,54 @@ impl Driver {
         self.machine.shared.state().unseen.forget(from);
         let mut outcome = NewOutcome::new(EventKind::CallReused, call).delivered_before(from);
         outcome.payload = Some(taken.memo.payload.clone());
-        self.reusing.insert(call, taken);
-        self.outcome(outcome);
+        self.calls.insert(call, Work::Reused(Box::new(taken)));
+        self.arrivals.push_outcome(outcome);
     }
 
     /// Arms timers, waits and pause points; `true` where something is to be started after the commit.
-    pub(super) fn arm(&mut self, seq: EventSeq) -> bool {
+    pub(crate) fn arm(&mut self, seq: EventSeq) -> bool {
         let mut state = self.machine.shared.state();
         let Some(call) = state.call_by_seq(seq) else {
             return false;
         };
         let name = Arc::clone(&call.name);
-        match &call.request {
-            Some(Request::Timer {
-                due,
-                is_moment: true,
-            }) => {
-                self.due.arm_moment(seq, *due);
-                false
-            }
-            Some(Request::Timer { due, .. }) => {
-                self.due.arm(seq, *due);
-                false
-            }
+        let work = match &call.request {
+            Some(Request::Timer { due, is_moment }) => Work::Timer(if *is_moment {
+                DueAt::Moment(*due)
+            } else {
+                DueAt::Length(*due)
+            }),
             Some(Request::Signal { .. }) => {
-                drop(state);
-                self.signals.wait(name, seq);
-                false
+                self.inbox.values.stir(EventKind::SignalAwaited, &name);
+                Work::Signal(name)
             }
             Some(Request::Cancelled) => {
                 drop(state);
                 self.await_cancellation(seq);
-                false
+                return false;
             }
             Some(Request::Pause { wants, .. }) => {
                 let wants = wants.map(|wanted| wanted.name());
-                self.signals.stir(EventKind::PauseReached, &name);
-                self.pauses.insert(
-                    seq,
-                    PausePoint::new(&name, seq, self.id.clone(), wants.as_deref()),
-                );
-                false
+                self.inbox.values.stir(EventKind::PauseReached, &name);
+                let point = PausePoint::new(&name, seq, self.id.clone(), wants.as_deref());
+                Work::Pause(Box::new(point))
             }
-            Some(Request::Task(_) | Request::Transaction(_) | Request::Child { .. }) => true,
-            None => false,
+            Some(Request::Task(_) | Request::Transaction(_) | Request::Child { .. }) => {
+                return true;
+            }
+            None => return false,
+        };
+        drop(state);
+        self.calls.insert(seq, work);
+        false
+    }
+
+    /// Drops what is done for a call that its code has dropped.
+    fn cancel_call(&mut self, call: EventSeq, activation: &mut Activation) {
+        match self.calls.remove(call) {
+            Some(Work::Child(child)) => self.let_go_of_child(call, *child, activation),
+            Some(Work::Reused(taken)) => self.rewinding.put_back([*taken]),
+            _ => {}
         }
     }
 }

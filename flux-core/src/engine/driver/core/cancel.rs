@@ -7,33 +7,53 @@
 //!
 //! The note is what survives a crash: whoever recovers the execution goes on in what is left of the window.
 
-use super::Driver;
-use super::activation::{Activation, Arrival, NewOutcome};
-use super::children::Cancellation;
+use super::Core;
+use super::activation::Activation;
+use super::arrivals::{Arrival, NewOutcome};
+use super::calls::{CallState, Work};
+use super::delivery::Look;
+use super::family::BY_PARENT;
 use crate::clock::Timestamp;
 use crate::event::{CancelMeta, Event, EventKind};
 use crate::id::EventSeq;
 use crate::payload::Payload;
 use crate::replay::{End, Stop};
+use crate::store::{Message, MessageId};
 use crate::workflow::StopReason;
 
 /// So often a request may wait while code that never waits begins again. Then it comes before what that code would be
 /// given next.
 const MOST_PASSES: u8 = 2;
 
+/// A request to cancel the execution.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cancellation {
+    pub(crate) message: MessageId,
+    pub(crate) is_by_parent: bool,
+}
+
+impl Cancellation {
+    pub(crate) fn of(message: &Message) -> Self {
+        Self {
+            message: message.id,
+            is_by_parent: *message.name == *BY_PARENT,
+        }
+    }
+}
+
 /// A request to cancel the execution that has been noted.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Cancelling {
+pub(crate) struct Cancelling {
     /// The note.
-    pub(super) noted: EventSeq,
+    pub(crate) noted: EventSeq,
     /// When it was noted: the window counts from there.
     since: Timestamp,
-    pub(super) by_parent: bool,
+    pub(crate) by_parent: bool,
 }
 
 impl Cancelling {
     /// What the note says.
-    pub(super) fn noted(event: &Event) -> Self {
+    pub(crate) fn noted(event: &Event) -> Self {
         Self {
             noted: event.seq,
             since: event.at,
@@ -42,27 +62,22 @@ impl Cancelling {
     }
 }
 
-impl Driver {
+impl Core {
     /// Takes a request in. One that repeats another and one that finds the code gone change nothing about how the execution
     /// ends; but each takes back a pause that was requested before it, or that end would never come.
-    pub(super) fn receive_cancellation(&mut self, cancellation: Cancellation) {
+    pub(crate) fn receive_cancellation(&mut self, cancellation: Cancellation) {
         self.lift_hold();
-        let is_late = self.cancelling.is_some() || self.is_exiting();
-        if is_late || self.arrivals.iter().any(Arrival::is_cancellation) {
-            self.stale_messages.push(cancellation.message);
+        let is_late = self.inbox.cancelling.is_some() || self.is_exiting();
+        if is_late || self.arrivals.has(Arrival::is_cancellation) {
+            self.inbox.done_with(cancellation.message);
             return;
         }
-        let place = if self.passed_over < MOST_PASSES {
-            self.arrivals.len()
-        } else {
-            let is_open = |arrival: &&Arrival| matches!(arrival, Arrival::Open(_));
-            self.arrivals.iter().take_while(is_open).count()
-        };
-        self.arrivals.insert(place, Arrival::Cancel(cancellation));
+        let goes_ahead = self.inbox.passed_over >= MOST_PASSES;
+        self.arrivals.push_cancellation(cancellation, goes_ahead);
     }
 
     /// Notes a request, and tells the code; where nothing waits to be told, the code is stopped.
-    pub(super) fn begin_cancelling(
+    pub(crate) fn begin_cancelling(
         &mut self,
         cancellation: Cancellation,
         activation: &mut Activation,
@@ -78,26 +93,26 @@ impl Driver {
     }
 
     /// Tells the calls that wait for a cancellation, before anything else.
-    pub(super) fn tell_waiting(&mut self) {
-        for call in std::mem::take(&mut self.cancel_waits).into_iter().rev() {
+    pub(crate) fn tell_waiting(&mut self) {
+        for call in self.calls.take_uncancelled().into_iter().rev() {
             let told = NewOutcome::new(EventKind::CancelDelivered, call);
-            self.arrivals.push_front(Arrival::Outcome(Box::new(told)));
+            self.arrivals.push_outcome_first(told);
         }
     }
 
     /// Notes a request that came before the end of the code was written. `arrival` and those behind it led to that end: code
     /// that does not wait to be told gets them once more and ends again, so that its rollbacks get what its tasks returned.
-    pub(super) fn cancel_before(
+    pub(crate) fn cancel_before(
         &mut self,
         arrival: Arrival,
         cancellation: Cancellation,
         activation: &mut Activation,
     ) -> Result<Option<End>, Stop> {
         self.note_cancellation(cancellation, false, activation);
-        self.arrivals.push_front(arrival);
+        self.arrivals.put_back(arrival);
         self.tell_waiting();
         let mut is_told = false;
-        while let Some(arrival) = self.arrivals.pop_front() {
+        while let Some(arrival) = self.arrivals.next() {
             is_told |= arrival.tells_of_cancellation();
             if let Some(end) = self.deliver(arrival, activation)? {
                 return Ok(Some(end));
@@ -111,7 +126,7 @@ impl Driver {
 
     /// Records a request: from here on, however the code ends, it was cancelled. With `counts_first`, that also holds for the
     /// arrival that is recorded before the request.
-    pub(super) fn note_cancellation(
+    pub(crate) fn note_cancellation(
         &mut self,
         cancellation: Cancellation,
         counts_first: bool,
@@ -125,54 +140,49 @@ impl Driver {
         note.meta = Payload::encode(&meta).ok();
         self.machine.shared.state().is_cancelling = true;
         activation.consumed.push(cancellation.message);
-        self.cancelling = Some(Cancelling::noted(&note));
+        self.inbox.cancelling = Some(Cancelling::noted(&note));
         activation.events.push(note);
     }
 
     /// Stops code that does not wait to be told of its cancellation.
-    pub(super) fn stop_unless_told(&mut self) -> Option<End> {
-        let is_told = !self.cancel_waits.is_empty()
-            || self.arrivals.iter().any(Arrival::tells_of_cancellation);
+    pub(crate) fn stop_unless_told(&mut self) -> Option<End> {
+        let is_told = !self.calls.in_state(CallState::Uncancelled).is_empty()
+            || self.arrivals.has(Arrival::tells_of_cancellation);
         if is_told || self.is_exiting() {
             return None;
         }
         self.stop_code(StopReason::Cancelled)
     }
 
-    /// Takes the request that waits among the arrivals.
-    pub(super) fn take_cancellation(&mut self) -> Option<Cancellation> {
-        let place = self.arrivals.iter().position(Arrival::is_cancellation)?;
-        match self.arrivals.remove(place) {
-            Some(Arrival::Cancel(cancellation)) => Some(cancellation),
-            _ => None,
-        }
-    }
-
     /// A call that waits for a cancellation: one that was requested already is the next thing delivered.
-    pub(super) fn await_cancellation(&mut self, call: EventSeq) {
-        if self.cancelling.is_some() && self.hold.is_none() {
-            self.outcome(NewOutcome::new(EventKind::CancelDelivered, call));
+    pub(crate) fn await_cancellation(&mut self, call: EventSeq) {
+        if self.inbox.cancelling.is_some() && !self.inbox.is_held() {
+            let told = NewOutcome::new(EventKind::CancelDelivered, call);
+            self.arrivals.push_outcome(told);
         } else {
-            self.cancel_waits.insert(call);
+            self.calls.insert(call, Work::Cancellation);
         }
     }
 
     /// Whether its code was told of a cancellation and has not ended since. A pause does not make its driver leave: it ends
     /// the execution when the window is over, also where no worker would.
-    pub(super) fn cleans_up(&self) -> bool {
+    pub(crate) fn cleans_up(&self) -> bool {
         self.window_ends().is_some()
     }
 
     /// When code that is to be cancelled is stopped.
-    pub(super) fn window_ends(&self) -> Option<Timestamp> {
-        let cancelling = self.cancelling.filter(|_| !self.is_exiting())?;
-        Some(cancelling.since.after(self.engine.cancel_window))
+    pub(crate) fn window_ends(&self) -> Option<Timestamp> {
+        let cancelling = self.inbox.cancelling.filter(|_| !self.is_exiting())?;
+        Some(cancelling.since.after(self.rules.cancel_window))
     }
 
     /// The end of code that has not ended within the window.
-    pub(super) fn window_is_over(&mut self) -> Result<Option<Box<Activation>>, Stop> {
+    pub(crate) fn window_is_over(
+        &mut self,
+        look: Look<'_>,
+    ) -> Result<Option<Box<Activation>>, Stop> {
         match self.window_ends() {
-            Some(ends) if self.now() >= ends => self.stop(StopReason::Cancelled).map(Some),
+            Some(ends) if self.now() >= ends => self.stop(StopReason::Cancelled, look).map(Some),
             _ => Ok(None),
         }
     }

@@ -1,0 +1,95 @@
+//! Children that are created with the commit that records their calls.
+
+use std::collections::BTreeMap;
+
+use super::Core;
+use super::activation::Activation;
+use super::calls::{Child, ChildState, Work};
+use crate::context::ChildPolicy;
+use crate::context::request::Request;
+use crate::id::{Epoch, EventSeq, ExecutionId};
+use crate::payload::Payload;
+use crate::workflow::WorkflowDef;
+
+/// What a recorded child call asks for.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    pub(crate) def: &'static WorkflowDef,
+    pub(crate) id: ExecutionId,
+    pub(crate) input: Payload,
+    pub(crate) policy: ChildPolicy,
+}
+
+/// A child that is created with the commit of this activation.
+#[derive(Debug)]
+pub(crate) struct Birth {
+    pub(crate) wanted: Wanted,
+    /// Its call is gone already, or its parent's end is in the same commit: it finds an order in its inbox.
+    pub(crate) is_let_go: bool,
+}
+
+/// The children of one activation by their calls.
+pub(crate) type Births = BTreeMap<EventSeq, Birth>;
+
+impl Wanted {
+    pub(crate) fn child(&self, since: Epoch, state: ChildState) -> Work {
+        Work::Child(Box::new(Child {
+            id: self.id.clone(),
+            workflow: self.def.name,
+            policy: self.policy,
+            since,
+            state,
+        }))
+    }
+}
+
+impl Core {
+    pub(crate) fn wanted_child(&self, call: EventSeq) -> Option<Wanted> {
+        let mut state = self.machine.shared.state();
+        match &state.call_by_seq(call)?.request {
+            Some(Request::Child {
+                def,
+                id,
+                input,
+                policy,
+            }) => Some(Wanted {
+                def,
+                id: id.clone().unwrap_or_else(|| self.id.child(call)),
+                input: input.clone(),
+                policy: *policy,
+            }),
+            _ => None,
+        }
+    }
+
+    /// Plans a child that the code has called.
+    pub(crate) fn expect_child(
+        &mut self,
+        call: EventSeq,
+        wanted: Wanted,
+        activation: &mut Activation,
+    ) {
+        let child = wanted.child(Epoch(1), ChildState::Unborn);
+        self.calls.insert(call, child);
+        let birth = Birth {
+            wanted,
+            is_let_go: false,
+        };
+        activation.births.insert(call, birth);
+    }
+
+    /// A call is gone that was made in the same activation: its child is not created unless it is to go on by itself.
+    /// Whether there is a child that needs an order.
+    pub(super) fn let_go_of_unborn(&self, call: EventSeq, activation: &mut Activation) -> bool {
+        let Some(birth) = activation.births.get_mut(&call) else {
+            return true;
+        };
+        birth.is_let_go = true;
+        let is_recorded_as_cancelled = !self.is_waiting(call);
+        if is_recorded_as_cancelled && birth.wanted.policy != ChildPolicy::Abandon {
+            activation.births.remove(&call);
+            return false;
+        }
+        true
+    }
+}
