@@ -8,12 +8,10 @@ use std::time::Duration;
 use super::Core;
 use super::activation::{Activation, MOST_DELIVERIES};
 use super::arrivals::{Arrival, NewOutcome, Note};
-use super::calls::{CallState, DueAt, Work};
+use super::calls::{CallState, Work};
 use crate::clock::Timestamp;
-use crate::context::request::Request;
 use crate::engine::pool::{Cause, Taken};
 use crate::event::{Event, EventKind};
-use crate::execution::PausePoint;
 use crate::id::EventSeq;
 use crate::payload::Payload;
 use crate::replay::{Delivered, Divergence, End, Stop, is_start};
@@ -289,41 +287,26 @@ impl Core {
         self.arrivals.push_outcome(outcome);
     }
 
-    /// Arms timers, waits and pause points; `true` where something is to be started after the commit.
+    /// Lets a call wait for what it asks for; `true` where something is to be begun instead, once the call is recorded.
     pub(crate) fn arm(&mut self, seq: EventSeq) -> bool {
         let mut state = self.machine.shared.state();
         let Some(call) = state.call_by_seq(seq) else {
             return false;
         };
-        let name = Arc::clone(&call.name);
-        let work = match &call.request {
-            Some(Request::Timer { due, is_moment }) => Work::Timer(if *is_moment {
-                DueAt::Moment(*due)
-            } else {
-                DueAt::Length(*due)
-            }),
-            Some(Request::Signal { .. }) => {
-                self.inbox.values.stir(EventKind::SignalAwaited, &name);
-                Work::Signal(name)
-            }
-            Some(Request::Cancelled) => {
-                drop(state);
-                self.await_cancellation(seq);
-                return false;
-            }
-            Some(Request::Pause { wants, .. }) => {
-                let wants = wants.map(|wanted| wanted.name());
-                self.inbox.values.stir(EventKind::PauseReached, &name);
-                let point = PausePoint::new(&name, seq, self.id.clone(), wants.as_deref());
-                Work::Pause(Box::new(point))
-            }
-            Some(Request::Task(_) | Request::Transaction(_) | Request::Child { .. }) => {
-                return true;
-            }
-            None => return false,
+        let Some(request) = &call.request else {
+            return false;
+        };
+        let Some(work) = Work::of(request, &call.name, seq, &self.id) else {
+            return true;
         };
         drop(state);
-        self.calls.insert(seq, work);
+        if let Some((kind, name)) = work.takes_value() {
+            self.inbox.values.stir(kind, name);
+        }
+        match work {
+            Work::Cancellation => self.await_cancellation(seq),
+            work => self.calls.insert(seq, work),
+        }
         false
     }
 

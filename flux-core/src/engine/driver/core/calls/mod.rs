@@ -13,7 +13,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
+use crate::context::request::Request;
 use crate::engine::pool::Taken;
+use crate::event::EventKind;
 use crate::execution::{PausePoint, Snapshot};
 use crate::id::{Epoch, EventSeq, ExecutionId};
 use crate::store::TransactionBody;
@@ -39,8 +41,8 @@ pub(crate) enum Work {
     Timer(DueAt),
     /// It waits for a signal of this name.
     Signal(Arc<str>),
-    /// It waits for an answer.
-    Pause(Box<PausePoint>),
+    /// It waits for an answer at this point, of this name.
+    Pause(Box<PausePoint>, Arc<str>),
     /// It waits to be told of a cancellation.
     Cancellation,
     /// The result of an equal call from before a rewind is about to be delivered.
@@ -103,13 +105,43 @@ impl CallState {
 }
 
 impl Work {
+    /// What is done for a call that only waits; `None` where something is to be begun, once the call is recorded.
+    pub(crate) fn of(
+        request: &Request,
+        name: &Arc<str>,
+        call: EventSeq,
+        execution: &ExecutionId,
+    ) -> Option<Self> {
+        Some(match request {
+            Request::Timer { due, is_moment } if *is_moment => Self::Timer(DueAt::Moment(*due)),
+            Request::Timer { due, .. } => Self::Timer(DueAt::Length(*due)),
+            Request::Signal { .. } => Self::Signal(Arc::clone(name)),
+            Request::Cancelled => Self::Cancellation,
+            Request::Pause { wants, .. } => {
+                let wants = wants.map(|wanted| wanted.name());
+                let point = PausePoint::new(name, call, execution.clone(), wants.as_deref());
+                Self::Pause(Box::new(point), Arc::clone(name))
+            }
+            Request::Task(_) | Request::Transaction(_) | Request::Child { .. } => return None,
+        })
+    }
+
+    /// The kind and name of the values that it takes, where others may have them for it already.
+    pub(crate) fn takes_value(&self) -> Option<(EventKind, &Arc<str>)> {
+        match self {
+            Self::Signal(name) => Some((EventKind::SignalAwaited, name)),
+            Self::Pause(_, name) => Some((EventKind::PauseReached, name)),
+            _ => None,
+        }
+    }
+
     fn state(&self) -> CallState {
         match self {
             Self::Task(task) => task.call_state(),
             Self::Child(child) => child.call_state(),
             Self::Transaction(_) => CallState::Transaction,
             Self::Timer(_) | Self::Signal(_) => CallState::Waiting,
-            Self::Pause(_) => CallState::Paused,
+            Self::Pause(..) => CallState::Paused,
             Self::Cancellation => CallState::Uncancelled,
             Self::Reused(_) => CallState::Reused,
         }
@@ -523,7 +555,7 @@ impl Calls {
 
     pub(crate) fn pause_at(&self, call: EventSeq) -> Option<&PausePoint> {
         match self.work.get(&call) {
-            Some(Work::Pause(point)) => Some(point),
+            Some(Work::Pause(point, _)) => Some(point),
             _ => None,
         }
     }

@@ -55,7 +55,7 @@ fn with(work: impl IntoIterator<Item = Work>) -> Calls {
 
 #[test]
 fn an_execution_is_paused_if_a_pause_point_waits_and_nothing_is_at_work() {
-    let paused = || Work::Pause(Box::new(pause(seq(2), "a")));
+    let paused = || Work::Pause(Box::new(pause(seq(2), "a")), "p".into());
     assert!(!with([]).rests());
     assert!(with([paused()]).rests());
     assert!(with([paused(), Work::Timer(DueAt::Length(at(9)))]).rests());
@@ -132,7 +132,7 @@ fn a_call_that_is_gone_is_in_no_index() {
         task(TaskState::Backoff(at(10))),
         Work::Signal("s".into()),
         child("c", 1, ChildState::Paused(vec![pause(seq(7), "c")])),
-        Work::Pause(Box::new(pause(seq(5), "a"))),
+        Work::Pause(Box::new(pause(seq(5), "a")), "p".into()),
     ]);
     for n in 2..6 {
         assert!(calls.remove(seq(n)).is_some());
