@@ -161,14 +161,14 @@ impl ser::Error for Found {
 }
 
 fn walk<T: Serialize + ?Sized>(value: &T, path: Path<'_>) -> Result<Order, Found> {
-    value.serialize(Walk {
+    value.serialize(OrderWalk {
         type_name: type_name::<T>(),
         path,
     })
 }
 
 /// Walks over a value and writes nothing.
-struct Walk<'a> {
+struct OrderWalk<'a> {
     type_name: &'static str,
     path: Path<'a>,
 }
@@ -227,7 +227,7 @@ macro_rules! scalars {
     };
 }
 
-impl<'a> ser::Serializer for Walk<'a> {
+impl<'a> ser::Serializer for OrderWalk<'a> {
     type Ok = Order;
     type Error = Found;
     type SerializeSeq = Parts<'a>;

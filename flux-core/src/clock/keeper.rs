@@ -52,22 +52,22 @@ const REMEMBERED: usize = 16;
 
 /// The clock of an engine, and those who wait by it.
 #[derive(Debug)]
-pub(crate) struct Timekeeper(Arc<Shared>);
+pub(crate) struct Timekeeper(Arc<KeeperShared>);
 
 #[derive(Debug)]
-struct Shared {
+struct KeeperShared {
     clock: Arc<dyn Clock>,
     /// By how much the clock was set back in all since the beginning, in microseconds.
     set_back: AtomicU64,
-    last: Mutex<Look>,
-    state: Mutex<State>,
+    last: Mutex<ClockReading>,
+    state: Mutex<KeeperState>,
     wake: Condvar,
     /// Changes whenever the clock has moved otherwise than time has passed.
     jumps: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct KeeperState {
     waits: usize,
     is_looking: bool,
     is_closing: bool,
@@ -79,8 +79,8 @@ struct State {
 
 impl Timekeeper {
     pub(crate) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self(Arc::new(Shared {
-            last: Mutex::new(Look::at(&*clock)),
+        Self(Arc::new(KeeperShared {
+            last: Mutex::new(ClockReading::at(&*clock)),
             clock,
             set_back: AtomicU64::new(0),
             state: Mutex::default(),
@@ -169,7 +169,7 @@ impl Drop for Timekeeper {
 }
 
 /// Waits until the clock has come to a moment, which is asked for again after each jump.
-async fn wait(shared: Arc<Shared>, moment: impl Fn(Steady) -> Timestamp) {
+async fn wait(shared: Arc<KeeperShared>, moment: impl Fn(Steady) -> Timestamp) {
     let _interest = Interest::new(&shared);
     let mut jumps = shared.jumps.subscribe();
     loop {
@@ -192,10 +192,10 @@ async fn wait(shared: Arc<Shared>, moment: impl Fn(Steady) -> Timestamp) {
 }
 
 /// Keeps the thread looking.
-struct Interest(Arc<Shared>);
+struct Interest(Arc<KeeperShared>);
 
 impl Interest {
-    fn new(shared: &Arc<Shared>) -> Self {
+    fn new(shared: &Arc<KeeperShared>) -> Self {
         let mut state = shared.lock();
         state.waits += 1;
         if !std::mem::replace(&mut state.is_looking, true) {
@@ -212,7 +212,7 @@ impl Drop for Interest {
     }
 }
 
-fn start(shared: &Arc<Shared>, state: &mut State) {
+fn start(shared: &Arc<KeeperShared>, state: &mut KeeperState) {
     let looking = Arc::clone(shared);
     let spawned = std::thread::Builder::new()
         .name("flux-clock".to_owned())
@@ -226,7 +226,7 @@ fn start(shared: &Arc<Shared>, state: &mut State) {
 
 /// What a look has seen.
 #[derive(Clone, Copy, Debug)]
-struct Look {
+struct ClockReading {
     now: Timestamp,
     elapsed: Duration,
 }
@@ -255,7 +255,7 @@ impl Steady {
     }
 }
 
-impl Look {
+impl ClockReading {
     fn at(clock: &dyn Clock) -> Self {
         let mut elapsed = clock.elapsed();
         loop {
@@ -283,12 +283,12 @@ impl Look {
     }
 }
 
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
+impl KeeperShared {
+    fn lock(&self) -> MutexGuard<'_, KeeperState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn last(&self) -> MutexGuard<'_, Look> {
+    fn last(&self) -> MutexGuard<'_, ClockReading> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -300,7 +300,7 @@ impl Shared {
     fn read(&self) -> Steady {
         loop {
             let set_back = self.set_back();
-            let look = Look::at(&*self.clock);
+            let look = ClockReading::at(&*self.clock);
             if self.last().until(look) != Moved::AsTimePassed {
                 self.look();
                 continue;
@@ -327,7 +327,7 @@ impl Shared {
     fn look(&self) {
         let mut last = self.last();
         // Inside the lock, so that looks follow one another.
-        let look = Look::at(&*self.clock);
+        let look = ClockReading::at(&*self.clock);
         let moved = last.until(look);
         let within = look.elapsed.saturating_sub(last.elapsed);
         *last = look;
@@ -374,7 +374,7 @@ impl Shared {
 
     /// Sleeps until the next look; false when it is time to end.
     fn rest(&self, idle: &mut u32) -> bool {
-        let is_open = |state: &mut State| !state.is_closing;
+        let is_open = |state: &mut KeeperState| !state.is_closing;
         let (mut state, _) = self
             .wake
             .wait_timeout_while(self.lock(), LOOK, is_open)
@@ -390,7 +390,7 @@ mod tests {
     use super::*;
 
     fn moved(elapsed: u64, to: u64) -> Moved {
-        let look = |seconds: u64, elapsed| Look {
+        let look = |seconds: u64, elapsed| ClockReading {
             now: Timestamp::from_micros(0).after(Duration::from_secs(seconds)),
             elapsed: Duration::from_secs(elapsed),
         };

@@ -68,19 +68,19 @@ pub fn cancelled() -> Cancelled {
             site: Location::caller(),
             request: Request::Cancelled,
         };
-        return Cancelled(Stage::Waiting(Pending::new(shared, call)));
+        return Cancelled(CancelledStage::Waiting(Pending::new(shared, call)));
     }
     Cancelled(match task_context() {
-        Some(context) => Stage::Body(Box::pin(async move { context.cancelled().await })),
-        None => Stage::Done,
+        Some(context) => CancelledStage::Body(Box::pin(async move { context.cancelled().await })),
+        None => CancelledStage::Done,
     })
 }
 
 /// The future of [`cancelled`].
 #[must_use = "it tells nothing until it is awaited"]
-pub struct Cancelled(Stage);
+pub struct Cancelled(CancelledStage);
 
-enum Stage {
+enum CancelledStage {
     Waiting(Pending),
     Body(BoxFuture<'static, ()>),
     Done,
@@ -91,15 +91,15 @@ impl Future for Cancelled {
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         let polled = match &mut self.0 {
-            Stage::Waiting(pending) => match pending.poll(cx) {
+            CancelledStage::Waiting(pending) => match pending.poll(cx) {
                 Ok(polled) => polled.map(drop),
                 Err(Misplaced) => panic!("{}", Misplaced::message("`flux::cancelled()`")),
             },
-            Stage::Body(stopped) => stopped.as_mut().poll(cx),
-            Stage::Done => return Poll::Pending,
+            CancelledStage::Body(stopped) => stopped.as_mut().poll(cx),
+            CancelledStage::Done => return Poll::Pending,
         };
         if polled.is_ready() {
-            self.0 = Stage::Done;
+            self.0 = CancelledStage::Done;
         }
         polled
     }

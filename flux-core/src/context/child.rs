@@ -54,7 +54,7 @@ impl ChildPolicy {
 /// [`when_parent_ends`](Self::when_parent_ends) says otherwise.
 #[must_use = "a call does nothing until it is awaited"]
 pub struct ChildCall<O> {
-    stage: Stage,
+    stage: ChildStage,
     def: &'static WorkflowDef,
     id: Option<ExecutionId>,
     policy: ChildPolicy,
@@ -62,7 +62,7 @@ pub struct ChildCall<O> {
     _output: PhantomData<fn() -> O>,
 }
 
-enum Stage {
+enum ChildStage {
     New {
         shared: Option<Arc<Shared>>,
         input: Result<Payload, PayloadError>,
@@ -75,7 +75,7 @@ enum Stage {
 #[track_caller]
 pub(crate) fn child_call<I: Serialize, O>(def: &'static WorkflowDef, input: &I) -> ChildCall<O> {
     ChildCall {
-        stage: Stage::New {
+        stage: ChildStage::New {
             shared: current::workflow(),
             input: Payload::record_again(input, def.reencode),
         },
@@ -178,27 +178,27 @@ impl<O: DeserializeOwned + 'static> Future for ChildCall<O> {
         let this = &mut *self;
         loop {
             match &mut this.stage {
-                Stage::Waiting(pending) => {
+                ChildStage::Waiting(pending) => {
                     let Ok(polled) = pending.poll(cx) else {
                         let what = format!("the call of workflow `{}`", this.def.name);
                         return Poll::Ready(Err(this.error(Misplaced::message(&what))));
                     };
                     let outcome = ready!(polled);
                     let shared = Arc::clone(pending.shared());
-                    this.stage = Stage::Done;
+                    this.stage = ChildStage::Done;
                     return open(outcome, &shared, || {
                         format!("output of workflow `{}`", this.def.name)
                     });
                 }
-                Stage::Done => return Poll::Pending,
-                Stage::New { .. } => {
-                    let Stage::New { shared, input } =
-                        std::mem::replace(&mut this.stage, Stage::Done)
+                ChildStage::Done => return Poll::Pending,
+                ChildStage::New { .. } => {
+                    let ChildStage::New { shared, input } =
+                        std::mem::replace(&mut this.stage, ChildStage::Done)
                     else {
                         continue;
                     };
                     match this.begin(shared, input) {
-                        Ok(pending) => this.stage = Stage::Waiting(pending),
+                        Ok(pending) => this.stage = ChildStage::Waiting(pending),
                         Err(error) => return Poll::Ready(Err(error)),
                     }
                 }

@@ -18,7 +18,7 @@ use std::task::{Context, Poll, ready};
 
 use super::on_exit;
 use super::rollback;
-use super::shared::{ExitRule, Shared, State};
+use super::shared::{ExitRule, Shared, SharedState};
 use crate::error::ErrorRecord;
 use crate::id::EventSeq;
 use crate::payload::Payload;
@@ -147,7 +147,7 @@ impl Lifecycle {
         }
     }
 
-    fn completed(&self, state: &State, output: Payload) -> End {
+    fn completed(&self, state: &SharedState, output: Payload) -> End {
         let (size, limit) = (output.size(), self.shared.env.payload_limit);
         if size <= limit {
             return End::Completed(output);
@@ -177,7 +177,7 @@ impl Lifecycle {
     }
 
     /// Whether the execution has ended with this failure, and not only an attempt of it.
-    fn is_last_failure(&self, state: &State, failed: &FailedEnd) -> bool {
+    fn is_last_failure(&self, state: &SharedState, failed: &FailedEnd) -> bool {
         match &state.exit_rule {
             ExitRule::Begin => true,
             ExitRule::Wait => self.would_repeat_unknown(state, failed),
@@ -189,7 +189,7 @@ impl Lifecycle {
         }
     }
 
-    fn would_repeat_unknown(&self, state: &State, failed: &FailedEnd) -> bool {
+    fn would_repeat_unknown(&self, state: &SharedState, failed: &FailedEnd) -> bool {
         let begins_again = self.shared.workflow.options.restart || state.rollbacks.have_begun();
         let to = if begins_again {
             EventSeq::FIRST

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::current;
 use super::pending::{Misplaced, Pending};
-use super::request::{Request, Wanted, check, shared_name};
+use super::request::{Request, WantedValue, check, shared_name};
 use super::shared::NewCall;
 use super::task_call::open;
 use crate::event::EventKind;
@@ -70,7 +70,7 @@ impl Pause {
     /// A value of another type is refused at the resume, and the execution stays paused.
     pub fn value<T: DeserializeOwned + 'static>(self) -> PauseValue<T> {
         let is_unit = std::any::TypeId::of::<T>() == std::any::TypeId::of::<()>();
-        let wants = Wanted {
+        let wants = WantedValue {
             type_name: std::any::type_name::<T>(),
             check: check::<T>,
         };
@@ -92,11 +92,11 @@ impl Pause {
 
 impl<T> PauseValue<T> {
     #[track_caller]
-    fn new(name: &str, wants: Option<Wanted>) -> Self {
+    fn new(name: &str, wants: Option<WantedValue>) -> Self {
         Self::at(name, wants, Location::caller())
     }
 
-    fn at(name: &str, wants: Option<Wanted>, site: &'static Location<'static>) -> Self {
+    fn at(name: &str, wants: Option<WantedValue>, site: &'static Location<'static>) -> Self {
         let Some(shared) = current::workflow() else {
             panic!("`flux::pause({name:?})` outside a workflow: there is nothing to pause")
         };

@@ -36,7 +36,7 @@ pub(crate) enum Request {
     Cancelled,
     /// Wait for a `resume`; `wants` is the type of the value it must give, if any.
     Pause {
-        wants: Option<Wanted>,
+        wants: Option<WantedValue>,
         /// Whether an answer stays one when the execution is rolled back.
         is_kept: bool,
     },
@@ -72,12 +72,12 @@ pub(crate) fn check<T: DeserializeOwned>(payload: &Payload) -> Result<(), Payloa
 
 /// The type of value that a pause point wants.
 #[derive(Clone, Copy)]
-pub(crate) struct Wanted {
+pub(crate) struct WantedValue {
     pub(crate) type_name: &'static str,
     pub(crate) check: Check,
 }
 
-impl Wanted {
+impl WantedValue {
     /// Its name, as people are told it.
     pub(crate) fn name(&self) -> String {
         readable(self.type_name)

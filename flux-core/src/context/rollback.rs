@@ -54,11 +54,11 @@ struct Registered {
     task: Arc<str>,
     undo: RollBack,
     input: Payload,
-    output: Output,
+    output: UndoneOutput,
 }
 
 /// What the call that is to be undone came to.
-enum Output {
+enum UndoneOutput {
     /// Nothing yet.
     Awaited,
     /// A result.
@@ -86,7 +86,7 @@ impl Rollbacks {
                 task: Arc::clone(&call.name),
                 undo,
                 input: call.input.clone().unwrap_or_else(Payload::null),
-                output: Output::Awaited,
+                output: UndoneOutput::Awaited,
             };
             self.registered.insert(seq, registered);
         }
@@ -101,18 +101,18 @@ impl Rollbacks {
             return;
         };
         match outcome {
-            Outcome::Value(output, _) => registered.output = Output::Known(output.clone()),
+            Outcome::Value(output, _) => registered.output = UndoneOutput::Known(output.clone()),
             Outcome::Error(error) if error.kind() == TaskErrorKind::Failed => {
                 self.registered.remove(&seq);
             }
-            Outcome::Error(_) => registered.output = Output::Unknown,
+            Outcome::Error(_) => registered.output = UndoneOutput::Unknown,
         }
     }
 
     /// A call was dropped before it had an outcome.
     pub(super) fn let_go(&mut self, seq: EventSeq) {
         if let Some(registered) = self.registered.get_mut(&seq) {
-            registered.output = Output::Unknown;
+            registered.output = UndoneOutput::Unknown;
         }
     }
 
@@ -131,7 +131,7 @@ impl Rollbacks {
     /// Takes the newest one of a call up to `last` that nobody waits for any more.
     fn take(&mut self, last: EventSeq) -> Option<(EventSeq, Registered)> {
         let up_to_last = self.registered.range(..=last).rev();
-        let mut over = up_to_last.filter(|(_, one)| !matches!(one.output, Output::Awaited));
+        let mut over = up_to_last.filter(|(_, one)| !matches!(one.output, UndoneOutput::Awaited));
         let seq = *over.next()?.0;
         let taken = self.registered.remove_entry(&seq);
         if let Some((seq, registered)) = &taken {
@@ -244,8 +244,8 @@ async fn undo(
         output,
     } = registered;
     let output = match &output {
-        Output::Known(output) => Some(output),
-        Output::Awaited | Output::Unknown => None,
+        UndoneOutput::Known(output) => Some(output),
+        UndoneOutput::Awaited | UndoneOutput::Unknown => None,
     };
     // To read recorded values and to make the call takes code of the user's.
     let make = || undo(&input, output).map(|make| (make.0)(call));

@@ -45,7 +45,7 @@ pub(crate) struct Shared {
     pub(crate) scheduled_at: Option<Timestamp>,
     /// The number of the present delivery, for errors that note where they were dropped.
     pub(crate) now: Arc<AtomicU32>,
-    state: Mutex<State>,
+    state: Mutex<SharedState>,
 }
 
 /// Names a call from its first poll on; its event number is known only after the delivery.
@@ -115,7 +115,7 @@ pub(crate) enum Fault {
     clippy::struct_excessive_bools,
     reason = "each is a fact of its own, and no combination is impossible"
 )]
-pub(crate) struct State {
+pub(crate) struct SharedState {
     pub(crate) delivery: EventSeq,
     pub(crate) at: Timestamp,
     pub(crate) attempt: u32,
@@ -206,12 +206,12 @@ impl Shared {
             env,
             scheduled_at,
             now: Arc::default(),
-            state: Mutex::new(State::new()),
+            state: Mutex::new(SharedState::new()),
         })
     }
 
     /// Locks the state. A poisoned lock is taken all the same: user code never runs under it.
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+    pub(crate) fn state(&self) -> MutexGuard<'_, SharedState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -379,7 +379,7 @@ pub(crate) struct NewCall {
     pub(crate) request: Request,
 }
 
-impl State {
+impl SharedState {
     fn new() -> Self {
         Self {
             delivery: EventSeq::FIRST,

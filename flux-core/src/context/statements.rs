@@ -18,7 +18,7 @@ use crate::task::{BodyError, BodyFuture, BodyOutput};
 pub(crate) type Came = Result<Payload, Payload>;
 
 /// Statements that a body wants run.
-pub(crate) struct Asked {
+pub(crate) struct StatementsRequest {
     pub(crate) name: Arc<str>,
     /// How many of this name the attempt has asked for before.
     pub(crate) nth: u32,
@@ -29,13 +29,13 @@ pub(crate) struct Asked {
 
 /// How one attempt of a body has statements run.
 pub(crate) struct Statements {
-    ask: Box<dyn Fn(Asked) + Send + Sync>,
+    ask: Box<dyn Fn(StatementsRequest) + Send + Sync>,
     counts: Mutex<BTreeMap<Arc<str>, u32>>,
 }
 
 impl Statements {
     /// `ask` brings what is asked for to the driver.
-    pub(crate) fn new(ask: impl Fn(Asked) + Send + Sync + 'static) -> Self {
+    pub(crate) fn new(ask: impl Fn(StatementsRequest) + Send + Sync + 'static) -> Self {
         Self {
             ask: Box::new(ask),
             counts: Mutex::default(),
@@ -45,7 +45,7 @@ impl Statements {
     /// Asks for it, and waits for what it comes to.
     pub(crate) fn run(&self, name: &Arc<str>, run: TransactionBody) -> BodyFuture {
         let (reply, answer) = oneshot::channel();
-        (self.ask)(Asked {
+        (self.ask)(StatementsRequest {
             name: Arc::clone(name),
             nth: self.count(name),
             run,
@@ -85,9 +85,9 @@ fn error_of(failure: &Payload) -> BodyError {
     }
 }
 
-impl fmt::Debug for Asked {
+impl fmt::Debug for StatementsRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Asked")
+        f.debug_struct("StatementsRequest")
             .field("name", &self.name)
             .field("nth", &self.nth)
             .finish_non_exhaustive()

@@ -45,7 +45,7 @@ use crate::task::{
 /// every replay it stays cancelled.
 #[must_use = "a call does nothing until it is awaited"]
 pub struct TaskCall<T> {
-    stage: Stage,
+    stage: TaskStage,
     name: Arc<str>,
     site: &'static Location<'static>,
     options: TaskOptions,
@@ -54,7 +54,7 @@ pub struct TaskCall<T> {
     _output: PhantomData<fn() -> T>,
 }
 
-enum Stage {
+enum TaskStage {
     /// Not in a workflow: the body, and the state it was given.
     Plain {
         start: PlainStart,
@@ -65,7 +65,7 @@ enum Stage {
     /// In a workflow, not yet polled.
     Durable {
         shared: Arc<Shared>,
-        work: Work,
+        work: Callee,
     },
     Waiting(Pending),
     Running(BodyFuture),
@@ -74,7 +74,7 @@ enum Stage {
 
 type PlainStart = Box<dyn FnOnce(&States) -> Result<Started, StartError> + Send>;
 
-enum Work {
+enum Callee {
     Task {
         def: &'static TaskDef,
         input: Result<Payload, PayloadError>,
@@ -94,14 +94,14 @@ where
     A: Serialize + Send + 'static,
 {
     let stage = match current::workflow() {
-        Some(shared) => Stage::Durable {
+        Some(shared) => TaskStage::Durable {
             shared,
-            work: Work::Task {
+            work: Callee::Task {
                 def,
                 input: Payload::record_again(&args, def.reencode),
             },
         },
-        None => Stage::Plain {
+        None => TaskStage::Plain {
             start: Box::new(move |states| start(args, states)),
             states: here(),
         },
@@ -116,9 +116,9 @@ pub(crate) fn step_call<T>(
     mut body: Box<dyn FnMut() -> Option<BodyFuture> + Send>,
 ) -> TaskCall<T> {
     let stage = match current::workflow() {
-        Some(shared) => Stage::Durable {
+        Some(shared) => TaskStage::Durable {
             shared,
-            work: Work::Step(body),
+            work: Callee::Step(body),
         },
         None => {
             let start = move |_: &States| {
@@ -126,7 +126,7 @@ pub(crate) fn step_call<T>(
                     .map(Started::Async)
                     .ok_or(StartError::MissingState("step body"))
             };
-            Stage::Plain {
+            TaskStage::Plain {
                 start: Box::new(start),
                 states: here(),
             }
@@ -152,11 +152,11 @@ pub fn transaction_call<T>(name: impl Into<String>, statements: TransactionBody)
         Arc::new(move |connection| current::enter(Current::Transaction, || statements(connection)));
     let name: Arc<str> = name.into().into();
     let stage = match current::workflow() {
-        Some(shared) => Stage::Durable {
+        Some(shared) => TaskStage::Durable {
             shared,
-            work: Work::Transaction(body),
+            work: Callee::Transaction(body),
         },
-        None => Stage::PlainTransaction(body),
+        None => TaskStage::PlainTransaction(body),
     };
     TaskCall::new(
         stage,
@@ -188,7 +188,7 @@ fn here() -> States {
 
 impl<T> TaskCall<T> {
     #[track_caller]
-    fn new(stage: Stage, name: Arc<str>, options: TaskOptions) -> Self {
+    fn new(stage: TaskStage, name: Arc<str>, options: TaskOptions) -> Self {
         Self {
             stage,
             name,
@@ -249,7 +249,7 @@ impl<T> TaskCall<T> {
 
     /// Gives a plain call, outside a workflow, the state its body needs. In a workflow the engine's is taken.
     pub fn with_state<S: Send + Sync + 'static>(mut self, state: S) -> Self {
-        if let Stage::Plain { states, .. } = &mut self.stage {
+        if let TaskStage::Plain { states, .. } = &mut self.stage {
             states.insert(state);
         }
         self
@@ -270,10 +270,10 @@ impl<T> TaskCall<T> {
     }
 
     /// The call as it is recorded, or why it cannot be.
-    fn new_call(&self, shared: &Shared, work: Work) -> Result<NewCall, TaskError> {
+    fn new_call(&self, shared: &Shared, work: Callee) -> Result<NewCall, TaskError> {
         let mut input = None;
         let request = match work {
-            Work::Task {
+            Callee::Task {
                 def,
                 input: encoded,
             } => {
@@ -289,8 +289,8 @@ impl<T> TaskCall<T> {
                 input = Some(payload);
                 self.task_request(shared, Body::Task(def), def.fallback)
             }
-            Work::Step(body) => self.task_request(shared, Body::Step(body), None),
-            Work::Transaction(run) => Request::Transaction(TransactionRequest {
+            Callee::Step(body) => self.task_request(shared, Body::Step(body), None),
+            Callee::Transaction(run) => Request::Transaction(TransactionRequest {
                 run,
                 undoes: self.undoes,
             }),
@@ -392,7 +392,7 @@ impl<T: DeserializeOwned + 'static> Future for TaskCall<T> {
         let this = &mut *self;
         loop {
             match &mut this.stage {
-                Stage::Waiting(pending) => {
+                TaskStage::Waiting(pending) => {
                     let outcome = match pending.poll(cx) {
                         Ok(polled) => ready!(polled),
                         Err(Misplaced) => {
@@ -402,18 +402,20 @@ impl<T: DeserializeOwned + 'static> Future for TaskCall<T> {
                         }
                     };
                     let shared = Arc::clone(pending.shared());
-                    this.stage = Stage::Done;
+                    this.stage = TaskStage::Done;
                     return open(outcome, &shared, || {
                         format!("output of task `{}`", this.name)
                     });
                 }
-                Stage::Running(body) => {
+                TaskStage::Running(body) => {
                     let result = ready!(body.as_mut().poll(cx));
-                    this.stage = Stage::Done;
+                    this.stage = TaskStage::Done;
                     return Poll::Ready(this.finish_plain(result));
                 }
-                Stage::Done => return Poll::Pending,
-                Stage::Durable { .. } | Stage::Plain { .. } | Stage::PlainTransaction(_) => {
+                TaskStage::Done => return Poll::Pending,
+                TaskStage::Durable { .. }
+                | TaskStage::Plain { .. }
+                | TaskStage::PlainTransaction(_) => {
                     if let Err(error) = this.begin() {
                         return Poll::Ready(Err(error));
                     }
@@ -426,18 +428,20 @@ impl<T: DeserializeOwned + 'static> Future for TaskCall<T> {
 impl<T> TaskCall<T> {
     /// Goes from the first stage to the second.
     fn begin(&mut self) -> Result<(), TaskError> {
-        self.stage = match std::mem::replace(&mut self.stage, Stage::Done) {
-            Stage::Durable { shared, work } => {
+        self.stage = match std::mem::replace(&mut self.stage, TaskStage::Done) {
+            TaskStage::Durable { shared, work } => {
                 if !current::is_workflow(&shared) {
                     let what = format!("the call of task `{}`", self.name);
                     return Err(self.message(Misplaced::message(&what)));
                 }
                 let call = self.new_call(&shared, work)?;
-                Stage::Waiting(Pending::new(shared, call))
+                TaskStage::Waiting(Pending::new(shared, call))
             }
-            Stage::Plain { start, states } => Stage::Running(self.begin_plain(start, &states)?),
-            Stage::PlainTransaction(statements) => {
-                Stage::Running(run_statements(&self.name, statements))
+            TaskStage::Plain { start, states } => {
+                TaskStage::Running(self.begin_plain(start, &states)?)
+            }
+            TaskStage::PlainTransaction(statements) => {
+                TaskStage::Running(run_statements(&self.name, statements))
             }
             other => other,
         };

@@ -135,9 +135,9 @@ pub fn timeout<F: IntoFuture>(limit: Duration, future: F) -> Timeout<F::IntoFutu
 
 /// The future of [`sleep`], [`sleep_until`] and [`sleep_until_cron`].
 #[must_use = "a timer does nothing until it is awaited"]
-pub struct Sleep(Stage);
+pub struct Sleep(SleepStage);
 
-enum Stage {
+enum SleepStage {
     /// In a workflow, not yet polled: the moment counts from the first poll.
     New {
         shared: Arc<super::shared::Shared>,
@@ -154,12 +154,12 @@ impl Sleep {
     #[track_caller]
     fn new(until: Until) -> Self {
         Self(match current::workflow() {
-            Some(shared) => Stage::New {
+            Some(shared) => SleepStage::New {
                 shared,
                 until,
                 site: Location::caller(),
             },
-            None => Stage::Plain(until),
+            None => SleepStage::Plain(until),
         })
     }
 }
@@ -170,22 +170,22 @@ impl Future for Sleep {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
         loop {
             match &mut self.0 {
-                Stage::Waiting(pending) => match pending.poll(cx) {
+                SleepStage::Waiting(pending) => match pending.poll(cx) {
                     Ok(polled) => {
                         ready!(polled);
-                        self.0 = Stage::Done;
+                        self.0 = SleepStage::Done;
                         return Poll::Ready(());
                     }
                     Err(Misplaced) => panic!("{}", Misplaced::message("a timer")),
                 },
-                Stage::Ticking(sleep) => return sleep.as_mut().poll(cx),
-                Stage::Done => return Poll::Pending,
-                Stage::Plain(until) => {
+                SleepStage::Ticking(sleep) => return sleep.as_mut().poll(cx),
+                SleepStage::Done => return Poll::Pending,
+                SleepStage::Plain(until) => {
                     let now = Timestamp::now();
                     let duration = until.moment(now).since(now);
-                    self.0 = Stage::Ticking(Box::pin(tokio::time::sleep(duration)));
+                    self.0 = SleepStage::Ticking(Box::pin(tokio::time::sleep(duration)));
                 }
-                Stage::New {
+                SleepStage::New {
                     shared,
                     until,
                     site,
@@ -201,7 +201,7 @@ impl Future for Sleep {
                             is_moment: !matches!(until, Until::After(_)),
                         },
                     };
-                    self.0 = Stage::Waiting(Pending::new(Arc::clone(shared), call));
+                    self.0 = SleepStage::Waiting(Pending::new(Arc::clone(shared), call));
                 }
             }
         }

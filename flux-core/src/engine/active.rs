@@ -12,7 +12,7 @@ use tracing::Instrument;
 use super::Inner;
 use super::driver::Driver;
 use super::shutdown::Stopping;
-use super::wire::{Begin, Halt, Input};
+use super::wire::{Begin, DriverInput, Halt};
 use crate::error::Error;
 use crate::execution::{Snapshot, Status};
 use crate::id::ExecutionId;
@@ -80,8 +80,8 @@ impl Attendance {
 #[derive(Clone, Debug)]
 pub(crate) struct Active {
     number: u64,
-    sender: mpsc::UnboundedSender<Input>,
-    progress: watch::Receiver<Progress>,
+    sender: mpsc::UnboundedSender<DriverInput>,
+    progress: watch::Receiver<DriverProgress>,
     /// Whoever drove it has dropped it; it is about to vanish.
     abandoned: bool,
     attendance: Attendance,
@@ -90,7 +90,7 @@ pub(crate) struct Active {
 
 /// How far a driver has come.
 #[derive(Clone, Debug)]
-enum Progress {
+enum DriverProgress {
     Starting,
     Started,
     /// Nothing was started.
@@ -127,13 +127,13 @@ impl ActiveSet {
     pub(crate) fn notify_inbox(&self, id: &ExecutionId) -> bool {
         self.lock()
             .get(id)
-            .is_some_and(|active| active.sender.send(Input::Inbox).is_ok())
+            .is_some_and(|active| active.sender.send(DriverInput::Inbox).is_ok())
     }
 
     /// Asks drivers that only wait to put their executions to sleep.
     pub(crate) fn ask_to_rest(&self) {
         for active in self.lock().values() {
-            let _ = active.sender.send(Input::Rest);
+            let _ = active.sender.send(DriverInput::Rest);
         }
     }
 
@@ -148,7 +148,7 @@ impl ActiveSet {
                 Stopping::All => active.attendance.leave(),
                 Stopping::These(_) | Stopping::Unattended => {}
             }
-            let _ = active.sender.send(Input::Retire);
+            let _ = active.sender.send(DriverInput::Retire);
             asked.push(id.clone());
         }
         asked
@@ -162,7 +162,7 @@ impl ActiveSet {
     /// Tells every driver to look into its inbox.
     pub(crate) fn notify_all(&self) {
         for active in self.lock().values() {
-            let _ = active.sender.send(Input::Inbox);
+            let _ = active.sender.send(DriverInput::Inbox);
         }
     }
 
@@ -234,13 +234,13 @@ impl Active {
     /// Waits until the execution has settled; `None` when its driver vanished before.
     pub(crate) async fn settled(mut self) -> Option<Settled> {
         loop {
-            if let Progress::Settled(settled) = &*self.progress.borrow_and_update() {
+            if let DriverProgress::Settled(settled) = &*self.progress.borrow_and_update() {
                 return Some((**settled).clone());
             }
             if self.progress.changed().await.is_err() {
                 let last = self.progress.borrow();
                 return match &*last {
-                    Progress::Settled(settled) => Some((**settled).clone()),
+                    DriverProgress::Settled(settled) => Some((**settled).clone()),
                     _ => None,
                 };
             }
@@ -249,8 +249,8 @@ impl Active {
 }
 
 /// Waits until a start is durable, or is not to be.
-async fn begun(mut progress: watch::Receiver<Progress>) {
-    let is_starting = |progress: &Progress| matches!(progress, Progress::Starting);
+async fn begun(mut progress: watch::Receiver<DriverProgress>) {
+    let is_starting = |progress: &DriverProgress| matches!(progress, DriverProgress::Starting);
     // An error means that the driver is gone, which is an answer too.
     let _ = progress.wait_for(|progress| !is_starting(progress)).await;
 }
@@ -259,7 +259,7 @@ async fn begun(mut progress: watch::Receiver<Progress>) {
 #[derive(Debug)]
 pub(crate) struct Driving {
     guard: DriverGuard,
-    progress: watch::Receiver<Progress>,
+    progress: watch::Receiver<DriverProgress>,
 }
 
 /// Why a start began nothing.
@@ -284,10 +284,10 @@ impl Driving {
         let mut progress = self.progress.clone();
         loop {
             match &*progress.borrow_and_update() {
-                Progress::Starting => {}
-                Progress::Started => return Ok(Ok(())),
-                Progress::Refused(refusal) => return Ok(Err(refusal.clone())),
-                Progress::Settled(settled) => return (**settled).clone().map(|_| Ok(())),
+                DriverProgress::Starting => {}
+                DriverProgress::Started => return Ok(Ok(())),
+                DriverProgress::Refused(refusal) => return Ok(Err(refusal.clone())),
+                DriverProgress::Settled(settled) => return (**settled).clone().map(|_| Ok(())),
             }
             if progress.changed().await.is_err() {
                 return Err(self.guard.vanished());
@@ -299,9 +299,9 @@ impl Driving {
     pub(crate) async fn settled(mut self) -> Result<Result<Snapshot, Refusal>, Error> {
         loop {
             match &*self.progress.borrow_and_update() {
-                Progress::Starting | Progress::Started => {}
-                Progress::Refused(refusal) => return Ok(Err(refusal.clone())),
-                Progress::Settled(settled) => {
+                DriverProgress::Starting | DriverProgress::Started => {}
+                DriverProgress::Refused(refusal) => return Ok(Err(refusal.clone())),
+                DriverProgress::Settled(settled) => {
                     let settled = (**settled).clone();
                     return settled.and_then(|snapshot| self.guard.settled(snapshot));
                 }
@@ -309,7 +309,7 @@ impl Driving {
             if self.progress.changed().await.is_err() {
                 let last = self.progress.borrow();
                 return match &*last {
-                    Progress::Settled(settled) => {
+                    DriverProgress::Settled(settled) => {
                         let settled = (**settled).clone();
                         settled.and_then(|snapshot| self.guard.settled(snapshot))
                     }
@@ -387,7 +387,7 @@ struct Leave {
     id: ExecutionId,
     number: u64,
     /// In here, so that it closes after the driver has left the set: whoever waits for that may resume at once.
-    report: watch::Sender<Progress>,
+    report: watch::Sender<DriverProgress>,
 }
 
 impl Leave {
@@ -486,7 +486,7 @@ impl Inner {
         on_settled: Option<OnSettled>,
     ) -> Result<Driving, Error> {
         let (sender, inputs) = mpsc::unbounded_channel();
-        let (report, progress) = watch::channel(Progress::Starting);
+        let (report, progress) = watch::channel(DriverProgress::Starting);
         let number = self.active.next.fetch_add(1, Ordering::Relaxed);
         let attendance = Attendance::by_caller();
         let abort_later = Arc::new(OnceLock::new());
@@ -514,14 +514,14 @@ impl Inner {
         let driving = Box::pin(async move {
             let ended = driver
                 .run(begin, || {
-                    drop(leave.report.send_replace(Progress::Started));
+                    drop(leave.report.send_replace(DriverProgress::Started));
                 })
                 .await;
             // Out of the set first: whoever is told of the end may resume at once.
             leave.leave();
             match ended {
                 Err(Halt::Refused(refusal)) => {
-                    drop(leave.report.send_replace(Progress::Refused(refusal)));
+                    drop(leave.report.send_replace(DriverProgress::Refused(refusal)));
                 }
                 Err(Halt::Error(error)) => settle(&leave.report, on_settled, Err(error)),
                 // A driver handles both itself, and gives the execution up where it cannot.
@@ -545,9 +545,9 @@ impl Inner {
     }
 }
 
-fn settle(report: &watch::Sender<Progress>, on_settled: Option<OnSettled>, settled: Settled) {
+fn settle(report: &watch::Sender<DriverProgress>, on_settled: Option<OnSettled>, settled: Settled) {
     if let Some(on_settled) = on_settled {
         on_settled(&settled);
     }
-    report.send_replace(Progress::Settled(Box::new(settled)));
+    report.send_replace(DriverProgress::Settled(Box::new(settled)));
 }

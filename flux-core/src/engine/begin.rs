@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use super::active::{Driving, Refusal};
 use super::elsewhere::Named;
 use super::place::{Wishes, dedup_key, place};
-use super::run::{Description, Due};
+use super::run::{StartDescription, StartTime};
 use super::wire::{Begin, Intent};
 use super::workflow::check_workflow;
 use super::{Engine, invalid};
@@ -24,22 +24,22 @@ use crate::store::{
 use crate::workflow::{OnConflict, WorkflowDef};
 
 pub(super) async fn run<O: DeserializeOwned + 'static>(
-    description: Description,
+    description: StartDescription,
 ) -> Result<Execution<O>, Error> {
     let (engine, mut request) = prepare(description, "run(..)").await?;
     let snapshot = loop {
         match begin(&engine, &request).await? {
-            Outcome::Settled(snapshot) => break *snapshot,
-            Outcome::Driving(driving) => match driving.settled().await? {
+            StartOutcome::Settled(snapshot) => break *snapshot,
+            StartOutcome::Driving(driving) => match driving.settled().await? {
                 Ok(snapshot) => break snapshot,
                 Err(refusal) => refused(&engine, &mut request, refusal).await?,
             },
-            Outcome::Refused(refusal) => refused(&engine, &mut request, refusal).await?,
-            Outcome::Again => tokio::task::yield_now().await,
-            Outcome::Elsewhere if request.is_for_worker => {
+            StartOutcome::Refused(refusal) => refused(&engine, &mut request, refusal).await?,
+            StartOutcome::Again => tokio::task::yield_now().await,
+            StartOutcome::Elsewhere if request.is_for_worker => {
                 break engine.wait_settled(&request.id).await?;
             }
-            Outcome::Elsewhere => match engine.wait_turn_and_settled(&request.id).await {
+            StartOutcome::Elsewhere => match engine.wait_turn_and_settled(&request.id).await {
                 // Whoever was starting it has let go of it before the start was durable.
                 Err(Error::ExecutionNotFound { .. } | Error::Interrupted { .. }) => {
                     tokio::task::yield_now().await;
@@ -51,7 +51,7 @@ pub(super) async fn run<O: DeserializeOwned + 'static>(
     Execution::new(engine, snapshot)
 }
 
-pub(super) async fn start<O>(description: Description) -> Result<Handle<O>, Error> {
+pub(super) async fn start<O>(description: StartDescription) -> Result<Handle<O>, Error> {
     let (engine, mut request) = prepare(description, "start(..)").await?;
     loop {
         if request.is_other {
@@ -59,7 +59,7 @@ pub(super) async fn start<O>(description: Description) -> Result<Handle<O>, Erro
             return Ok(Handle::new(engine, request.id));
         }
         match begin(&engine, &request).await? {
-            Outcome::Driving(mut driving) => {
+            StartOutcome::Driving(mut driving) => {
                 // Before the start is durable: a caller that drops its future meanwhile must not stop the driver.
                 driving.detach();
                 if let Err(refusal) = driving.started().await? {
@@ -67,25 +67,25 @@ pub(super) async fn start<O>(description: Description) -> Result<Handle<O>, Erro
                     continue;
                 }
             }
-            Outcome::Refused(refusal) => {
+            StartOutcome::Refused(refusal) => {
                 refused(&engine, &mut request, refusal).await?;
                 continue;
             }
-            Outcome::Again => {
+            StartOutcome::Again => {
                 tokio::task::yield_now().await;
                 continue;
             }
             // It has to wait for others, not for a worker: nobody else may see to it.
-            Outcome::Elsewhere if request.has_to_begin_in_turn() => {
+            StartOutcome::Elsewhere if request.has_to_begin_in_turn() => {
                 if !engine.inner().has_worker() {
                     engine.begin_in_turn(request.id.clone());
                 }
             }
-            Outcome::Elsewhere if !is_durable(&engine, &request.id).await? => {
+            StartOutcome::Elsewhere if !is_durable(&engine, &request.id).await? => {
                 tokio::task::yield_now().await;
                 continue;
             }
-            Outcome::Elsewhere | Outcome::Settled(_) => {}
+            StartOutcome::Elsewhere | StartOutcome::Settled(_) => {}
         }
         return Ok(Handle::new(engine, request.id));
     }
@@ -104,7 +104,7 @@ async fn is_durable(engine: &Engine, id: &ExecutionId) -> Result<bool, Error> {
     clippy::struct_excessive_bools,
     reason = "each is a fact of its own about one start"
 )]
-struct Request {
+struct CheckedStart {
     def: &'static WorkflowDef,
     input: Payload,
     id: ExecutionId,
@@ -123,7 +123,7 @@ struct Request {
 }
 
 /// What a start came to.
-enum Outcome {
+enum StartOutcome {
     /// The execution had settled already.
     Settled(Box<Snapshot>),
     /// This call drives it.
@@ -136,8 +136,11 @@ enum Outcome {
     Again,
 }
 
-async fn prepare(description: Description, what: &str) -> Result<(Engine, Request), Error> {
-    let Description {
+async fn prepare(
+    description: StartDescription,
+    what: &str,
+) -> Result<(Engine, CheckedStart), Error> {
+    let StartDescription {
         engine,
         workflow,
         input,
@@ -170,17 +173,17 @@ async fn prepare(description: Description, what: &str) -> Result<(Engine, Reques
         queue: queue.map(Into::into),
         priority,
         due: match due {
-            Due::Now => None,
-            Due::After(delay) => Some(now.after(delay)),
-            Due::At(moment) => Some(moment),
+            StartTime::Now => None,
+            StartTime::After(delay) => Some(now.after(delay)),
+            StartTime::At(moment) => Some(moment),
         },
-        is_delay: matches!(due, Due::After(_)),
+        is_delay: matches!(due, StartTime::After(_)),
         dedup: dedup.map(Into::into),
     };
     let placement = place(engine.inner(), def, &input, wishes).await?;
     let is_queued =
         is_for_worker || placement.queue.is_some() || placement.due.is_some_and(|due| due > now);
-    let request = Request {
+    let request = CheckedStart {
         def,
         input,
         id,
@@ -204,7 +207,11 @@ fn cure(workflow: &Named) -> String {
 }
 
 /// Something is in the way of a start: that is an error, or the start is to be tried differently.
-async fn refused(engine: &Engine, request: &mut Request, refusal: Refusal) -> Result<(), Error> {
+async fn refused(
+    engine: &Engine,
+    request: &mut CheckedStart,
+    refusal: Refusal,
+) -> Result<(), Error> {
     match refusal {
         // Somebody took the id in the meantime: look again.
         Refusal::Exists if request.is_named => Ok(()),
@@ -247,7 +254,7 @@ async fn refused(engine: &Engine, request: &mut Request, refusal: Refusal) -> Re
 }
 
 /// Ends the execution that is in the way.
-async fn make_room(engine: &Engine, request: &Request, id: ExecutionId) -> Result<(), Error> {
+async fn make_room(engine: &Engine, request: &CheckedStart, id: ExecutionId) -> Result<(), Error> {
     let reason = format!("execution `{}` takes its place", request.id);
     match engine.terminate(id, reason).await {
         Ok(()) | Err(Error::AlreadyFinished { .. }) => Ok(()),
@@ -255,7 +262,7 @@ async fn make_room(engine: &Engine, request: &Request, id: ExecutionId) -> Resul
     }
 }
 
-impl Request {
+impl CheckedStart {
     /// Whether it waits where no more like it may run: beyond the limit of its workflow, or for the lock that it takes.
     fn waits_at_its_gate(&self) -> bool {
         let gate = self.placement.gate.as_ref();
@@ -280,7 +287,7 @@ fn check_id(id: &ExecutionId) -> Result<(), Error> {
     crate::names::check_name("execution id", Some(id.as_str()))
 }
 
-async fn begin(engine: &Engine, request: &Request) -> Result<Outcome, Error> {
+async fn begin(engine: &Engine, request: &CheckedStart) -> Result<StartOutcome, Error> {
     if request.is_named
         && let Some(record) = engine.inner().store.execution(&request.id).await?
     {
@@ -297,7 +304,7 @@ async fn begin(engine: &Engine, request: &Request) -> Result<Outcome, Error> {
         .inner()
         .drive(request.def, request.id.clone(), begin, None)
     {
-        Ok(driving) => Ok(Outcome::Driving(driving)),
+        Ok(driving) => Ok(StartOutcome::Driving(driving)),
         // A twin of this start is under way in this process.
         Err(Error::AlreadyRunning { .. }) if request.is_named => {
             attach_to_active(engine, request).await
@@ -309,20 +316,20 @@ async fn begin(engine: &Engine, request: &Request) -> Result<Outcome, Error> {
 /// An execution of this id exists: the same start is harmless, another is an error.
 async fn attach(
     engine: &Engine,
-    request: &Request,
+    request: &CheckedStart,
     record: ExecutionRecord,
-) -> Result<Outcome, Error> {
+) -> Result<StartOutcome, Error> {
     check_workflow(request.def, &record)?;
     check_input(engine, request, &record).await?;
     if record.status.is_finished() || record.status == Status::Paused {
-        return Ok(Outcome::Settled(Box::new(
+        return Ok(StartOutcome::Settled(Box::new(
             engine.inner().snapshot(record).await?,
         )));
     }
     // It has its turn when it has it, and one that sleeps is woken by a worker.
     let sleeps = record.owner.is_none() && engine.inner().has_worker_of(&record);
     if record.status == Status::Pending || sleeps || request.is_for_worker {
-        return Ok(Outcome::Elsewhere);
+        return Ok(StartOutcome::Elsewhere);
     }
     if engine.inner().is_active(&request.id) {
         return attach_to_active(engine, request).await;
@@ -334,37 +341,37 @@ async fn attach(
     // Another caller in this process is about to drive it: look again.
     let Some(claiming) = engine.inner().begin_claim(&request.id) else {
         tokio::task::yield_now().await;
-        return Ok(Outcome::Again);
+        return Ok(StartOutcome::Again);
     };
     match engine.inner().acquire(claiming).await {
         Ok(claimed) => {
             let begin = Begin::claimed(claimed, Intent::Recover);
             match engine.inner().drive(def, request.id.clone(), begin, None) {
-                Ok(driving) => Ok(Outcome::Driving(driving)),
-                Err(_) => Ok(Outcome::Again),
+                Ok(driving) => Ok(StartOutcome::Driving(driving)),
+                Err(_) => Ok(StartOutcome::Again),
             }
         }
-        Err(ClaimError::Held { .. }) => Ok(Outcome::Elsewhere),
+        Err(ClaimError::Held { .. }) => Ok(StartOutcome::Elsewhere),
         Err(ClaimError::NotFound) => Err(engine.inner().not_found(&request.id)),
         Err(ClaimError::Failed(error)) => Err(error.into()),
     }
 }
 
 /// Waits until the driver in this process has an input to compare with, or is gone.
-async fn attach_to_active(engine: &Engine, request: &Request) -> Result<Outcome, Error> {
+async fn attach_to_active(engine: &Engine, request: &CheckedStart) -> Result<StartOutcome, Error> {
     if engine.inner().see_off(&request.id).await {
-        return Ok(Outcome::Again);
+        return Ok(StartOutcome::Again);
     }
     if let Some(record) = engine.inner().store.execution(&request.id).await? {
         check_workflow(request.def, &record)?;
         check_input(engine, request, &record).await?;
     }
-    Ok(Outcome::Elsewhere)
+    Ok(StartOutcome::Elsewhere)
 }
 
 async fn check_input(
     engine: &Engine,
-    request: &Request,
+    request: &CheckedStart,
     record: &ExecutionRecord,
 ) -> Result<(), Error> {
     if request.is_other {
@@ -400,7 +407,7 @@ async fn check_input(
 }
 
 /// Creates an execution that waits for a worker.
-async fn enqueue(engine: &Engine, request: &Request) -> Result<Outcome, Error> {
+async fn enqueue(engine: &Engine, request: &CheckedStart) -> Result<StartOutcome, Error> {
     let inner = engine.inner();
     let (new, event) = queued(request, inner.clock.now());
     let commit = Commit {
@@ -408,23 +415,23 @@ async fn enqueue(engine: &Engine, request: &Request) -> Result<Outcome, Error> {
         ..Commit::to(Target::New(Box::new(new)))
     };
     match inner.commit_waiting(commit).await {
-        Ok(_) => Ok(Outcome::Elsewhere),
-        Err(CommitError::Exists) => Ok(Outcome::Refused(Refusal::Exists)),
-        Err(CommitError::Full(other)) => Ok(Outcome::Refused(Refusal::Full(other.holder))),
+        Ok(_) => Ok(StartOutcome::Elsewhere),
+        Err(CommitError::Exists) => Ok(StartOutcome::Refused(Refusal::Exists)),
+        Err(CommitError::Full(other)) => Ok(StartOutcome::Refused(Refusal::Full(other.holder))),
         Err(CommitError::Duplicate(other)) => {
-            Ok(Outcome::Refused(Refusal::Duplicate(other.holder)))
+            Ok(StartOutcome::Refused(Refusal::Duplicate(other.holder)))
         }
-        Err(CommitError::Fenced | CommitError::Unread) => Ok(Outcome::Again),
+        Err(CommitError::Fenced | CommitError::Unread) => Ok(StartOutcome::Again),
         Err(CommitError::Failed(error)) => Err(error.into()),
         // The id is this start's own: if it is there, it was written.
         Err(CommitError::Unknown(error)) => match inner.store.execution(&request.id).await? {
-            Some(_) => Ok(Outcome::Elsewhere),
+            Some(_) => Ok(StartOutcome::Elsewhere),
             None => Err(error.into()),
         },
     }
 }
 
-fn queued(request: &Request, now: Timestamp) -> (NewExecution, Event) {
+fn queued(request: &CheckedStart, now: Timestamp) -> (NewExecution, Event) {
     let mut placement = request.placement.clone();
     if let Some(gate) = &mut placement.gate {
         gate.refuses = request.def.options.on_conflict != OnConflict::Queue

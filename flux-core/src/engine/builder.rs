@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::default_store::DefaultStore;
 use super::global::{StoreLocation, open_location};
-use super::{Engine, Settings};
+use super::{Engine, EngineSettings};
 use crate::clock::{Clock, SystemClock};
 use crate::context::request::Policy;
 use crate::engine::workflow::Workflow;
@@ -31,7 +31,7 @@ pub struct EngineBuilder {
     stall_after: Option<Duration>,
     states: States,
     by_hand: Vec<&'static WorkflowDef>,
-    settings: Settings,
+    settings: EngineSettings,
     clock: Arc<dyn Clock>,
 }
 
@@ -50,7 +50,7 @@ impl Default for EngineBuilder {
             stall_after: None,
             states: States::default(),
             by_hand: Vec::new(),
-            settings: Settings::default(),
+            settings: EngineSettings::default(),
             clock: Arc::new(SystemClock),
         }
     }
@@ -232,7 +232,7 @@ impl IntoFuture for EngineBuilder {
     }
 }
 
-impl Default for Settings {
+impl Default for EngineSettings {
     fn default() -> Self {
         Self {
             payload_limit: 8 * 1024 * 1024,

@@ -17,24 +17,24 @@ pub(crate) enum Chosen {
     /// It was told.
     Told(Engine),
     /// It was made in a body, of this engine.
-    Body(Running),
+    Body(WeakEngine),
     /// It was made in a workflow, which may only hand it to a body.
-    Workflow(Running),
+    Workflow(WeakEngine),
     /// It was made anywhere else.
     Global,
 }
 
 /// The engine that runs some code, which does not keep it open.
 #[derive(Clone)]
-pub(crate) struct Running(Weak<dyn Any + Send + Sync>);
+pub(crate) struct WeakEngine(Weak<dyn Any + Send + Sync>);
 
 impl Chosen {
     /// Chooses where it is made.
     pub(crate) fn here(told: Option<Engine>) -> Self {
         match (told, current::code()) {
             (Some(engine), _) => Self::Told(engine),
-            (None, Some(Current::Body(body))) => Self::Body(Running::of(&body.env)),
-            (None, Some(Current::Workflow(shared))) => Self::Workflow(Running::of(&shared.env)),
+            (None, Some(Current::Body(body))) => Self::Body(WeakEngine::of(&body.env)),
+            (None, Some(Current::Workflow(shared))) => Self::Workflow(WeakEngine::of(&shared.env)),
             (None, Some(Current::Transaction) | None) => Self::Global,
         }
     }
@@ -55,15 +55,15 @@ impl Chosen {
     pub(crate) async fn for_reading(self) -> Result<Engine, Error> {
         match (self, current::code()) {
             (Self::Told(engine), _) => Ok(engine),
-            (_, Some(Current::Body(body))) => Running::of(&body.env).engine(),
-            (_, Some(Current::Workflow(shared))) => Running::of(&shared.env).engine(),
+            (_, Some(Current::Body(body))) => WeakEngine::of(&body.env).engine(),
+            (_, Some(Current::Workflow(shared))) => WeakEngine::of(&shared.env).engine(),
             (Self::Body(running) | Self::Workflow(running), _) => running.engine(),
             (Self::Global, Some(Current::Transaction) | None) => Engine::global().await,
         }
     }
 }
 
-impl Running {
+impl WeakEngine {
     fn of(env: &Environment) -> Self {
         Self(Weak::clone(&env.engine))
     }
@@ -106,6 +106,6 @@ impl TaskContext {
     /// # Ok(()) }
     /// ```
     pub fn engine(&self) -> Result<Engine, Error> {
-        Running::of(self.environment()).engine()
+        WeakEngine::of(self.environment()).engine()
     }
 }

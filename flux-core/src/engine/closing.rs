@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Inner;
 use super::driver::{BY_PARENT, ChildOutcome, LastWord};
-use super::log::{About, Line};
+use super::log::{About, LogLine};
 use crate::context::ChildPolicy;
 use crate::error::Error;
 use crate::event::{Doubt, EndedMeta, Event, EventKind, StartedMeta};
@@ -47,12 +47,12 @@ impl Close {
         }
     }
 
-    fn line(&self) -> Line {
+    fn line(&self) -> LogLine {
         match &self.reason {
-            Some(reason) => Line::Terminated {
+            Some(reason) => LogLine::Terminated {
                 reason: reason.decode().unwrap_or_default(),
             },
-            None => Line::Cancelled,
+            None => LogLine::Cancelled,
         }
     }
 

@@ -71,7 +71,7 @@ pub enum SettingsError {
 /// What `flux.toml` may hold.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Settings {
+struct SettingsFile {
     db: Option<String>,
 }
 
@@ -116,7 +116,7 @@ impl DefaultStore {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(source) => return Err(SettingsError::Unreadable { path, source }),
         };
-        let settings: Settings = match toml::from_str(&text) {
+        let settings: SettingsFile = match toml::from_str(&text) {
             Ok(settings) => settings,
             Err(error) => {
                 let reason = error.to_string().trim_end().to_owned();

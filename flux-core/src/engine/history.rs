@@ -25,7 +25,7 @@ pub(crate) struct History {
 
 /// One step of a replay.
 #[derive(Debug)]
-pub(crate) enum Item {
+pub(crate) enum ReplayStep {
     /// An arrival with what the code asked for after it. The last one of all may be `open`: nothing is
     /// recorded after the arrival, perhaps because it was committed before the code was polled with it.
     Delivery { group: Group, open: bool },
@@ -111,16 +111,16 @@ impl History {
     }
 
     /// The next step, or the live edge.
-    pub(crate) async fn next(&mut self) -> Result<Option<Item>, StoreError> {
+    pub(crate) async fn next(&mut self) -> Result<Option<ReplayStep>, StoreError> {
         let Some(first) = self.next_event().await? else {
             return Ok(None);
         };
         if !is_delivery(&first) {
-            return Ok(Some(Item::Note(first)));
+            return Ok(Some(ReplayStep::Note(first)));
         }
         if let Some(note) = self.note_before_polling(is_start(&first)).await? {
             self.page.push_front(first);
-            return Ok(Some(Item::Note(note)));
+            return Ok(Some(ReplayStep::Note(note)));
         }
         let mut asked = Vec::new();
         while let Some(event) = self.next_event().await? {
@@ -133,7 +133,7 @@ impl History {
         let next = self.page.front().map(|event| event.kind);
         let is_stopped = next == Some(EventKind::WorkflowStopping);
         let open = self.ends_live && asked.is_empty() && self.page.is_empty();
-        Ok(Some(Item::Delivery {
+        Ok(Some(ReplayStep::Delivery {
             group: Group {
                 arrival: first,
                 asked,

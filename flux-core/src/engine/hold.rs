@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::driver::{is_go_on, is_of_hold, newest_of_hold};
-use super::log::{About, Line};
+use super::log::{About, LogLine};
 use super::{Engine, Inner};
 use crate::error::Error;
 use crate::execution::{Snapshot, Status};
@@ -94,7 +94,7 @@ impl Engine {
         match inner.commit(commit).await {
             Ok(_) => {
                 let reason = REASON.into();
-                Line::Held { reason }.log(About::of(&claimed.record));
+                LogLine::Held { reason }.log(About::of(&claimed.record));
                 claimed.ownership.discharge();
                 Ok(())
             }
@@ -135,7 +135,7 @@ impl Inner {
             })
         };
         match self.commit(commit).await {
-            Ok(_) => Line::Held {
+            Ok(_) => LogLine::Held {
                 reason: reason.into(),
             }
             .log(About::of(&record)),

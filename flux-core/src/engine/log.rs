@@ -22,7 +22,7 @@ pub(crate) struct About<'a> {
 
 /// A change of where an execution stands.
 #[derive(Debug)]
-pub(crate) enum Line {
+pub(crate) enum LogLine {
     /// Its code runs for the first time.
     Started { version: u32 },
     /// Its owner is gone, and this engine continues it.
@@ -55,7 +55,7 @@ impl<'a> About<'a> {
     }
 }
 
-impl Line {
+impl LogLine {
     pub(crate) fn log(&self, about: About<'_>) {
         let About {
             id,

@@ -94,7 +94,7 @@ pub struct Engine {
 
 /// What a builder decides.
 #[derive(Debug, Clone)]
-pub(crate) struct Settings {
+pub(crate) struct EngineSettings {
     payload_limit: usize,
     max_recoveries: u32,
     idle_after: std::time::Duration,
@@ -123,7 +123,7 @@ pub(crate) struct Inner {
     pub(crate) active: active::ActiveSet,
     pub(crate) ledger: ownership::Ledger,
     pub(crate) waiters: wait::Waiters,
-    pub(crate) workers: worker::Local,
+    pub(crate) workers: worker::LocalWorkers,
     is_watching: AtomicBool,
     events: tokio::sync::broadcast::Sender<ExecutionId>,
     /// What bodies returned when the store could not take it, for a later resume in this process.
@@ -143,7 +143,7 @@ impl Engine {
     ///
     /// When two registered workflows share a name and version; [`EngineBuilder::build`] gives an error.
     pub fn in_memory() -> Self {
-        let settings = Settings::default();
+        let settings = EngineSettings::default();
         let registry = Registry::collect(&[]).unwrap_or_else(|error| panic!("{error}"));
         let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
         let engine = Self::assemble(
@@ -163,7 +163,7 @@ impl Engine {
         store: Arc<dyn Store>,
         registry: Registry,
         states: States,
-        settings: &Settings,
+        settings: &EngineSettings,
         clock: Arc<dyn Clock>,
     ) -> Result<Self, Error> {
         let environment = |engine: Weak<Inner>| Environment {
@@ -188,7 +188,7 @@ impl Engine {
             active: active::ActiveSet::default(),
             ledger: ownership::Ledger::default(),
             waiters: wait::Waiters::default(),
-            workers: worker::Local::default(),
+            workers: worker::LocalWorkers::default(),
             is_watching: AtomicBool::new(false),
             events: tokio::sync::broadcast::Sender::new(EVENT_BACKLOG),
             salvaged: Mutex::default(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Inner;
 use super::driver::{ResumeRequest, is_of_hold};
-use super::log::{About, Line};
+use super::log::{About, LogLine};
 use super::ownership::Claimed;
 use super::rewinding::{Failed, Rewindable, Rewound};
 use crate::error::Error;
@@ -167,7 +167,7 @@ impl Inner {
         );
         match self.commit(commit).await {
             Ok(_) => {
-                Line::Resumed.log(About::of(&claimed.record));
+                LogLine::Resumed.log(About::of(&claimed.record));
                 claimed.ownership.discharge();
             }
             Err(CommitError::Fenced) => return Ok(false),

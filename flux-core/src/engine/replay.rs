@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use super::driver::Inputs;
 use super::history::{History, is_delivery};
 use super::replaying::{Replaying, Trying, check_format, fresh_machine};
-use super::wire::Input;
+use super::wire::DriverInput;
 use super::{Engine, Inner};
 use crate::error::Error;
 use crate::event::Event;
@@ -96,7 +96,7 @@ struct Rehearsal {
     record: ExecutionRecord,
     last: EventSeq,
     machine: Machine,
-    sender: mpsc::UnboundedSender<Input>,
+    sender: mpsc::UnboundedSender<DriverInput>,
     inputs: Inputs,
 }
 

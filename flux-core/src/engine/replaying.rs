@@ -8,8 +8,8 @@ use tokio::sync::mpsc;
 
 use super::Inner;
 use super::driver::Inputs;
-use super::history::{History, Item};
-use super::wire::Input;
+use super::history::{History, ReplayStep};
+use super::wire::DriverInput;
 use crate::clock::Timestamp;
 use crate::context::request::Request;
 use crate::context::shared::Shared;
@@ -31,14 +31,14 @@ pub(crate) fn fresh_machine(
     engine: &Arc<Inner>,
     def: &'static WorkflowDef,
     id: &ExecutionId,
-    sender: &mpsc::UnboundedSender<Input>,
+    sender: &mpsc::UnboundedSender<DriverInput>,
     scheduled_at: Option<Timestamp>,
     next: EventSeq,
 ) -> Machine {
     let shared = Shared::new(id.clone(), def, Arc::clone(&engine.env), scheduled_at);
     let sender = sender.clone();
     let on_foreign = move || {
-        let _ = sender.send(Input::Woken);
+        let _ = sender.send(DriverInput::Woken);
     };
     Machine::new(shared, next, Arc::new(on_foreign))
 }
@@ -98,11 +98,11 @@ impl Replaying<'_> {
         let mut undelivered = None;
         while let Some(item) = history.next().await? {
             match item {
-                Item::Note(event) => {
+                ReplayStep::Note(event) => {
                     self.machine.replay_note(&event);
                     see(&event);
                 }
-                Item::Delivery { group, open } => {
+                ReplayStep::Delivery { group, open } => {
                     see(&group.arrival);
                     group.asked.iter().for_each(&mut see);
                     if (open || group.is_cut_off()) && self.is_undelivered(&group.arrival) {

@@ -46,14 +46,14 @@ use crate::workflow::WorkflowDef;
 /// A failed execution whose own code decided to fail has no call to try again: the code is replayed, and if it
 /// fails in the same way the execution is returned as it was.
 #[must_use = "a resume does nothing until it is awaited"]
-pub struct Resume<O>(Stage<O>);
+pub struct Resume<O>(ResumeStage<O>);
 
-enum Stage<O> {
-    Described(Option<Description>),
+enum ResumeStage<O> {
+    Described(Option<ResumeDescription>),
     Going(BoxFuture<'static, Result<Execution<O>, Error>>),
 }
 
-struct Description {
+struct ResumeDescription {
     engine: Chosen,
     def: Option<&'static WorkflowDef>,
     id: ExecutionId,
@@ -78,7 +78,7 @@ impl<O> Resume<O> {
         def: Option<&'static WorkflowDef>,
         id: ExecutionId,
     ) -> Self {
-        Self(Stage::Described(Some(Description {
+        Self(ResumeStage::Described(Some(ResumeDescription {
             engine: Chosen::here(engine),
             def,
             id,
@@ -91,7 +91,7 @@ impl<O> Resume<O> {
     /// One that refuses what has not failed.
     pub(super) fn of_failed(engine: Engine, id: ExecutionId) -> Self {
         let mut resume = Self::new(Some(engine), None, id);
-        if let Stage::Described(Some(description)) = &mut resume.0 {
+        if let ResumeStage::Described(Some(description)) = &mut resume.0 {
             description.is_retry = true;
         }
         resume
@@ -99,8 +99,8 @@ impl<O> Resume<O> {
 
     pub(super) async fn describe(self) -> Result<Described, Error> {
         match self.0 {
-            Stage::Described(Some(description)) => describe(description).await,
-            Stage::Described(None) | Stage::Going(_) => Err(Error::Configuration(
+            ResumeStage::Described(Some(description)) => describe(description).await,
+            ResumeStage::Described(None) | ResumeStage::Going(_) => Err(Error::Configuration(
                 "this resume is under way already: make another one to request it".to_owned(),
             )),
         }
@@ -109,7 +109,7 @@ impl<O> Resume<O> {
     /// Gives the pause point its value. A value of another type than it wants is refused before anything is
     /// written.
     pub fn with<T: Serialize + ?Sized>(mut self, value: &T) -> Self {
-        if let Stage::Described(Some(description)) = &mut self.0 {
+        if let ResumeStage::Described(Some(description)) = &mut self.0 {
             description.value = Some(Payload::record(value));
         }
         self
@@ -118,7 +118,7 @@ impl<O> Resume<O> {
     /// Names the pause point to answer, as `review` or, in a child, `child/review`. If that one does not wait
     /// (any more), nothing happens but [`Error::NotPausedAt`]: a repeated resume never answers the next pause.
     pub fn at(mut self, pause_point: impl Into<String>) -> Self {
-        if let Stage::Described(Some(description)) = &mut self.0 {
+        if let ResumeStage::Described(Some(description)) = &mut self.0 {
             description.at = Some(pause_point.into());
         }
         self
@@ -131,9 +131,9 @@ impl<O: DeserializeOwned + 'static> Future for Resume<O> {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
             match &mut self.0 {
-                Stage::Going(going) => return going.as_mut().poll(cx),
-                Stage::Described(description) => match description.take() {
-                    Some(description) => self.0 = Stage::Going(Box::pin(resume(description))),
+                ResumeStage::Going(going) => return going.as_mut().poll(cx),
+                ResumeStage::Described(description) => match description.take() {
+                    Some(description) => self.0 = ResumeStage::Going(Box::pin(resume(description))),
                     None => return Poll::Pending,
                 },
             }
@@ -148,7 +148,9 @@ impl Engine {
     }
 }
 
-async fn resume<O: DeserializeOwned>(description: Description) -> Result<Execution<O>, Error> {
+async fn resume<O: DeserializeOwned>(
+    description: ResumeDescription,
+) -> Result<Execution<O>, Error> {
     let described = describe(description).await?;
     let inner = described.engine.inner();
     match resume_record(&described).await {
@@ -157,8 +159,8 @@ async fn resume<O: DeserializeOwned>(description: Description) -> Result<Executi
     }
 }
 
-async fn describe(description: Description) -> Result<Described, Error> {
-    let Description {
+async fn describe(description: ResumeDescription) -> Result<Described, Error> {
+    let ResumeDescription {
         engine,
         def,
         id,

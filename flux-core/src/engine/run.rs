@@ -34,20 +34,20 @@ pub struct Start<O>(Launch<Handle<O>>);
 /// A start that is being described, and then its future.
 enum Launch<T> {
     Described(
-        Option<Description>,
-        fn(Description) -> BoxFuture<'static, Result<T, Error>>,
+        Option<StartDescription>,
+        fn(StartDescription) -> BoxFuture<'static, Result<T, Error>>,
     ),
     Going(BoxFuture<'static, Result<T, Error>>),
 }
 
-pub(super) struct Description {
+pub(super) struct StartDescription {
     pub(super) engine: Chosen,
     pub(super) workflow: Named,
     pub(super) input: Result<Payload, PayloadError>,
     pub(super) id: Option<ExecutionId>,
     pub(super) queue: Option<String>,
     pub(super) priority: i32,
-    pub(super) due: Due,
+    pub(super) due: StartTime,
     pub(super) dedup: Option<String>,
     pub(super) refuses_duplicate: bool,
     pub(super) is_for_worker: bool,
@@ -55,13 +55,13 @@ pub(super) struct Description {
 
 /// When a start is due.
 #[derive(Clone, Copy)]
-pub(super) enum Due {
+pub(super) enum StartTime {
     Now,
     After(Duration),
     At(Timestamp),
 }
 
-impl Description {
+impl StartDescription {
     fn new<I: Serialize>(engine: Option<Engine>, workflow: Named, input: &I) -> Self {
         let input = match &workflow {
             Named::Code(def) => Payload::record_again(input, def.reencode),
@@ -74,7 +74,7 @@ impl Description {
             id: None,
             queue: None,
             priority: 0,
-            due: Due::Now,
+            due: StartTime::Now,
             dedup: None,
             refuses_duplicate: false,
             is_for_worker: false,
@@ -95,7 +95,7 @@ impl<T> Launch<T> {
         }
     }
 
-    fn describe(&mut self, change: impl FnOnce(&mut Description)) {
+    fn describe(&mut self, change: impl FnOnce(&mut StartDescription)) {
         if let Self::Described(Some(description), _) = self {
             change(description);
         }
@@ -108,7 +108,7 @@ impl<O: DeserializeOwned + 'static> Run<O> {
         def: &'static WorkflowDef,
         input: &I,
     ) -> Self {
-        let description = Description::new(engine, Named::Code(def), input);
+        let description = StartDescription::new(engine, Named::Code(def), input);
         Self(Launch::Described(Some(description), |description| {
             Box::pin(run(description))
         }))
@@ -117,7 +117,7 @@ impl<O: DeserializeOwned + 'static> Run<O> {
 
 impl<O: 'static> Start<O> {
     pub(super) fn new<I: Serialize>(engine: Option<Engine>, workflow: Named, input: &I) -> Self {
-        let description = Description::new(engine, workflow, input);
+        let description = StartDescription::new(engine, workflow, input);
         Self(Launch::Described(Some(description), |description| {
             Box::pin(start(description))
         }))
@@ -164,14 +164,14 @@ macro_rules! start_options {
             /// starts it.
             pub fn delay(mut self, delay: Duration) -> Self {
                 self.0
-                    .describe(|description| description.due = Due::After(delay));
+                    .describe(|description| description.due = StartTime::After(delay));
                 self
             }
 
             /// Starts it no sooner than at this moment: see [`delay`](Self::delay).
             pub fn at(mut self, moment: SystemTime) -> Self {
                 self.0
-                    .describe(|description| description.due = Due::At(moment.into()));
+                    .describe(|description| description.due = StartTime::At(moment.into()));
                 self
             }
 

@@ -82,7 +82,7 @@ impl Standoff {
 
 /// An execution and those that called it, the nearest first: what they hold until they have finished.
 #[derive(Debug, Default)]
-pub(crate) struct Line(Vec<Held>);
+pub(crate) struct CallerLine(Vec<Held>);
 
 #[derive(Debug)]
 struct Held {
@@ -91,7 +91,7 @@ struct Held {
     gate: Option<Arc<str>>,
 }
 
-impl Line {
+impl CallerLine {
     /// Reads the line of an execution; `placement` is its own.
     pub(crate) async fn read(
         engine: &Inner,

@@ -107,7 +107,7 @@ pub(crate) struct Answer {
 
 /// What reaches a driver from outside its own code.
 #[derive(Debug)]
-pub(crate) enum Input {
+pub(crate) enum DriverInput {
     /// A body has ended.
     Body {
         call: EventSeq,

@@ -11,7 +11,7 @@ use super::TaskError;
 
 /// Who was asked for its source, on the way to one answer.
 #[derive(Debug, Default)]
-pub(crate) struct Asked {
+pub(crate) struct SourceTrace {
     /// Whether a `Terminal` was.
     pub(crate) terminal: bool,
     /// The failed calls that were.
@@ -20,14 +20,14 @@ pub(crate) struct Asked {
 
 thread_local! {
     /// `None` while nobody wants to know.
-    static ASKED: RefCell<Option<Asked>> = const { RefCell::new(None) };
+    static ASKED: RefCell<Option<SourceTrace>> = const { RefCell::new(None) };
 }
 
 /// The error's source, and what was asked for it: the error itself, or what it wraps transparently.
 pub(crate) fn source_of<'a>(
     error: &'a (dyn StdError + 'static),
-) -> (Option<&'a (dyn StdError + 'static)>, Asked) {
-    ASKED.set(Some(Asked::default()));
+) -> (Option<&'a (dyn StdError + 'static)>, SourceTrace) {
+    ASKED.set(Some(SourceTrace::default()));
     let source = error.source();
     (source, ASKED.take().unwrap_or_default())
 }
@@ -42,7 +42,7 @@ pub(crate) fn task(error: &TaskError) {
     note(|asked| asked.tasks.push(error.clone()));
 }
 
-fn note(write: impl FnOnce(&mut Asked)) {
+fn note(write: impl FnOnce(&mut SourceTrace)) {
     ASKED.with_borrow_mut(|asked| {
         if let Some(asked) = asked {
             write(asked);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::record::{Cause, ErrorRecord};
+use super::record::{ErrorRecord, RecordedCause};
 use super::task_error::TaskErrorKind;
 use crate::id::EventSeq;
 
@@ -79,7 +79,7 @@ pub enum FailureKind {
 #[derive(Clone)]
 pub struct Failure {
     data: Arc<FailureData>,
-    source: Option<Arc<Cause>>,
+    source: Option<Arc<RecordedCause>>,
 }
 
 impl Failure {

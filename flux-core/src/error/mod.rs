@@ -55,8 +55,8 @@ pub enum Error {
     #[error(
         "no workflow `{name}` is registered in this program; registered are {}{}. \
              A crate that nothing refers to registers nothing: `use my_flows as _;`",
-        List(available),
-        Described(described)
+        NameList(available),
+        InCatalog(described)
     )]
     WorkflowNotFound {
         /// The name asked for.
@@ -85,7 +85,7 @@ pub enum Error {
     #[error(
         "execution `{id}` was begun by version {recorded} of workflow `{workflow}`, and this program has {}; \
              register that version too, or let the newer one take it over with `accepts`",
-        List(available)
+        NameList(available)
     )]
     VersionMismatch {
         /// The execution.
@@ -153,7 +153,7 @@ pub enum Error {
     /// Several pause points wait; say which with `.at(name)`.
     #[error(
         "execution `{id}` waits at several pause points: {}; say which with `.at(name)`",
-        List(names)
+        NameList(names)
     )]
     AmbiguousPause {
         /// The execution.
@@ -256,7 +256,7 @@ pub enum Error {
         store: String,
     },
     /// A schedule does not fire at this moment.
-    #[error("schedule `{id}` does not fire at {at}{}; `ReleaseKind::Force` starts it all the same", Next(*next))]
+    #[error("schedule `{id}` does not fire at {at}{}; `ReleaseKind::Force` starts it all the same", NextTime(*next))]
     OffSchedule {
         /// The schedule.
         id: String,
@@ -409,9 +409,9 @@ impl From<NonDeterminism> for Error {
     }
 }
 
-struct List<'a>(&'a [String]);
+struct NameList<'a>(&'a [String]);
 
-impl fmt::Display for List<'_> {
+impl fmt::Display for NameList<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
             return f.write_str("none");
@@ -425,20 +425,20 @@ impl fmt::Display for List<'_> {
 }
 
 /// What other programs have said that they have, if they were asked for it.
-struct Described<'a>(&'a [String]);
+struct InCatalog<'a>(&'a [String]);
 
-impl fmt::Display for Described<'_> {
+impl fmt::Display for InCatalog<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_empty() {
             return Ok(());
         }
-        write!(f, ", and in the store's catalog are {}", List(self.0))
+        write!(f, ", and in the store's catalog are {}", NameList(self.0))
     }
 }
 
-struct Next(Option<Timestamp>);
+struct NextTime(Option<Timestamp>);
 
-impl fmt::Display for Next {
+impl fmt::Display for NextTime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(next) => write!(f, ", the next time after that is {next}"),
@@ -454,7 +454,7 @@ impl fmt::Display for WaitsAt<'_> {
         if self.0.is_empty() {
             return f.write_str("waits at none");
         }
-        write!(f, "waits at {}", List(self.0))
+        write!(f, "waits at {}", NameList(self.0))
     }
 }
 

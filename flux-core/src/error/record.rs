@@ -79,9 +79,9 @@ impl ErrorRecord {
     }
 
     /// The recorded sources as a chain of errors.
-    pub(crate) fn source(&self) -> Option<Arc<Cause>> {
+    pub(crate) fn source(&self) -> Option<Arc<RecordedCause>> {
         self.chain.iter().rev().fold(None, |source, message| {
-            Some(Arc::new(Cause {
+            Some(Arc::new(RecordedCause {
                 message: message.clone(),
                 source,
             }))
@@ -151,18 +151,18 @@ fn cut(text: &mut String, limit: usize) {
 
 /// A recorded source: its message is all that is left of it.
 #[derive(Debug, Clone)]
-pub(crate) struct Cause {
+pub(crate) struct RecordedCause {
     message: String,
-    source: Option<Arc<Cause>>,
+    source: Option<Arc<RecordedCause>>,
 }
 
-impl fmt::Display for Cause {
+impl fmt::Display for RecordedCause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)
     }
 }
 
-impl StdError for Cause {
+impl StdError for RecordedCause {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.source.as_deref().map(|cause| cause as _)
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::asked;
 use super::escape::Token;
-use super::record::{Cause, ErrorRecord};
+use super::record::{ErrorRecord, RecordedCause};
 use crate::id::EventSeq;
 
 /// Why a task, child or step did not give its result.
@@ -18,13 +18,13 @@ use crate::id::EventSeq;
 /// last error, and after a replay it tells the same. Clones share what they stand for.
 #[derive(Clone)]
 pub struct TaskError {
-    inner: Arc<Inner>,
-    source: Option<Arc<Cause>>,
+    inner: Arc<TaskErrorData>,
+    source: Option<Arc<RecordedCause>>,
     /// Tells the engine when the last clone is gone: see `escape`.
     _token: Option<Token>,
 }
 
-struct Inner {
+struct TaskErrorData {
     call: Option<EventSeq>,
     data: TaskFailure,
 }
@@ -94,7 +94,7 @@ impl TaskError {
     fn build(call: Option<EventSeq>, data: TaskFailure, token: Option<Token>) -> Self {
         let source = data.error.source();
         Self {
-            inner: Arc::new(Inner { call, data }),
+            inner: Arc::new(TaskErrorData { call, data }),
             source,
             _token: token,
         }

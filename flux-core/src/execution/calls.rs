@@ -145,7 +145,7 @@ impl CallInfo {
     /// took back. A call whose failure was taken back runs again.
     pub fn of(events: &[Event]) -> Vec<Self> {
         let counting = Runs::of(events);
-        let mut calls = Calls::default();
+        let mut calls = HistoryCalls::default();
         for event in events {
             if counting.counts(event.seq) {
                 calls.see(event);
@@ -366,9 +366,9 @@ impl CallInfo {
 
 /// The calls of a history, in order.
 #[derive(Default)]
-struct Calls(Vec<CallInfo>);
+struct HistoryCalls(Vec<CallInfo>);
 
-impl Calls {
+impl HistoryCalls {
     fn see(&mut self, event: &Event) {
         if let Some(kind) = CallKind::of(event.kind) {
             self.0.push(CallInfo::started(kind, event));

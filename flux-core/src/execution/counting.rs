@@ -15,10 +15,10 @@ use crate::id::EventSeq;
 
 /// The runs of events that count, in order. The last one is open: it ends with the history.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Runs(Vec<Run>);
+pub(crate) struct Runs(Vec<EventRun>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Run {
+struct EventRun {
     first: u32,
     last: u32,
     /// It begins with a `REWOUND` that says nothing of use once another follows it, unless something was delivered between
@@ -29,7 +29,7 @@ struct Run {
 impl Runs {
     /// All events from this one on.
     pub(crate) fn from(first: EventSeq) -> Self {
-        Self(vec![Run {
+        Self(vec![EventRun {
             first: first.get(),
             last: u32::MAX,
             is_passing: false,
@@ -94,7 +94,7 @@ impl Runs {
 
     /// What follows this rewind counts.
     pub(crate) fn open(&mut self, rewound: EventSeq, meta: &RewoundMeta) {
-        self.0.push(Run {
+        self.0.push(EventRun {
             first: rewound.get(),
             last: u32::MAX,
             is_passing: is_passing(meta),
@@ -111,7 +111,7 @@ fn is_passing(meta: &RewoundMeta) -> bool {
 #[derive(Debug)]
 pub(crate) struct Chain {
     /// The last one first.
-    runs: Vec<Run>,
+    runs: Vec<EventRun>,
     /// The run that comes next, if its first event is known to be one that begins a run.
     wanted: Option<(u32, u32)>,
 }
@@ -141,7 +141,7 @@ impl Chain {
         let meta = rewound.map(Event::meta::<RewoundMeta>);
         // One that begins from the input has nothing before it.
         let goes_back = rewound.is_some_and(|event| event.payload.is_none());
-        self.runs.push(Run {
+        self.runs.push(EventRun {
             first,
             last,
             is_passing: goes_back && meta.as_ref().is_some_and(is_passing),

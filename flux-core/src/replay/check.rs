@@ -7,7 +7,7 @@ use super::matching::{IssuedCall, Matched, match_calls, site_of};
 use super::sites::Site;
 use super::values::Verdict;
 use super::{Divergence, Group, Machine, Polled, Stop};
-use crate::context::shared::{Call, CallKey, Issued, State};
+use crate::context::shared::{Call, CallKey, Issued, SharedState};
 use crate::event::{Event, EventKind};
 use crate::id::EventSeq;
 
@@ -196,7 +196,7 @@ impl Machine {
 }
 
 /// Takes in how the source has moved since these calls were recorded.
-fn learn_moves(state: &mut State, matched: &Matched, recorded: &[Event]) {
+fn learn_moves(state: &mut SharedState, matched: &Matched, recorded: &[Event]) {
     for told in &matched.told {
         state.tries.moves.learn(told);
     }

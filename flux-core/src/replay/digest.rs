@@ -8,19 +8,19 @@ use crate::hash::{SEED, hash_bytes, mix};
 
 /// The digest of a JSON text; equal for texts that differ in the order of keys alone.
 pub(crate) fn digest(json: &str) -> u128 {
-    let mut walk = Walk {
+    let mut walk = JsonWalk {
         bytes: json.as_bytes(),
         at: 0,
     };
     walk.value()
 }
 
-struct Walk<'a> {
+struct JsonWalk<'a> {
     bytes: &'a [u8],
     at: usize,
 }
 
-impl Walk<'_> {
+impl JsonWalk<'_> {
     fn value(&mut self) -> u128 {
         self.space();
         match self.bytes.get(self.at) {

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Polled;
-use crate::context::shared::{HandedError, State};
+use crate::context::shared::{HandedError, SharedState};
 use crate::error::{ErrorRecord, EscapedCall, TaskError};
 use crate::id::EventSeq;
 use crate::payload::Payload;
@@ -55,7 +55,7 @@ impl FailedEnd {
     }
 
     /// The code returned an error.
-    pub(crate) fn returned(error: BodyError, state: &State) -> Self {
+    pub(crate) fn returned(error: BodyError, state: &SharedState) -> Self {
         let escaped = escaped(state, &error.tasks);
         let is_of_child = escaped.iter().any(|handed| handed.is_of_child);
         let record = if is_of_child {
@@ -84,7 +84,7 @@ impl FailedEnd {
     }
 }
 
-pub(super) fn end_of(polled: Polled, state: &mut State) -> Option<End> {
+pub(super) fn end_of(polled: Polled, state: &mut SharedState) -> Option<End> {
     if let Some(input) = state.continue_with.take() {
         return Some(End::ContinuedAsNew(input));
     }
@@ -96,7 +96,7 @@ pub(super) fn end_of(polled: Polled, state: &mut State) -> Option<End> {
 
 /// The failed calls whose error escaped: those found in the returned error, else those whose error was
 /// last dropped in this very delivery.
-fn escaped<'a>(state: &'a State, found: &[TaskError]) -> Vec<&'a HandedError> {
+fn escaped<'a>(state: &'a SharedState, found: &[TaskError]) -> Vec<&'a HandedError> {
     let found: BTreeSet<EventSeq> = found.iter().filter_map(TaskError::call).collect();
     let named = |handed: &&HandedError| found.contains(&handed.call);
     let is_named = state.errors.iter().any(|handed| named(&handed));

@@ -40,7 +40,7 @@ pub(crate) struct Matched {
 }
 
 /// What equal calls have in common: kind, name, the digest of the input, and for a rollback the call that it undoes.
-type Group = (EventKind, Box<str>, u128, Option<EventSeq>);
+type MatchKey = (EventKind, Box<str>, u128, Option<EventSeq>);
 
 /// Both sides of calls that are equal, by index.
 type Sides = (Vec<usize>, Vec<usize>);
@@ -93,7 +93,7 @@ impl<'a> Matcher<'a> {
     }
 
     fn by_digest(&mut self) {
-        let mut groups: BTreeMap<Group, Sides> = BTreeMap::new();
+        let mut groups: BTreeMap<MatchKey, Sides> = BTreeMap::new();
         for (i, issued) in self.issued.iter().enumerate() {
             let call = issued.call;
             let digest = digest_of(call.input.as_ref());

@@ -16,7 +16,7 @@ use crate::id::EventSeq;
 use crate::payload::Payload;
 
 /// The values of one kind and name in a delivery.
-type Group = (EventKind, Arc<str>);
+type ValueKey = (EventKind, Arc<str>);
 
 /// What earlier tries of a replay have taught it.
 #[derive(Clone, Debug, Default)]
@@ -26,7 +26,7 @@ pub(crate) struct Tries {
     /// How many tries have found a wrong guess.
     pub(super) misjudged: usize,
     /// How the values of a delivery are told apart.
-    told: BTreeMap<(EventSeq, Group), Told>,
+    told: BTreeMap<(EventSeq, ValueKey), Told>,
     /// How the source has moved, as far as that is known.
     pub(crate) moves: Moves,
     /// Whether `moves` is to be learnt from every call, and not only from those that have equals.
@@ -48,7 +48,7 @@ impl Tries {
 /// The values recorded in the delivery that is replayed.
 #[derive(Debug, Default)]
 pub(crate) struct RecordedValues {
-    groups: BTreeMap<Group, Equals>,
+    groups: BTreeMap<ValueKey, EqualValues>,
 }
 
 /// How what was given to the code turned out.
@@ -134,7 +134,7 @@ impl RecordedValues {
 
 /// Values that are equal in kind and name.
 #[derive(Debug, Default)]
-struct Equals {
+struct EqualValues {
     events: Vec<Event>,
     /// Where each was asked for; read when the first is, if there are several.
     sites: Vec<Option<Site>>,
@@ -165,7 +165,7 @@ impl Guess<'_> {
     }
 }
 
-impl Equals {
+impl EqualValues {
     fn take(&mut self, today: &Site, guess: &Guess<'_>) -> Option<usize> {
         self.read_sites();
         let rotation = guess.tries.rotation();

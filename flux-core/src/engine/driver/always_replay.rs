@@ -2,7 +2,7 @@
 
 use super::core::arrivals::Arrival;
 use super::load::Loading;
-use crate::engine::history::{History, Item};
+use crate::engine::history::{History, ReplayStep};
 use crate::engine::replaying::{Replaying, Trying};
 use crate::engine::wire::Halt;
 use crate::replay::Machine;
@@ -53,10 +53,10 @@ impl Loading<'_> {
         };
         while let Some(item) = history.next().await? {
             match item {
-                Item::Note(event) => machine.replay_note(&event),
-                Item::Delivery { group, open } if open && first_open == Some(group.arrival.seq) => {
-                }
-                Item::Delivery { group, .. } => {
+                ReplayStep::Note(event) => machine.replay_note(&event),
+                ReplayStep::Delivery { group, open }
+                    if open && first_open == Some(group.arrival.seq) => {}
+                ReplayStep::Delivery { group, .. } => {
                     let mut replaying = Replaying {
                         machine,
                         id: &self.core.id,

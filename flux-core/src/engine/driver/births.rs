@@ -12,14 +12,14 @@
 use std::sync::Arc;
 
 use super::children::Children;
-use super::core::births::{Birth, Births, Wanted};
+use super::core::births::{Birth, Births, WantedChild};
 use super::core::calls::ChildState;
 use crate::clock::Timestamp;
 use crate::context::ChildPolicy;
 use crate::engine::begin::{QueuedInput, queued_start};
 use crate::engine::ownership::Claimed;
 use crate::engine::place::{Wishes, place};
-use crate::engine::standoff::{Line, Standoff};
+use crate::engine::standoff::{CallerLine, Standoff};
 use crate::engine::wire::{Begin, Halt};
 use crate::engine::write::{Born, Newborn};
 use crate::error::{Error, TaskErrorKind};
@@ -134,7 +134,7 @@ impl Children<'_> {
         let line = match self.line.take() {
             Some(line) => line,
             None => {
-                Line::read(
+                CallerLine::read(
                     &engine,
                     &self.core.id,
                     &self.core.row.placement,
@@ -151,7 +151,7 @@ impl Children<'_> {
     /// A child that has to wait for its turn does so as any other execution of its workflow.
     fn newborn(
         &self,
-        wanted: &Wanted,
+        wanted: &WantedChild,
         placement: Placement,
         owner: WorkerId,
         now: Timestamp,

@@ -23,14 +23,14 @@ use crate::context::request::Body;
 use crate::context::statements::Statements;
 use crate::context::{BodyContext, InBody, StopToken};
 use crate::engine::Inner;
-use crate::engine::wire::Input;
+use crate::engine::wire::DriverInput;
 use crate::error::{Error, ErrorRecord, TaskErrorKind};
 use crate::id::EventSeq;
 use crate::replay::panic_message;
 use crate::task::{BodyError, BodyFuture, BodyResult, StartError, Started, States};
 
 /// An attempt that runs.
-pub(super) struct Running {
+pub(super) struct RunningBody {
     /// Tells this run from an earlier one of the same call.
     pub(super) run: u64,
     pub(super) context: Arc<BodyContext>,
@@ -43,7 +43,7 @@ pub(super) struct Running {
     pub(super) noted: Option<Noted>,
 }
 
-impl Running {
+impl RunningBody {
     /// It has returned: whatever it left behind may go on.
     pub(super) fn ended(mut self) -> Arc<BodyContext> {
         self.has_ended = true;
@@ -51,7 +51,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningBody {
     fn drop(&mut self) {
         if !self.has_ended {
             self.context.stop.set();
@@ -155,7 +155,7 @@ impl Link {
         } else {
             self.bodies.threads.left_by(&task.name, &task.input)
         };
-        let limits = Limits {
+        let limits = AttemptLimits {
             timeout,
             deadline: deadline.map(|at| core.steady_at(at)),
         };
@@ -172,7 +172,7 @@ impl Link {
             stop: StopToken::default(),
             statements: self.statements_of(call, run),
         });
-        let running = Running {
+        let running = RunningBody {
             run,
             context: Arc::clone(&context),
             thread: thread.clone(),
@@ -225,7 +225,7 @@ impl Link {
         match futures::poll!(&mut alone.attempt) {
             Poll::Ready(result) => {
                 let Unspawned { call, run, .. } = alone;
-                let input = Input::Body { call, run, result };
+                let input = DriverInput::Body { call, run, result };
                 self.take(core, input);
             }
             Poll::Pending => self.spawn(core, alone),
@@ -240,7 +240,7 @@ impl Link {
             let result = AssertUnwindSafe(attempt).catch_unwind().await;
             let result = result.unwrap_or_else(|panic| Err(panicked(&*panic)));
             // Without a driver, what was not recorded will run again.
-            let _ = sender.send(Input::Body { call, run, result });
+            let _ = sender.send(DriverInput::Body { call, run, result });
         });
         let abort = AbortOnDrop(running.abort_handle());
         if let Some(running) = core.calls.task(call).and_then(Task::running) {
@@ -253,7 +253,7 @@ impl Link {
         let sender = self.sender().clone();
         Statements::new(move |asked| {
             // Without a driver the reply is dropped, and the body is told so.
-            let _ = sender.send(Input::Statements(FromBody { call, run, asked }));
+            let _ = sender.send(DriverInput::Statements(FromBody { call, run, asked }));
         })
     }
 }
@@ -306,14 +306,14 @@ fn step_is_spent() -> BodyError {
 
 /// What limits the attempts of a task.
 #[derive(Clone, Copy)]
-struct Limits {
+struct AttemptLimits {
     /// How long one may take.
     timeout: Option<Duration>,
     /// When all of them have to be done.
     deadline: Option<Timestamp>,
 }
 
-impl Limits {
+impl AttemptLimits {
     /// When an attempt that begins now has to be done.
     fn of_attempt(self, time: &Timekeeper) -> Option<Limit> {
         let timeout = self.timeout.map(|span| Limit {
@@ -356,7 +356,7 @@ impl Limit {
 
 struct Attempt {
     context: Arc<BodyContext>,
-    limits: Limits,
+    limits: AttemptLimits,
     time: Arc<Timekeeper>,
     /// How long another attempt waits for a thread whose time is up.
     patience: Duration,

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use super::core::Core;
 use super::core::activation::Activation;
-use super::core::births::Wanted;
+use super::core::births::WantedChild;
 use super::core::calls::ChildState;
 use super::link::Link;
 use crate::engine::Inner;
 use crate::engine::active::{Driving, OnSettled};
-use crate::engine::standoff::Line;
-use crate::engine::wire::{Answer, Begin, ChildReport, Halt, Input, Intent};
+use crate::engine::standoff::CallerLine;
+use crate::engine::wire::{Answer, Begin, ChildReport, DriverInput, Halt, Intent};
 use crate::error::Error;
 use crate::event::EndedMeta;
 use crate::execution::{PausePoint, Status, Waiting};
@@ -26,7 +26,7 @@ pub(super) struct Children<'a> {
     pub(super) engine: &'a Arc<Inner>,
     pub(super) core: &'a mut Core,
     pub(super) link: &'a mut Link,
-    pub(super) line: &'a mut Option<Line>,
+    pub(super) line: &'a mut Option<CallerLine>,
 }
 
 impl Children<'_> {
@@ -61,7 +61,7 @@ impl Children<'_> {
     async fn take_up(
         &mut self,
         call: EventSeq,
-        wanted: Wanted,
+        wanted: WantedChild,
         record: ExecutionRecord,
     ) -> Result<(), Halt> {
         let is_retried = self.core.rewinding.retried().contains(&call);
@@ -145,7 +145,7 @@ impl Children<'_> {
     async fn claim_child(
         &mut self,
         call: EventSeq,
-        wanted: Wanted,
+        wanted: WantedChild,
         since: Epoch,
         intent: Intent,
     ) -> Result<(), Halt> {
@@ -176,7 +176,7 @@ impl Children<'_> {
     }
 
     /// Others drive the child: its last word will come into the inbox.
-    fn watch_child(&mut self, call: EventSeq, wanted: &Wanted, since: Epoch) {
+    fn watch_child(&mut self, call: EventSeq, wanted: &WantedChild, since: Epoch) {
         let child = wanted.child(since, ChildState::Elsewhere);
         self.core.calls.insert(call, child);
         self.core.inbox.expect_news();
@@ -192,7 +192,7 @@ impl Children<'_> {
                 None => tokio::time::sleep(LOOK_AGAIN).await,
             }
             let report = ChildReport::Changed;
-            let _ = sender.send(Input::Child {
+            let _ = sender.send(DriverInput::Child {
                 call,
                 since,
                 report,
@@ -204,7 +204,7 @@ impl Children<'_> {
     async fn drive_claimed(
         &mut self,
         call: EventSeq,
-        wanted: &Wanted,
+        wanted: &WantedChild,
         begin: Begin,
         since: Epoch,
     ) -> Result<(), Halt> {
@@ -230,7 +230,7 @@ impl Children<'_> {
     pub(super) fn drive_child(
         &self,
         call: EventSeq,
-        wanted: &Wanted,
+        wanted: &WantedChild,
         begin: Begin,
         since: Epoch,
     ) -> Result<Driving, Error> {
@@ -238,7 +238,7 @@ impl Children<'_> {
         let name = wanted.def.name;
         let on_settled: OnSettled = Box::new(move |settled| {
             let report = ChildReport::of(settled, name);
-            let _ = sender.send(Input::Child {
+            let _ = sender.send(DriverInput::Child {
                 call,
                 since,
                 report,

@@ -10,6 +10,7 @@ use super::core::stop::Termination;
 use super::wait::refresh_inbox;
 use super::{Driver, Step, lines};
 use crate::context::request::Request;
+use crate::context::shared::Call;
 use crate::engine::Inner;
 use crate::engine::wire::Halt;
 use crate::event::{Event, EventKind, OutcomeMeta};
@@ -163,7 +164,7 @@ impl Driver {
         }
         let is_end = |change: &Change| change.status.is_finished();
         let ends = change.as_ref().is_some_and(is_end);
-        let told = Told::by(&activation);
+        let told = Recipients::by(&activation);
         let laid = if activation.births.is_empty() {
             Laid::default()
         } else {
@@ -223,35 +224,27 @@ impl Driver {
 
     /// Starts what a call asks for, now that the call is recorded.
     pub(super) async fn start(&mut self, call: EventSeq) -> Result<(), Halt> {
-        enum Kind {
-            Task,
-            Child,
-            Transaction,
-        }
-        let kind = {
+        let startable = {
             let mut state = self.core.machine.shared.state();
-            let call = state.call_by_seq(call);
-            match call.and_then(|call| call.request.as_ref()) {
-                Some(Request::Task(_)) => Kind::Task,
-                Some(Request::Child { .. }) => Kind::Child,
-                Some(Request::Transaction(_)) => Kind::Transaction,
-                _ => return Ok(()),
-            }
+            state.call_by_seq(call).and_then(|call| Startable::of(call))
         };
-        match kind {
-            Kind::Task => {
+        let Some(startable) = startable else {
+            return Ok(());
+        };
+        match startable {
+            Startable::Task => {
                 let progress = Progress::begun_at(self.core.machine.last_at());
                 self.core.begin_task(call, progress);
                 self.link.launch(&self.engine, &mut self.core, call)?;
             }
-            Kind::Child if self.link.starts_nothing(&self.core) => self.core.defer_child(call),
-            Kind::Child => {
+            Startable::Child if self.link.starts_nothing(&self.core) => self.core.defer_child(call),
+            Startable::Child => {
                 let refused = Box::pin(self.children().start(call)).await?;
                 if let Some(activation) = refused {
                     Box::pin(self.write(activation, None)).await?;
                 }
             }
-            Kind::Transaction => self.core.begin_transaction(call),
+            Startable::Transaction => self.core.begin_transaction(call),
         }
         Ok(())
     }
@@ -273,10 +266,33 @@ impl Driver {
     }
 }
 
-/// Who is to be told of a commit.
-struct Told(Vec<(ExecutionId, bool)>);
+/// A call that is carried out by starting something; any other only waits.
+#[derive(Clone, Copy)]
+pub(super) enum Startable {
+    Task,
+    Child,
+    Transaction,
+}
 
-impl Told {
+impl Startable {
+    /// `None` also for a call whose request has been carried out.
+    pub(super) fn of(call: &Call) -> Option<Self> {
+        match call.request.as_ref()? {
+            Request::Task(_) => Some(Self::Task),
+            Request::Child { .. } => Some(Self::Child),
+            Request::Transaction(_) => Some(Self::Transaction),
+            Request::Timer { .. }
+            | Request::Signal { .. }
+            | Request::Cancelled
+            | Request::Pause { .. } => None,
+        }
+    }
+}
+
+/// Who is to be told of a commit.
+struct Recipients(Vec<(ExecutionId, bool)>);
+
+impl Recipients {
     /// Executions that an activation sends something; `true` where that may end them.
     fn by(activation: &Activation) -> Self {
         let outbox = activation.outbox.iter();

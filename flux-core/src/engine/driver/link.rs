@@ -10,13 +10,13 @@ use super::inputs::Inputs;
 use super::statements::FromBody;
 use crate::engine::Inner;
 use crate::engine::active::Attendance;
-use crate::engine::wire::Input;
+use crate::engine::wire::DriverInput;
 use crate::error::Error;
 
 /// What comes in, who is told, and what is wanted of the driver itself.
 pub(super) struct Link {
     pub(super) inputs: Inputs,
-    sender: mpsc::UnboundedSender<Input>,
+    sender: mpsc::UnboundedSender<DriverInput>,
     pub(super) bodies: Bodies,
     /// Statements that bodies want run.
     statements: VecDeque<FromBody>,
@@ -35,8 +35,8 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) fn new(
-        sender: mpsc::UnboundedSender<Input>,
-        inputs: mpsc::UnboundedReceiver<Input>,
+        sender: mpsc::UnboundedSender<DriverInput>,
+        inputs: mpsc::UnboundedReceiver<DriverInput>,
         attendance: Attendance,
     ) -> Self {
         Self {
@@ -54,7 +54,7 @@ impl Link {
     }
 
     /// Where others tell this driver what has happened.
-    pub(super) fn sender(&self) -> &mpsc::UnboundedSender<Input> {
+    pub(super) fn sender(&self) -> &mpsc::UnboundedSender<DriverInput> {
         &self.sender
     }
 
@@ -74,14 +74,14 @@ impl Link {
         }
     }
 
-    pub(super) fn take(&mut self, core: &mut Core, input: Input) {
+    pub(super) fn take(&mut self, core: &mut Core, input: DriverInput) {
         match input {
-            Input::Body { call, run, result } => {
+            DriverInput::Body { call, run, result } => {
                 let lost = self.bodies.ended(core, call, run, result);
                 self.lose(lost);
             }
-            Input::Statements(from) => self.statements.push_back(from),
-            Input::Child {
+            DriverInput::Statements(from) => self.statements.push_back(from),
+            DriverInput::Child {
                 call,
                 since,
                 report,
@@ -89,10 +89,10 @@ impl Link {
                 let lost = core.child_reported(call, since, report);
                 self.lose(lost);
             }
-            Input::Inbox => core.inbox.expect_news(),
-            Input::Woken => core.woken(),
-            Input::Rest => self.is_to_rest = true,
-            Input::Retire => self.is_retiring = !self.is_attended(),
+            DriverInput::Inbox => core.inbox.expect_news(),
+            DriverInput::Woken => core.woken(),
+            DriverInput::Rest => self.is_to_rest = true,
+            DriverInput::Retire => self.is_retiring = !self.is_attended(),
         }
     }
 

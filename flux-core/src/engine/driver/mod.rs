@@ -24,8 +24,8 @@ use super::active::Attendance;
 use super::log;
 use super::ownership::Claimed;
 use super::replaying::fresh_machine;
-use super::standoff::Line;
-use super::wire::{Begin, Halt, Input};
+use super::standoff::CallerLine;
+use super::wire::{Begin, DriverInput, Halt};
 use crate::error::{Error, FailureData};
 use crate::execution::Snapshot;
 use crate::id::{EventSeq, ExecutionId};
@@ -56,7 +56,7 @@ mod threads;
 mod wait;
 
 use self::core::Core;
-use self::core::delivery::Look;
+use self::core::delivery::LookForNews;
 pub(crate) use self::core::family::{BY_PARENT, ChildOutcome, LastWord};
 pub(crate) use self::core::pauses::{
     ResumeRequest, choose_pause, is_go_on, is_of_hold, newest_of_hold, takes_no_value,
@@ -79,7 +79,7 @@ pub(crate) struct Driver {
     commits: Commits,
     link: Link,
     /// What those wait for that called this execution, as soon as a child of it has to wait for its turn.
-    line: Option<Line>,
+    line: Option<CallerLine>,
 }
 
 impl Driver {
@@ -88,8 +88,8 @@ impl Driver {
         engine: &Arc<Inner>,
         def: &'static WorkflowDef,
         id: ExecutionId,
-        sender: mpsc::UnboundedSender<Input>,
-        inputs: mpsc::UnboundedReceiver<Input>,
+        sender: mpsc::UnboundedSender<DriverInput>,
+        inputs: mpsc::UnboundedReceiver<DriverInput>,
         attendance: Attendance,
     ) -> Self {
         let link = Link::new(sender, inputs, attendance);
@@ -275,7 +275,7 @@ impl Driver {
     /// make the code wait for a wake-up that no history knows of.
     async fn polling<T>(
         &mut self,
-        work: impl FnOnce(&mut Core, Look<'_>) -> Result<T, Stop>,
+        work: impl FnOnce(&mut Core, LookForNews<'_>) -> Result<T, Stop>,
     ) -> Result<T, Halt> {
         let Self { core, link, .. } = self;
         let polled = async { work(core, &mut |core| link.look_for_arrivals(core)) };

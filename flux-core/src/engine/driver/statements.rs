@@ -7,7 +7,7 @@ use super::Driver;
 use super::commits::Commits;
 use super::core::Core;
 use super::core::calls::Task;
-use crate::context::statements::{Asked, Came};
+use crate::context::statements::{Came, StatementsRequest};
 use crate::engine::history::History;
 use crate::engine::wire::Halt;
 use crate::event::{BodyTransactionMeta, Event, EventKind};
@@ -21,7 +21,7 @@ pub(crate) struct FromBody {
     pub(super) call: EventSeq,
     /// Which run of the body: an earlier one has nothing more to say.
     pub(super) run: u64,
-    pub(super) asked: Asked,
+    pub(super) asked: StatementsRequest,
 }
 
 /// What the transactions of a call have come to so far, by their names, their numbers, and whether it was the fallback that
@@ -110,7 +110,7 @@ async fn commit(
     commits: &mut Commits,
     core: &mut Core,
     call: EventSeq,
-    asked: &Asked,
+    asked: &StatementsRequest,
     fallback: bool,
 ) -> Result<Option<Came>, Halt> {
     let mut event = core.event_at(EventKind::BodyTransaction, Some(call));

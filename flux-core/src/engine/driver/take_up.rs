@@ -3,11 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Driver;
+use super::commit::Startable;
 use super::core::Core;
 use super::core::arrivals::NewOutcome;
 use super::core::calls::{CutOffBodies, Progress};
 use super::core::values::keep_unseen;
-use crate::context::request::Request;
 use crate::engine::Inner;
 use crate::engine::wire::Halt;
 use crate::event::EventKind;
@@ -20,21 +20,11 @@ impl Driver {
         mut progress: BTreeMap<EventSeq, Progress>,
         cut_off: CutOffBodies,
     ) -> Result<(), Halt> {
-        enum Kind {
-            Task,
-            Start,
-            Armed,
-        }
-        let pending: Vec<(EventSeq, Kind)> = {
+        let pending: Vec<(EventSeq, Option<Startable>)> = {
             let mut state = self.core.machine.shared.state();
-            let kind = |request: Option<&Request>| match request {
-                Some(Request::Task(_)) => Kind::Task,
-                Some(Request::Child { .. } | Request::Transaction(_)) => Kind::Start,
-                _ => Kind::Armed,
-            };
-            state
-                .pending()
-                .map(|(seq, call)| (seq, kind(call.request.as_ref())))
+            let pending = state.pending();
+            pending
+                .map(|(seq, call)| (seq, Startable::of(call)))
                 .collect()
         };
         let retried = self.core.rewinding.retried().to_vec();
@@ -42,7 +32,7 @@ impl Driver {
         let answered = self.core.arrivals.answered();
         let mut salvaged = take_salvaged(&self.engine, &mut self.core);
         let mut answered_again = BTreeSet::new();
-        for (call, kind) in pending {
+        for (call, startable) in pending {
             let is_answered = answered.contains(&call) || salvaged.remove(&call);
             if is_answered {
                 continue;
@@ -51,16 +41,16 @@ impl Driver {
                 answered_again.insert(call);
                 continue;
             }
-            match kind {
-                Kind::Task => {
+            match startable {
+                Some(Startable::Task) => {
                     let progress = progress.remove(&call).unwrap_or_default();
                     self.core.recover_task(call, progress, cut_off);
                 }
                 // A child may be done, and say so to its parent, before the rewind that lets it try again is
                 // written; a parent that counts as failed is told nothing.
-                Kind::Start if self.core.rewinding.planned.is_some() => self.core.put_off(call),
-                Kind::Start => self.start(call).await?,
-                Kind::Armed => {
+                Some(_) if self.core.rewinding.planned.is_some() => self.core.put_off(call),
+                Some(_) => self.start(call).await?,
+                None => {
                     self.core.arm(call);
                 }
             }

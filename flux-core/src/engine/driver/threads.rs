@@ -58,15 +58,15 @@ impl Left {
 }
 
 /// The work that a thread does: its task and the task's input. An attempt of the whole workflow may do it under another call.
-type Work = (Arc<str>, u128);
+type ThreadWork = (Arc<str>, u128);
 
-fn work(task: &Arc<str>, input: &Payload) -> Work {
+fn work(task: &Arc<str>, input: &Payload) -> ThreadWork {
     (Arc::clone(task), digest(input.as_str()))
 }
 
 /// The threads of an execution that are left to themselves.
 #[derive(Debug, Default)]
-pub(super) struct Threads(BTreeMap<Work, Left>);
+pub(super) struct Threads(BTreeMap<ThreadWork, Left>);
 
 impl Threads {
     /// The thread that an attempt of this work has left, if it has not returned.

@@ -17,7 +17,7 @@ pub(super) const AUDIT_SOON: Duration = Duration::from_secs(1);
 
 /// Why an audit looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Cause {
+pub(crate) enum AuditReason {
     /// It is time to: whatever is left over is a fault.
     Routine,
     /// A call of the store failed and may have been carried out: something may be left over.
@@ -27,16 +27,16 @@ pub(crate) enum Cause {
 /// The looks of one worker, or after one suspicion.
 #[derive(Debug)]
 pub(crate) struct Audit {
-    cause: Cause,
+    reason: AuditReason,
     /// What the last look found. Between a commit and its value an execution is owned and in nobody's hands, so one
     /// look proves nothing; an epoch that is still left over at the next one does.
     suspects: BTreeMap<ExecutionKey, Epoch>,
 }
 
 impl Audit {
-    pub(crate) fn new(cause: Cause) -> Self {
+    pub(crate) fn new(reason: AuditReason) -> Self {
         Self {
-            cause,
+            reason,
             suspects: BTreeMap::new(),
         }
     }
@@ -48,7 +48,7 @@ impl Audit {
 
     /// Adopts what was left over at the last look and still is: it is released, and so ready for every worker.
     pub(crate) async fn look(&mut self, engine: &Arc<Inner>) -> Result<(), StoreError> {
-        if self.cause == Cause::Routine && engine.ledger.is_suspicious() {
+        if self.reason == AuditReason::Routine && engine.ledger.is_suspicious() {
             return Ok(());
         }
         let owned = engine.store.owned_by(engine.owner().await?).await?;
@@ -71,15 +71,15 @@ impl Audit {
     }
 
     fn report(&self, engine: &Inner, id: &ExecutionId) {
-        match self.cause {
-            Cause::Routine => {
+        match self.reason {
+            AuditReason::Routine => {
                 engine.ledger.count_adopted();
                 tracing::warn!(
                     target: "flux::ownership", execution_id = %id,
                     "this engine owned an execution and did not drive it; it is released for the next worker"
                 );
             }
-            Cause::Suspicion => tracing::info!(
+            AuditReason::Suspicion => tracing::info!(
                 target: "flux::ownership", execution_id = %id,
                 "a claim that seemed to have failed was carried out; the execution is released for the next worker"
             ),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use super::audit::{AUDIT_SOON, Audit, Cause};
+use super::audit::{AUDIT_SOON, Audit, AuditReason};
 use crate::engine::Inner;
 use crate::id::{Epoch, ExecutionKey};
 use crate::store::StoreError;
@@ -36,7 +36,7 @@ struct Entries {
 }
 
 /// What the settling task does next.
-enum Step {
+enum SettlingStep {
     Release(ExecutionKey, Epoch),
     Audit,
     Done,
@@ -111,17 +111,17 @@ impl Ledger {
     }
 
     /// What is to be done next. Nothing ends the settling under the same lock, so that no stray is overlooked.
-    fn next_step(&self) -> Step {
+    fn next_step(&self) -> SettlingStep {
         let mut entries = self.entries();
         if let Some((key, epoch)) = entries.strays.first_key_value() {
-            return Step::Release(*key, *epoch);
+            return SettlingStep::Release(*key, *epoch);
         }
         self.settled.notify_waiters();
         if std::mem::take(&mut entries.is_suspicious) {
-            return Step::Audit;
+            return SettlingStep::Audit;
         }
         entries.is_settling = false;
-        Step::Done
+        SettlingStep::Done
     }
 
     fn released(&self, key: ExecutionKey, epoch: Epoch) {
@@ -150,15 +150,15 @@ impl Drop for Settling {
 /// Releases strays until there are none. An engine that is gone owns nothing: its registration went with it.
 async fn settle(mut settling: Settling) {
     let mut wait = FIRST_WAIT;
-    let mut audit = Audit::new(Cause::Suspicion);
+    let mut audit = Audit::new(AuditReason::Suspicion);
     while let Some(engine) = settling.engine.upgrade() {
         let (outcome, next_wait) = match engine.ledger.next_step() {
-            Step::Done => {
+            SettlingStep::Done => {
                 settling.is_done = true;
                 return;
             }
-            Step::Release(key, epoch) => (release(&engine, key, epoch).await, wait),
-            Step::Audit => (look(&engine, &mut audit).await, AUDIT_SOON),
+            SettlingStep::Release(key, epoch) => (release(&engine, key, epoch).await, wait),
+            SettlingStep::Audit => (look(&engine, &mut audit).await, AUDIT_SOON),
         };
         drop(engine);
         match outcome {

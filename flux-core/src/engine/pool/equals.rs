@@ -9,7 +9,7 @@ use crate::replay::sites::{Moves, Site, tell_apart};
 
 /// The calls of one kind, name and input.
 #[derive(Debug, Default)]
-pub(super) struct Equals {
+pub(super) struct EqualCalls {
     calls: BTreeMap<EventSeq, PooledCall>,
     /// The calls of each delivery, in order.
     groups: BTreeMap<EventSeq, Vec<EventSeq>>,
@@ -38,14 +38,14 @@ impl PooledCall {
 
 /// What is known of a delivery of today.
 #[derive(Debug)]
-pub(super) struct Asked<'a> {
+pub(super) struct LiveDelivery<'a> {
     pub(super) cause: Cause,
     /// What deliveries have come from since the rewind.
     pub(super) past: &'a BTreeSet<Cause>,
     pub(super) moves: &'a mut Moves,
 }
 
-impl Equals {
+impl EqualCalls {
     /// Adds a call, after those of its delivery that were made before it.
     pub(super) fn add(&mut self, mut call: PooledCall) {
         let (seq, delivery) = (call.event.seq, call.delivery());
@@ -124,7 +124,7 @@ impl Equals {
     /// Which recorded call each of these calls of one delivery is. One of them where nothing tells them apart.
     pub(super) fn choose(
         &self,
-        asked: &mut Asked<'_>,
+        asked: &mut LiveDelivery<'_>,
         calls: &[(EventSeq, Site)],
     ) -> Result<Vec<(EventSeq, EventSeq)>, Event> {
         let same = self.same_delivery(asked.cause, calls.len());
@@ -172,7 +172,11 @@ impl Equals {
 
     /// Where the code has taken another way: for each call the result of the site that it probably had, else another one. A
     /// success is taken rather than repeated.
-    fn most_likely(&self, asked: &Asked<'_>, calls: &[(EventSeq, Site)]) -> Vec<Option<EventSeq>> {
+    fn most_likely(
+        &self,
+        asked: &LiveDelivery<'_>,
+        calls: &[(EventSeq, Site)],
+    ) -> Vec<Option<EventSeq>> {
         let mut taken = BTreeSet::new();
         let mut chosen = Vec::new();
         for (_, site) in calls {
@@ -199,7 +203,7 @@ impl Equals {
     /// The first of those that are left, if possible one that stood between the same known sites.
     fn of_those_left(
         &self,
-        asked: &Asked<'_>,
+        asked: &LiveDelivery<'_>,
         site: &Site,
         taken: &BTreeSet<EventSeq>,
     ) -> Option<EventSeq> {
@@ -212,7 +216,7 @@ impl Equals {
     }
 
     /// The results that are left: those of the same cause, else those whose cause has come or may not come again, else all.
-    fn left(&self, asked: &Asked<'_>, taken: &BTreeSet<EventSeq>) -> Vec<EventSeq> {
+    fn left(&self, asked: &LiveDelivery<'_>, taken: &BTreeSet<EventSeq>) -> Vec<EventSeq> {
         let free = self.open.iter().filter(|call| !taken.contains(call));
         let of = |is_wanted: &dyn Fn(Cause) -> bool| -> Vec<EventSeq> {
             let is_wanted = |call: &&EventSeq| is_wanted(self.calls[*call].cause);

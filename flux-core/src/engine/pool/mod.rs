@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use self::equals::{Asked, Equals};
+use self::equals::{EqualCalls, LiveDelivery};
 use self::reading::Builder;
 use super::history::{History, Rewind};
 use crate::context::shared::Call;
@@ -34,7 +34,7 @@ type Alike = (u8, Arc<str>, u128);
 #[derive(Debug, Default)]
 pub(crate) struct Pool {
     /// Calls that no longer count, by what calls have to agree in.
-    equals: BTreeMap<Alike, Equals>,
+    equals: BTreeMap<Alike, EqualCalls>,
     /// Calls that took the place of a recorded one, and the first of those whose place that was.
     origins: BTreeMap<EventSeq, EventSeq>,
     /// The same the other way round: the calls that took the place of one, in their order.
@@ -153,7 +153,7 @@ impl Pool {
             let Some(equals) = self.equals.get_mut(&alike) else {
                 continue;
             };
-            let mut asked = Asked {
+            let mut asked = LiveDelivery {
                 cause,
                 past: &self.past,
                 moves,

@@ -26,8 +26,8 @@ pub(super) struct Crew {
     engine: Arc<Inner>,
     members: BTreeMap<ExecutionKey, Member>,
     by_queue: BTreeMap<Arc<str>, u32>,
-    sender: mpsc::UnboundedSender<Ended>,
-    ended: mpsc::UnboundedReceiver<Ended>,
+    sender: mpsc::UnboundedSender<EndedDriver>,
+    ended: mpsc::UnboundedReceiver<EndedDriver>,
     pub(super) quarantine: Quarantine,
     /// Kept while the worker is full and something is ready for it.
     pub(super) wanting: Option<WantsRoom>,
@@ -41,7 +41,7 @@ struct Member {
 }
 
 /// A driver has ended.
-struct Ended {
+struct EndedDriver {
     key: ExecutionKey,
     epoch: Epoch,
     /// Nothing where it was stopped.
@@ -50,8 +50,8 @@ struct Ended {
 
 /// Says that a driver has ended, also when it is dropped wherever it stands.
 struct Report {
-    sender: mpsc::UnboundedSender<Ended>,
-    ended: Option<Ended>,
+    sender: mpsc::UnboundedSender<EndedDriver>,
+    ended: Option<EndedDriver>,
 }
 
 impl Drop for Report {
@@ -105,7 +105,7 @@ impl Crew {
         };
         let mut report = Report {
             sender: self.sender.clone(),
-            ended: Some(Ended {
+            ended: Some(EndedDriver {
                 key,
                 epoch,
                 outcome: None,
@@ -172,7 +172,7 @@ impl Crew {
         }
     }
 
-    fn count_ended(&mut self, ended: &Ended) {
+    fn count_ended(&mut self, ended: &EndedDriver) {
         let is_this = |member: &Member| member.epoch == ended.epoch;
         if !self.members.get(&ended.key).is_some_and(is_this) {
             return;

@@ -10,7 +10,7 @@ use futures::future::{Either, select};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use super::Settings;
+use super::WorkerSettings;
 use crate::engine::Inner;
 use crate::store::{ExecutionRecord, Serves, StoreError};
 
@@ -26,7 +26,7 @@ struct Serving {
 
 /// The workers of one engine.
 #[derive(Debug)]
-pub(crate) struct Local {
+pub(crate) struct LocalWorkers {
     present: Mutex<Vec<Serving>>,
     calls: watch::Sender<u64>,
     /// Set for good by the engine's shutdown: by when its workers are to have stopped.
@@ -47,7 +47,7 @@ impl Drop for WantsRoom {
     }
 }
 
-impl Default for Local {
+impl Default for LocalWorkers {
     fn default() -> Self {
         Self {
             present: Mutex::default(),
@@ -59,7 +59,7 @@ impl Default for Local {
     }
 }
 
-impl Local {
+impl LocalWorkers {
     fn present(&self) -> MutexGuard<'_, Vec<Serving>> {
         self.present.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -83,7 +83,7 @@ impl Local {
     }
 
     /// Counts a worker in for as long as this is kept.
-    pub(super) fn enter(engine: &Arc<Inner>, settings: &Settings) -> Present {
+    pub(super) fn enter(engine: &Arc<Inner>, settings: &WorkerSettings) -> Present {
         let serving = Serving {
             queues: settings.queues.clone(),
             concurrency: u32::try_from(settings.concurrency).unwrap_or(u32::MAX),

@@ -25,7 +25,7 @@ mod lookout;
 mod quarantine;
 mod rounds;
 
-pub(crate) use local::Local;
+pub(crate) use local::LocalWorkers;
 
 /// How many executions a worker drives at once unless told otherwise.
 const CONCURRENCY: usize = 256;
@@ -48,17 +48,17 @@ const GRACE: Duration = Duration::from_secs(10);
 #[must_use = "a worker does nothing until `run_until` or `spawn`"]
 pub struct Worker {
     engine: Engine,
-    settings: Settings,
+    settings: WorkerSettings,
 }
 
 #[derive(Clone, Debug)]
-struct Settings {
+struct WorkerSettings {
     queues: Option<BTreeSet<Arc<str>>>,
     concurrency: usize,
     grace: Duration,
 }
 
-impl Settings {
+impl WorkerSettings {
     /// A worker that may drive nothing would look like one that serves.
     fn check(&self) -> Result<(), Error> {
         if self.concurrency > 0 {
@@ -77,7 +77,7 @@ impl Engine {
     pub fn worker(&self) -> Worker {
         Worker {
             engine: self.clone(),
-            settings: Settings {
+            settings: WorkerSettings {
                 queues: None,
                 concurrency: CONCURRENCY,
                 grace: GRACE,
@@ -128,7 +128,7 @@ impl Worker {
         super::refuse_inside_workflow("engine.worker()", "start workers outside of workflows")?;
         self.settings.check()?;
         let (stop, stopping) = watch::channel(false);
-        let present = Local::enter(self.engine.inner(), &self.settings);
+        let present = LocalWorkers::enter(self.engine.inner(), &self.settings);
         let work = rounds::work(
             Arc::clone(self.engine.inner()),
             self.settings,
@@ -156,7 +156,7 @@ impl Worker {
             panic!("{error}");
         }
         let (stop, stopping) = watch::channel(false);
-        let present = Local::enter(self.engine.inner(), &self.settings);
+        let present = LocalWorkers::enter(self.engine.inner(), &self.settings);
         let work = rounds::work(
             Arc::clone(self.engine.inner()),
             self.settings,

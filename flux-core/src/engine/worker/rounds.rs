@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::Settings;
+use super::WorkerSettings;
 use super::crew::Crew;
 use super::local::Present;
 use super::lookout::Lookout;
 use crate::clock::Timestamp;
 use crate::engine::log;
 use crate::engine::ownership::ClaimedWork;
-use crate::engine::ownership::audit::{AUDIT_EVERY, Audit, Cause};
+use crate::engine::ownership::audit::{AUDIT_EVERY, Audit, AuditReason};
 use crate::engine::schedule::{bring_forward, declare, fire_due};
 use crate::engine::shutdown::Stopping;
 use crate::engine::{AFTER_FAULT, Engine, Inner};
@@ -23,7 +23,7 @@ const BATCH: usize = 256;
 
 pub(super) async fn work(
     engine: Arc<Inner>,
-    settings: Settings,
+    settings: WorkerSettings,
     mut stopping: watch::Receiver<bool>,
     present: Present,
 ) {
@@ -31,7 +31,7 @@ pub(super) async fn work(
     introduce(&engine, &mut stopping).await;
     let mut calls = engine.workers.calls();
     let mut closing = engine.workers.closing();
-    let mut audit = Audit::new(Cause::Routine);
+    let mut audit = Audit::new(AuditReason::Routine);
     let mut next_audit = tokio::time::Instant::now() + AUDIT_EVERY;
     let mut lookout = Lookout::new();
     let mut crew = Crew::new(&engine);
@@ -48,8 +48,8 @@ pub(super) async fn work(
         let changed = engine.store.changed();
         let jumped = engine.time.jumped();
         let next = match round(&engine, &settings, &code, &mut crew).await {
-            Ok(Next::AtOnce) => continue,
-            Ok(Next::At(moment)) => moment,
+            Ok(NextRound::AtOnce) => continue,
+            Ok(NextRound::At(moment)) => moment,
             Err(error) => {
                 tracing::warn!(%error, "a worker could not look for work; it tries again");
                 Some(engine.clock.now().after(AFTER_FAULT))
@@ -125,7 +125,7 @@ async fn due(engine: &Inner, next: Option<Timestamp>) {
 }
 
 /// What follows a round.
-enum Next {
+enum NextRound {
     /// There may be more.
     AtOnce,
     /// Nothing by itself before this moment.
@@ -134,10 +134,10 @@ enum Next {
 
 async fn round(
     engine: &Arc<Inner>,
-    settings: &Settings,
+    settings: &WorkerSettings,
     code: &[Runnable],
     crew: &mut Crew,
-) -> Result<Next, StoreError> {
+) -> Result<NextRound, StoreError> {
     tell_of_set_back(engine).await?;
     let next_fire = fire_due(engine, code).await?;
     let room = settings.concurrency.saturating_sub(crew.len());
@@ -159,7 +159,7 @@ async fn round(
     if limit == 0 {
         let next = engine.store.claim_ready(request).await?.next;
         let next = make_room(engine, crew, next, next_fire);
-        return Ok(Next::At(
+        return Ok(NextRound::At(
             next.into_iter().chain(crew.quarantine.next(now)).min(),
         ));
     }
@@ -181,14 +181,14 @@ async fn round(
         crew.take_in(claimed, queued).await;
     }
     if is_full {
-        return Ok(Next::AtOnce);
+        return Ok(NextRound::AtOnce);
     }
     let next = next
         .into_iter()
         .chain(next_fire)
         .chain(crew.quarantine.next(now))
         .min();
-    Ok(Next::At(next))
+    Ok(NextRound::At(next))
 }
 
 /// Tells the store that the clock was set back, so that those who sleep keep the length of their waits, and lets schedules
@@ -228,7 +228,7 @@ fn make_room(
 }
 
 /// Stops gracefully. What `start` began in this engine stops with its last worker.
-async fn retire(engine: &Arc<Inner>, settings: &Settings, crew: &mut Crew) {
+async fn retire(engine: &Arc<Inner>, settings: &WorkerSettings, crew: &mut Crew) {
     let which = if engine.has_worker() {
         Stopping::These(crew.ids())
     } else {

@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::State;
+use super::MemoryState;
 use crate::clock::Timestamp;
 use crate::execution::Status;
 use crate::id::ExecutionKey;
 use crate::store::Barrier;
 
-impl State {
+impl MemoryState {
     pub(super) fn barrier(&mut self, key: ExecutionKey, now: Timestamp) -> Option<Barrier> {
         let record = &self.entry(key)?.record;
         let is_due = record.placement.is_due(now);

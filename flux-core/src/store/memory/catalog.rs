@@ -1,10 +1,10 @@
 //! What programs say of themselves.
 
-use super::State;
+use super::MemoryState;
 use crate::id::WorkerId;
 use crate::store::{Serves, WorkflowDescription};
 
-impl State {
+impl MemoryState {
     pub(super) fn describe_workflows(&mut self, workflows: Vec<WorkflowDescription>) {
         for workflow in workflows {
             let key = (workflow.name.clone(), workflow.version);

@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::State;
+use super::MemoryState;
 use crate::id::ExecutionId;
 use crate::store::WorkflowCount;
 
-impl State {
+impl MemoryState {
     /// Those whose id is the fragment, or begins or ends with it, newest first.
     pub(super) fn matching(&self, fragment: &str, limit: usize) -> Vec<ExecutionId> {
         if fragment.is_empty() {

@@ -1,11 +1,11 @@
 //! Gates and dedup keys: who is kept out by whom.
 
-use super::{Entry, State};
+use super::{Entry, MemoryState};
 use crate::execution::Status;
 use crate::id::ExecutionId;
 use crate::store::{Change, CommitError, ExecutionRecord, Gate, InTheWay, NewExecution};
 
-impl State {
+impl MemoryState {
     /// Whether a new execution may be created.
     pub(super) fn check_new(&self, new: &NewExecution) -> Result<(), CommitError> {
         if self.by_id.contains_key(&new.id) {

@@ -36,17 +36,17 @@ mod work;
 /// It starts no thread and needs no runtime.
 #[derive(Clone, Default)]
 pub struct MemoryStore {
-    shared: Arc<Shared>,
+    shared: Arc<MemoryShared>,
 }
 
 #[derive(Default)]
-struct Shared {
-    state: Mutex<State>,
+struct MemoryShared {
+    state: Mutex<MemoryState>,
     changed: Notify,
 }
 
 #[derive(Default)]
-struct State {
+struct MemoryState {
     /// In order of creation: the key of an execution is its place, counted from 1.
     executions: Vec<Entry>,
     by_id: BTreeMap<ExecutionId, ExecutionKey>,
@@ -54,7 +54,7 @@ struct State {
     alive: BTreeMap<WorkerId, Option<Serves>>,
     workers: i64,
     messages: i64,
-    queues: BTreeMap<Arc<str>, queues::Queue>,
+    queues: BTreeMap<Arc<str>, queues::MemoryQueue>,
     /// The queue that work was given from last: they take turns.
     last_queue: Option<Arc<str>>,
     schedules: BTreeMap<Arc<str>, ScheduleRecord>,
@@ -83,13 +83,13 @@ impl MemoryStore {
         Self::default()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, MemoryState> {
         self.shared.state()
     }
 }
 
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
+impl MemoryShared {
+    fn state(&self) -> MutexGuard<'_, MemoryState> {
         // No code of others runs under this lock but a transaction's, and its panics are caught.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -514,7 +514,7 @@ impl Store for MemoryStore {
     }
 }
 
-impl State {
+impl MemoryState {
     fn entry(&self, key: ExecutionKey) -> Option<&Entry> {
         self.executions.get(place(key)?)
     }
@@ -729,7 +729,7 @@ impl State {
 /// Keeps a worker alive; its death lets others claim what it owned.
 struct Alive {
     id: WorkerId,
-    shared: Arc<Shared>,
+    shared: Arc<MemoryShared>,
 }
 
 impl Drop for Alive {

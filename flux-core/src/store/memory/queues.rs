@@ -3,14 +3,14 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::State;
+use super::MemoryState;
 use crate::clock::Timestamp;
 use crate::execution::Status;
 use crate::store::{QueueChange, QueueRecord, QueueSettings, Rate, is_to_come};
 
 /// A queue that somebody has set limits for, or that something was started from.
 #[derive(Default)]
-pub(super) struct Queue {
+pub(super) struct MemoryQueue {
     pub(super) settings: QueueSettings,
     /// The latest starts, for the rate.
     starts: VecDeque<Timestamp>,
@@ -18,7 +18,7 @@ pub(super) struct Queue {
     pub(super) last_partition: Option<Arc<str>>,
 }
 
-impl Queue {
+impl MemoryQueue {
     /// How many may start now, by the rate alone, and when the next may if none may now.
     pub(super) fn allowance(&mut self, now: Timestamp) -> (usize, Option<Timestamp>) {
         let Some(Rate { count, per }) = self.settings.rate else {
@@ -51,7 +51,7 @@ impl Queue {
     }
 }
 
-impl State {
+impl MemoryState {
     pub(super) fn queue_settings(&self, name: &str) -> QueueSettings {
         self.queues
             .get(name)
@@ -65,12 +65,13 @@ impl State {
         queue.settings.clone()
     }
 
-    pub(super) fn queue_mut(&mut self, name: &Arc<str>) -> &mut Queue {
+    pub(super) fn queue_mut(&mut self, name: &Arc<str>) -> &mut MemoryQueue {
         self.queues.entry(Arc::clone(name)).or_default()
     }
 
     pub(super) fn queues(&self) -> Vec<QueueRecord> {
-        let limited = |(_, queue): &(&Arc<str>, &Queue)| queue.settings != QueueSettings::default();
+        let limited =
+            |(_, queue): &(&Arc<str>, &MemoryQueue)| queue.settings != QueueSettings::default();
         let limited = self.queues.iter().filter(limited);
         let mut names: BTreeSet<Arc<str>> = limited.map(|(name, _)| Arc::clone(name)).collect();
         let records = self.executions.iter().map(|entry| &entry.record);

@@ -1,6 +1,6 @@
 //! Schedules.
 
-use super::{Entry, State};
+use super::{Entry, MemoryState};
 use crate::clock::Timestamp;
 use crate::id::ExecutionId;
 use crate::store::{
@@ -8,7 +8,7 @@ use crate::store::{
     ScheduleRecord, Unfinished,
 };
 
-impl State {
+impl MemoryState {
     pub(super) fn due_schedules(&self, request: &DueRequest) -> DueSchedules {
         let is_wanted = |schedule: &&ScheduleRecord| {
             !schedule.is_paused && request.workflows.contains(&schedule.workflow)

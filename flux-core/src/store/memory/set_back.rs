@@ -1,12 +1,12 @@
 //! What a clock that is set back does to those who wait.
 
-use super::State;
+use super::MemoryState;
 use crate::clock::Timestamp;
 use crate::execution::Status;
 use crate::id::{Epoch, ExecutionKey};
 use crate::store::{Commit, Correction, LastSetBack, SetBack, Target, is_to_come};
 
-impl State {
+impl MemoryState {
     pub(super) fn clock_set_back(&mut self, step: SetBack) {
         self.last_sleep = self.last_sleep.min(Some(step.at));
         let last = self.set_back.as_ref();

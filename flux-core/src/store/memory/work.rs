@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use super::State;
+use super::MemoryState;
 use crate::clock::Timestamp;
 use crate::execution::Status;
 use crate::id::{Epoch, EventSeq, ExecutionKey};
@@ -40,7 +40,7 @@ impl Desk<'_> {
     }
 }
 
-impl State {
+impl MemoryState {
     pub(super) fn claim_ready(&mut self, request: &WorkRequest, now: Timestamp) -> Work {
         if request.limit == 0 {
             return self.look(request, now);

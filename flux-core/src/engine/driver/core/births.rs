@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Core;
 use super::activation::Activation;
-use super::calls::{Child, ChildState, Work};
+use super::calls::{CallWork, Child, ChildState};
 use crate::context::ChildPolicy;
 use crate::context::request::Request;
 use crate::id::{Epoch, EventSeq, ExecutionId};
@@ -13,7 +13,7 @@ use crate::workflow::WorkflowDef;
 
 /// What a recorded child call asks for.
 #[derive(Debug, Clone)]
-pub(crate) struct Wanted {
+pub(crate) struct WantedChild {
     pub(crate) def: &'static WorkflowDef,
     pub(crate) id: ExecutionId,
     pub(crate) input: Payload,
@@ -23,7 +23,7 @@ pub(crate) struct Wanted {
 /// A child that is created with the commit of this activation.
 #[derive(Debug)]
 pub(crate) struct Birth {
-    pub(crate) wanted: Wanted,
+    pub(crate) wanted: WantedChild,
     /// Its call is gone already, or its parent's end is in the same commit: it finds an order in its inbox.
     pub(crate) is_let_go: bool,
 }
@@ -31,9 +31,9 @@ pub(crate) struct Birth {
 /// The children of one activation by their calls.
 pub(crate) type Births = BTreeMap<EventSeq, Birth>;
 
-impl Wanted {
-    pub(crate) fn child(&self, since: Epoch, state: ChildState) -> Work {
-        Work::Child(Box::new(Child {
+impl WantedChild {
+    pub(crate) fn child(&self, since: Epoch, state: ChildState) -> CallWork {
+        CallWork::Child(Box::new(Child {
             id: self.id.clone(),
             workflow: self.def.name,
             policy: self.policy,
@@ -44,7 +44,7 @@ impl Wanted {
 }
 
 impl Core {
-    pub(crate) fn wanted_child(&self, call: EventSeq) -> Option<Wanted> {
+    pub(crate) fn wanted_child(&self, call: EventSeq) -> Option<WantedChild> {
         let mut state = self.machine.shared.state();
         match &state.call_by_seq(call)?.request {
             Some(Request::Child {
@@ -52,7 +52,7 @@ impl Core {
                 id,
                 input,
                 policy,
-            }) => Some(Wanted {
+            }) => Some(WantedChild {
                 def,
                 id: id.clone().unwrap_or_else(|| self.id.child(call)),
                 input: input.clone(),
@@ -66,7 +66,7 @@ impl Core {
     pub(crate) fn expect_child(
         &mut self,
         call: EventSeq,
-        wanted: Wanted,
+        wanted: WantedChild,
         activation: &mut Activation,
     ) {
         let child = wanted.child(Epoch(1), ChildState::Unborn);

@@ -10,8 +10,8 @@
 use super::Core;
 use super::activation::Activation;
 use super::arrivals::{Arrival, NewOutcome};
-use super::calls::{CallState, Work};
-use super::delivery::Look;
+use super::calls::{CallState, CallWork};
+use super::delivery::LookForNews;
 use super::family::BY_PARENT;
 use crate::clock::Timestamp;
 use crate::event::{CancelMeta, Event, EventKind};
@@ -160,7 +160,7 @@ impl Core {
             let told = NewOutcome::new(EventKind::CancelDelivered, call);
             self.arrivals.push_outcome(told);
         } else {
-            self.calls.insert(call, Work::Cancellation);
+            self.calls.insert(call, CallWork::Cancellation);
         }
     }
 
@@ -179,7 +179,7 @@ impl Core {
     /// The end of code that has not ended within the window.
     pub(crate) fn window_is_over(
         &mut self,
-        look: Look<'_>,
+        look: LookForNews<'_>,
     ) -> Result<Option<Box<Activation>>, Stop> {
         match self.window_ends() {
             Some(ends) if self.now() >= ends => self.stop(StopReason::Cancelled, look).map(Some),

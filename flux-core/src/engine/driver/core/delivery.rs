@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Core;
 use super::activation::{Activation, MOST_DELIVERIES};
 use super::arrivals::{Arrival, NewOutcome, Note};
-use super::calls::{CallState, Work};
+use super::calls::{CallState, CallWork};
 use crate::clock::Timestamp;
 use crate::engine::pool::{Cause, Taken};
 use crate::event::{Event, EventKind};
@@ -17,14 +17,14 @@ use crate::payload::Payload;
 use crate::replay::{Delivered, Divergence, End, Stop, is_start};
 
 /// Looks for what has arrived meanwhile, before each delivery.
-pub(crate) type Look<'a> = &'a mut dyn FnMut(&mut Core);
+pub(crate) type LookForNews<'a> = &'a mut dyn FnMut(&mut Core);
 
 /// After this long no further delivery shares a commit, so that commands and limits reach code that computes and never waits.
 const LONGEST: Duration = Duration::from_millis(10);
 
 impl Core {
     /// Delivers what has arrived.
-    pub(crate) fn activate(&mut self, look: Look<'_>) -> Result<Box<Activation>, Stop> {
+    pub(crate) fn activate(&mut self, look: LookForNews<'_>) -> Result<Box<Activation>, Stop> {
         let mut activation = Box::<Activation>::default();
         self.append_rewind(&mut activation);
         self.deliver_arrivals(&mut activation, look)?;
@@ -48,7 +48,7 @@ impl Core {
     pub(crate) fn deliver_arrivals(
         &mut self,
         activation: &mut Activation,
-        look: Look<'_>,
+        look: LookForNews<'_>,
     ) -> Result<(), Stop> {
         let begun = self.time.keeper().steady();
         for delivered in 0.. {
@@ -283,7 +283,7 @@ impl Core {
         self.machine.shared.state().unseen.forget(from);
         let mut outcome = NewOutcome::new(EventKind::CallReused, call).delivered_before(from);
         outcome.payload = Some(taken.memo.payload.clone());
-        self.calls.insert(call, Work::Reused(Box::new(taken)));
+        self.calls.insert(call, CallWork::Reused(Box::new(taken)));
         self.arrivals.push_outcome(outcome);
     }
 
@@ -296,7 +296,7 @@ impl Core {
         let Some(request) = &call.request else {
             return false;
         };
-        let Some(work) = Work::of(request, &call.name, seq, &self.id) else {
+        let Some(work) = CallWork::of(request, &call.name, seq, &self.id) else {
             return true;
         };
         drop(state);
@@ -304,7 +304,7 @@ impl Core {
             self.inbox.values.stir(kind, name);
         }
         match work {
-            Work::Cancellation => self.await_cancellation(seq),
+            CallWork::Cancellation => self.await_cancellation(seq),
             work => self.calls.insert(seq, work),
         }
         false
@@ -313,8 +313,8 @@ impl Core {
     /// Drops what is done for a call that its code has dropped.
     fn cancel_call(&mut self, call: EventSeq, activation: &mut Activation) {
         match self.calls.remove(call) {
-            Some(Work::Child(child)) => self.let_go_of_child(call, *child, activation),
-            Some(Work::Reused(taken)) => self.rewinding.put_back([*taken]),
+            Some(CallWork::Child(child)) => self.let_go_of_child(call, *child, activation),
+            Some(CallWork::Reused(taken)) => self.rewinding.put_back([*taken]),
             _ => {}
         }
     }

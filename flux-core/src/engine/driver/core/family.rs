@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::Core;
 use super::activation::Activation;
 use super::arrivals::NewOutcome;
-use super::calls::{ChildState, Work};
+use super::calls::{CallWork, ChildState};
 use crate::clock::Timestamp;
 use crate::context::ChildPolicy;
 use crate::context::request::Request;
@@ -155,7 +155,7 @@ impl Core {
                 _ => return,
             }
         };
-        self.calls.insert(call, Work::Transaction(body));
+        self.calls.insert(call, CallWork::Transaction(body));
     }
 
     /// The call of a child that could not be created fails.

@@ -45,7 +45,7 @@ pub(super) mod values;
 use activation::{Activation, Ended};
 use arrivals::{Arrival, Arrivals, NewOutcome};
 use calls::Calls;
-use delivery::Look;
+use delivery::LookForNews;
 use inbox::{Heard, Inbox};
 use limits::Limits;
 use rewinding::Rewinding;
@@ -336,7 +336,7 @@ impl Core {
     pub(crate) fn limits_end(
         &mut self,
         has_delivered: bool,
-        look: Look<'_>,
+        look: LookForNews<'_>,
     ) -> Result<Option<Box<Activation>>, Stop> {
         let limit = self.next_limit();
         if matches!(limit, Some((_, FailureKind::Deadline { .. })))
@@ -354,7 +354,10 @@ impl Core {
     }
 
     /// The end of an execution whose time is up.
-    pub(crate) fn time_is_up(&mut self, look: Look<'_>) -> Result<Option<Box<Activation>>, Stop> {
+    pub(crate) fn time_is_up(
+        &mut self,
+        look: LookForNews<'_>,
+    ) -> Result<Option<Box<Activation>>, Stop> {
         match self.next_limit() {
             Some((at, kind)) if self.now() >= at => {
                 self.stop(StopReason::OutOfTime(kind), look).map(Some)

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Core;
 use super::arrivals::NewOutcome;
-use crate::context::request::{Request, Wanted};
+use crate::context::request::{Request, WantedValue};
 use crate::engine::wire::Answer;
 use crate::error::Error;
 use crate::event::EventKind;
@@ -107,7 +107,7 @@ impl Core {
         }
     }
 
-    fn pause_wants(&self, call: EventSeq) -> Option<Wanted> {
+    fn pause_wants(&self, call: EventSeq) -> Option<WantedValue> {
         let mut state = self.machine.shared.state();
         match state.call_by_seq(call)?.request {
             Some(Request::Pause { wants, .. }) => wants,

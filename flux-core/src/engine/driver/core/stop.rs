@@ -3,7 +3,7 @@
 use super::Core;
 use super::activation::{Activation, Ended};
 use super::arrivals::{Arrival, NewOutcome};
-use super::delivery::Look;
+use super::delivery::LookForNews;
 use super::family::{BY_PARENT, ChildOutcome};
 use crate::context::shared::ExitRule;
 use crate::error::FailureKind;
@@ -54,7 +54,7 @@ impl Core {
     pub(crate) fn stop(
         &mut self,
         why: StopReason,
-        look: Look<'_>,
+        look: LookForNews<'_>,
     ) -> Result<Box<Activation>, Stop> {
         let is_deadline = matches!(why, StopReason::OutOfTime(FailureKind::Deadline { .. }));
         self.limits.is_past_deadline |= is_deadline;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::Core;
 use super::arrivals::{NewOutcome, Note};
-use super::calls::{AfterFailure, CutOffBodies, Progress, Task, TaskState, Work};
+use super::calls::{AfterFailure, CallWork, CutOffBodies, Progress, Task, TaskState};
 use crate::context::request::Request;
 use crate::error::{ErrorRecord, TaskErrorKind, TaskFailure};
 use crate::event::{AttemptMeta, EventKind};
@@ -34,7 +34,7 @@ impl Core {
         drop(state);
         let input = input.unwrap_or_else(Payload::null);
         let task = Task::new(name, input, request, progress, task_state);
-        self.calls.insert(call, Work::Task(Box::new(task)));
+        self.calls.insert(call, CallWork::Task(Box::new(task)));
     }
 
     /// A body has returned: its outcome is recorded, or another attempt follows.

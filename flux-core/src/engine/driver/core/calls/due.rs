@@ -19,12 +19,12 @@ pub(crate) enum DueAt {
 
 /// What is due when; the order is that of moments and, at one moment, of calls.
 #[derive(Debug, Default)]
-pub(crate) struct Due {
+pub(crate) struct DueCalls {
     lengths: BTreeSet<(Timestamp, EventSeq)>,
     moments: BTreeSet<(Timestamp, EventSeq)>,
 }
 
-impl Due {
+impl DueCalls {
     pub(super) fn arm(&mut self, call: EventSeq, at: DueAt) {
         match at {
             DueAt::Length(at) => self.lengths.insert((at, call)),

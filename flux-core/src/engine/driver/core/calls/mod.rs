@@ -1,8 +1,8 @@
 //! What a driver does for the calls of the code that are not answered yet.
 //!
 //! ```text
-//!   the code calls ──► Work ──► ready ─► at work here ─► returned ──► its outcome is delivered: gone
-//!                        └────► waits: for a time, a signal, an answer, a child elsewhere
+//!   the code calls ──► CallWork ──► ready ─► at work here ─► returned ──► its outcome is delivered: gone
+//!                            └────► waits: for a time, a signal, an answer, a child elsewhere
 //! ```
 //!
 //! One map holds them, each with a state of its kind. How all of them together stand is never kept beside that map: it is
@@ -27,13 +27,13 @@ mod task;
 mod tests;
 
 pub(crate) use child::{Child, ChildState};
-pub(crate) use due::{Due, DueAt};
+pub(crate) use due::{DueAt, DueCalls};
 pub(crate) use task::{AfterFailure, CutOffBodies, Progress, Task, TaskState};
 
-use super::super::bodies::Running;
+use super::super::bodies::RunningBody;
 
 /// What is done for one call.
-pub(crate) enum Work {
+pub(crate) enum CallWork {
     Task(Box<Task>),
     Child(Box<Child>),
     /// Statements that are run in a commit of their own.
@@ -104,7 +104,7 @@ impl CallState {
     ];
 }
 
-impl Work {
+impl CallWork {
     /// What is done for a call that only waits; `None` where something is to be begun, once the call is recorded.
     pub(crate) fn of(
         request: &Request,
@@ -159,7 +159,7 @@ impl Work {
 /// All calls that are not answered yet.
 #[derive(Default)]
 pub(crate) struct Calls {
-    work: BTreeMap<EventSeq, Work>,
+    work: BTreeMap<EventSeq, CallWork>,
     index: Index,
 }
 
@@ -167,7 +167,7 @@ pub(crate) struct Calls {
 #[derive(Default)]
 struct Index {
     by_state: [BTreeSet<EventSeq>; CallState::COUNT],
-    due: Due,
+    due: DueCalls,
     /// The calls that wait for a signal, by its name.
     awaited: BTreeMap<Arc<str>, BTreeSet<EventSeq>>,
     /// The calls of a child; several may have called one that exists.
@@ -175,33 +175,33 @@ struct Index {
 }
 
 impl Index {
-    fn add(&mut self, call: EventSeq, work: &Work) {
+    fn add(&mut self, call: EventSeq, work: &CallWork) {
         self.add_state(call, work);
         match work {
-            Work::Signal(name) => add_to(&mut self.awaited, name, call),
-            Work::Child(child) => add_to(&mut self.by_child, &child.id, call),
+            CallWork::Signal(name) => add_to(&mut self.awaited, name, call),
+            CallWork::Child(child) => add_to(&mut self.by_child, &child.id, call),
             _ => {}
         }
     }
 
-    fn remove(&mut self, call: EventSeq, work: &Work) {
+    fn remove(&mut self, call: EventSeq, work: &CallWork) {
         self.remove_state(call, work);
         match work {
-            Work::Signal(name) => remove_from(&mut self.awaited, name, call),
-            Work::Child(child) => remove_from(&mut self.by_child, &child.id, call),
+            CallWork::Signal(name) => remove_from(&mut self.awaited, name, call),
+            CallWork::Child(child) => remove_from(&mut self.by_child, &child.id, call),
             _ => {}
         }
     }
 
     /// Of what changes while a call is the same call.
-    fn add_state(&mut self, call: EventSeq, work: &Work) {
+    fn add_state(&mut self, call: EventSeq, work: &CallWork) {
         self.by_state[work.state() as usize].insert(call);
         if let Some(at) = work.due_at() {
             self.due.arm(call, at);
         }
     }
 
-    fn remove_state(&mut self, call: EventSeq, work: &Work) {
+    fn remove_state(&mut self, call: EventSeq, work: &CallWork) {
         self.by_state[work.state() as usize].remove(&call);
         if let Some(at) = work.due_at() {
             self.due.disarm(call, at);
@@ -230,20 +230,20 @@ fn remove_from<K: Ord>(index: &mut BTreeMap<K, BTreeSet<EventSeq>>, key: &K, cal
 }
 
 impl Calls {
-    pub(crate) fn insert(&mut self, call: EventSeq, work: Work) {
+    pub(crate) fn insert(&mut self, call: EventSeq, work: CallWork) {
         drop(self.remove(call));
         self.index.add(call, &work);
         self.work.insert(call, work);
     }
 
-    pub(crate) fn remove(&mut self, call: EventSeq) -> Option<Work> {
+    pub(crate) fn remove(&mut self, call: EventSeq) -> Option<CallWork> {
         let work = self.work.remove(&call)?;
         self.index.remove(call, &work);
         Some(work)
     }
 
     /// Changes the state of a call, and what is known of it by that.
-    fn change<R>(&mut self, call: EventSeq, change: impl FnOnce(&mut Work) -> R) -> Option<R> {
+    fn change<R>(&mut self, call: EventSeq, change: impl FnOnce(&mut CallWork) -> R) -> Option<R> {
         let work = self.work.get_mut(&call)?;
         self.index.remove_state(call, work);
         let changed = change(work);
@@ -258,8 +258,8 @@ impl Calls {
         let mut reused = Vec::new();
         for (call, work) in work {
             match work {
-                Work::Reused(taken) => reused.push(*taken),
-                Work::Child(_) => self.insert(call, work),
+                CallWork::Reused(taken) => reused.push(*taken),
+                CallWork::Child(_) => self.insert(call, work),
                 _ => {}
             }
         }
@@ -267,7 +267,7 @@ impl Calls {
     }
 
     /// Takes one of the tasks, for as long as there are any: to drop them one by one.
-    pub(crate) fn pop_task(&mut self) -> Option<Work> {
+    pub(crate) fn pop_task(&mut self) -> Option<CallWork> {
         let states = CallState::TASKS.into_iter();
         let call = states.filter_map(|state| self.in_state(state).last()).max();
         self.remove(*call?)
@@ -368,7 +368,7 @@ impl Calls {
 impl Calls {
     pub(crate) fn task(&mut self, call: EventSeq) -> Option<&mut Task> {
         match self.work.get_mut(&call) {
-            Some(Work::Task(task)) => Some(task),
+            Some(CallWork::Task(task)) => Some(task),
             _ => None,
         }
     }
@@ -381,18 +381,18 @@ impl Calls {
     /// Changes where a task is, if its call still waits.
     pub(crate) fn set_task(&mut self, call: EventSeq, state: TaskState) {
         self.change(call, |work| {
-            if let Work::Task(task) = work {
+            if let CallWork::Task(task) = work {
                 task.state = state;
             }
         });
     }
 
     /// This run of the body has returned; `None` where it is not the one that counts.
-    pub(crate) fn take_returned(&mut self, call: EventSeq, run: u64) -> Option<Running> {
+    pub(crate) fn take_returned(&mut self, call: EventSeq, run: u64) -> Option<RunningBody> {
         let task = self.task(call)?;
         task.running().filter(|running| running.run == run)?;
         let ended = self.change(call, |work| match work {
-            Work::Task(task) => match std::mem::replace(&mut task.state, TaskState::Returned) {
+            CallWork::Task(task) => match std::mem::replace(&mut task.state, TaskState::Returned) {
                 TaskState::Running(running) => Some(running),
                 _ => None,
             },
@@ -406,7 +406,7 @@ impl Calls {
 impl Calls {
     pub(crate) fn child(&self, call: EventSeq) -> Option<&Child> {
         match self.work.get(&call) {
-            Some(Work::Child(child)) => Some(child),
+            Some(CallWork::Child(child)) => Some(child),
             _ => None,
         }
     }
@@ -414,7 +414,7 @@ impl Calls {
     /// Changes where a child is, if its call still waits.
     pub(crate) fn set_child(&mut self, call: EventSeq, state: ChildState) {
         self.change(call, |work| {
-            if let Work::Child(child) = work {
+            if let CallWork::Child(child) = work {
                 child.state = state;
             }
         });
@@ -444,7 +444,7 @@ impl Calls {
             let is_finished = |child: &Child| matches!(child.state, ChildState::Finished(_));
             self.child(call).filter(|child| is_finished(child))?;
             let taken = self.change(call, |work| match work {
-                Work::Child(child) => {
+                CallWork::Child(child) => {
                     Some(std::mem::replace(&mut child.state, ChildState::Elsewhere))
                 }
                 _ => None,
@@ -482,7 +482,7 @@ impl Calls {
     pub(crate) fn detach_children(&mut self) {
         for call in self.in_state(CallState::ChildHere).clone() {
             self.change(call, |work| {
-                let Work::Child(child) = work else { return };
+                let CallWork::Child(child) = work else { return };
                 if matches!(child.state, ChildState::Driven(_))
                     && let ChildState::Driven(guard) =
                         std::mem::replace(&mut child.state, ChildState::Elsewhere)
@@ -503,7 +503,7 @@ impl Calls {
         let taken = calls
             .into_iter()
             .filter_map(|call| match self.remove(call) {
-                Some(Work::Child(child)) => Some((call, *child)),
+                Some(CallWork::Child(child)) => Some((call, *child)),
                 _ => None,
             });
         taken.collect()
@@ -516,12 +516,12 @@ impl Calls {
     pub(crate) fn take_transaction(&mut self) -> Option<(EventSeq, TransactionBody)> {
         let call = *self.in_state(CallState::Transaction).first()?;
         match self.remove(call) {
-            Some(Work::Transaction(body)) => Some((call, body)),
+            Some(CallWork::Transaction(body)) => Some((call, body)),
             _ => None,
         }
     }
 
-    pub(crate) fn due(&self) -> &Due {
+    pub(crate) fn due(&self) -> &DueCalls {
         &self.index.due
     }
 
@@ -533,7 +533,7 @@ impl Calls {
         clock: Timestamp,
     ) -> Option<(Timestamp, EventSeq, bool)> {
         let (at, call) = self.index.due.first_until(now, clock)?;
-        let is_timer = matches!(self.work.get(&call), Some(Work::Timer(_)));
+        let is_timer = matches!(self.work.get(&call), Some(CallWork::Timer(_)));
         if is_timer {
             self.remove(call);
         } else {
@@ -555,7 +555,7 @@ impl Calls {
 
     pub(crate) fn pause_at(&self, call: EventSeq) -> Option<&PausePoint> {
         match self.work.get(&call) {
-            Some(Work::Pause(point, _)) => Some(point),
+            Some(CallWork::Pause(point, _)) => Some(point),
             _ => None,
         }
     }

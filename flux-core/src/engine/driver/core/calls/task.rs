@@ -6,7 +6,7 @@ use super::CallState;
 use super::due::DueAt;
 use crate::clock::Timestamp;
 use crate::context::request::TaskRequest;
-use crate::engine::driver::bodies::Running;
+use crate::engine::driver::bodies::RunningBody;
 use crate::error::{ErrorRecord, TaskErrorKind, TaskFailure};
 use crate::event::{AttemptMeta, EventKind};
 use crate::payload::Payload;
@@ -26,7 +26,7 @@ pub(crate) enum TaskState {
     /// Its next attempt begins as soon as what is before it is committed.
     Ready,
     /// A body runs.
-    Running(Running),
+    Running(RunningBody),
     /// The body has returned, and what that leads to is about to be delivered.
     Returned,
     /// The next attempt begins then.
@@ -133,7 +133,7 @@ impl Task {
     }
 
     /// The body that runs.
-    pub(crate) fn running(&mut self) -> Option<&mut Running> {
+    pub(crate) fn running(&mut self) -> Option<&mut RunningBody> {
         match &mut self.state {
             TaskState::Running(running) => Some(running),
             _ => None,

@@ -23,16 +23,16 @@ fn task_with(policy: Policy, progress: Progress, state: TaskState) -> Task {
     Task::new("t".into(), Payload::null(), request, progress, state)
 }
 
-fn task(state: TaskState) -> Work {
-    Work::Task(Box::new(task_with(
+fn task(state: TaskState) -> CallWork {
+    CallWork::Task(Box::new(task_with(
         Policy::ONCE,
         Progress::default(),
         state,
     )))
 }
 
-fn child(id: &str, since: i64, state: ChildState) -> Work {
-    Work::Child(Box::new(Child {
+fn child(id: &str, since: i64, state: ChildState) -> CallWork {
+    CallWork::Child(Box::new(Child {
         id: id.into(),
         workflow: "w",
         policy: ChildPolicy::Cancel,
@@ -45,7 +45,7 @@ fn pause(call: EventSeq, execution: &str) -> PausePoint {
     PausePoint::new("p", call, execution.into(), None)
 }
 
-fn with(work: impl IntoIterator<Item = Work>) -> Calls {
+fn with(work: impl IntoIterator<Item = CallWork>) -> Calls {
     let mut calls = Calls::default();
     for (n, work) in (2..).zip(work) {
         calls.insert(seq(n), work);
@@ -55,11 +55,18 @@ fn with(work: impl IntoIterator<Item = Work>) -> Calls {
 
 #[test]
 fn an_execution_is_paused_if_a_pause_point_waits_and_nothing_is_at_work() {
-    let paused = || Work::Pause(Box::new(pause(seq(2), "a")), "p".into());
+    let paused = || CallWork::Pause(Box::new(pause(seq(2), "a")), "p".into());
     assert!(!with([]).rests());
     assert!(with([paused()]).rests());
-    assert!(with([paused(), Work::Timer(DueAt::Length(at(9)))]).rests());
-    assert!(with([paused(), Work::Signal("s".into()), Work::Cancellation]).rests());
+    assert!(with([paused(), CallWork::Timer(DueAt::Length(at(9)))]).rests());
+    assert!(
+        with([
+            paused(),
+            CallWork::Signal("s".into()),
+            CallWork::Cancellation
+        ])
+        .rests()
+    );
     assert!(with([child("c", 1, ChildState::Paused(Vec::new()))]).rests());
     let at_work = [
         task(TaskState::Ready),
@@ -88,8 +95,8 @@ fn what_begins_or_has_a_driver_here_keeps_an_execution_in_memory_and_what_waits_
         (child("c", 1, ChildState::Unborn), false, true),
         (child("c", 1, ChildState::Ended), false, true),
         (child("c", 1, ChildState::Elsewhere), true, true),
-        (Work::Timer(DueAt::Moment(at(9))), true, true),
-        (Work::Signal("s".into()), true, true),
+        (CallWork::Timer(DueAt::Moment(at(9))), true, true),
+        (CallWork::Signal("s".into()), true, true),
     ] {
         let calls = with([work]);
         let found = (calls.are_quiet(false), calls.are_quiet(true));
@@ -100,10 +107,10 @@ fn what_begins_or_has_a_driver_here_keeps_an_execution_in_memory_and_what_waits_
 #[test]
 fn what_is_due_comes_in_the_order_of_its_time_and_then_of_its_call() {
     let mut calls = with([
-        Work::Timer(DueAt::Length(at(30))),
+        CallWork::Timer(DueAt::Length(at(30))),
         task(TaskState::Backoff(at(10))),
-        Work::Timer(DueAt::Moment(at(10))),
-        Work::Timer(DueAt::Length(at(99))),
+        CallWork::Timer(DueAt::Moment(at(10))),
+        CallWork::Timer(DueAt::Length(at(99))),
     ]);
     let mut taken = Vec::new();
     while let Some((at, call, is_timer)) = calls.take_due(at(50), at(50)) {
@@ -117,8 +124,8 @@ fn what_is_due_comes_in_the_order_of_its_time_and_then_of_its_call() {
 #[test]
 fn a_moment_is_due_by_the_clock_and_a_length_by_the_time_of_the_execution() {
     let mut calls = with([
-        Work::Timer(DueAt::Length(at(20))),
-        Work::Timer(DueAt::Moment(at(10))),
+        CallWork::Timer(DueAt::Length(at(20))),
+        CallWork::Timer(DueAt::Moment(at(10))),
     ]);
     // The clock was set back, and the execution's own time was not.
     let first = calls.take_due(at(25), at(5)).map(|(_, call, _)| call);
@@ -130,9 +137,9 @@ fn a_moment_is_due_by_the_clock_and_a_length_by_the_time_of_the_execution() {
 fn a_call_that_is_gone_is_in_no_index() {
     let mut calls = with([
         task(TaskState::Backoff(at(10))),
-        Work::Signal("s".into()),
+        CallWork::Signal("s".into()),
         child("c", 1, ChildState::Paused(vec![pause(seq(7), "c")])),
-        Work::Pause(Box::new(pause(seq(5), "a")), "p".into()),
+        CallWork::Pause(Box::new(pause(seq(5), "a")), "p".into()),
     ]);
     for n in 2..6 {
         assert!(calls.remove(seq(n)).is_some());
@@ -181,7 +188,7 @@ fn everything_is_dropped_but_the_children_which_may_have_to_be_told() {
     let mut calls = with([
         task(TaskState::Ready),
         child("c", 1, ChildState::Elsewhere),
-        Work::Signal("s".into()),
+        CallWork::Signal("s".into()),
     ]);
     assert!(calls.clear().is_empty());
     assert!(!calls.has_ready() && calls.awaited().next().is_none());
