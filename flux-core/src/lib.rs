@@ -33,8 +33,8 @@ pub use context::{
 };
 pub use engine::{
     Backend, DefaultStore, Engine, EngineBuilder, Events, List, NamedBy, NewSchedule, OnEngine,
-    Opening, Queue, Recovered, Release, ReleaseKind, Replayed, Resume, Run, RunningWorker,
-    Schedule, SettingsError, Start, StoreLocation, Worker, Workflow, maintain, shutdown_signal,
+    Opening, Queue, Recovered, ReleaseKind, Replayed, Resume, Run, RunningWorker, Schedule,
+    SettingsError, SlotRelease, Start, StoreLocation, Worker, Workflow, maintain, shutdown_signal,
 };
 pub use error::{
     Error, ErrorRecord, EscapedCall, Failure, FailureKind, NonDeterminism, TaskError,

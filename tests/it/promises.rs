@@ -14,8 +14,8 @@ use flux::{
     CallInfo, Cancelled, ChildCall, DefaultStore, Elapsed, Engine, EngineBuilder, Error,
     ErrorRecord, EscapedCall, Event, Events, Execution, ExecutionContext, ExecutionId, Failure,
     Handle, List, NewSchedule, NonDeterminism, NotCompleted, Obstacle, OnEngine, Pause, PausePoint,
-    PauseValue, Payload, PayloadError, Queue, Recovered, Release, Replayed, Resume, Run,
-    RunningWorker, Schedule, SettingsError, SignalWait, Sleep, Start, State, TaskCall, TaskContext,
+    PauseValue, Payload, PayloadError, Queue, Recovered, Replayed, Resume, Run, RunningWorker,
+    Schedule, SettingsError, SignalWait, Sleep, SlotRelease, Start, State, TaskCall, TaskContext,
     TaskError, TaskInfo, Terminal, Timeout, UnknownStatus, Worker, Workflow, WorkflowInfo, clock,
     task, workflow,
 };
@@ -62,7 +62,7 @@ const _: () = {
 const _: () = {
     sent::<List>();
     sent::<NewSchedule>();
-    sent::<Release>();
+    sent::<SlotRelease>();
     sent::<Events>();
 };
 

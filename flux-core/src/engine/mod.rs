@@ -78,7 +78,7 @@ pub use recover::Recovered;
 pub use replay::Replayed;
 pub use resume::Resume;
 pub use run::{Run, Start};
-pub use schedule::{NewSchedule, Release, ReleaseKind, Schedule};
+pub use schedule::{NewSchedule, ReleaseKind, Schedule, SlotRelease};
 pub use subscribe::Events;
 pub use worker::{RunningWorker, Worker, shutdown_signal};
 pub use workflow::{OnEngine, Workflow};

@@ -26,7 +26,7 @@ mod start;
 pub(super) use declare::declare;
 pub(super) use fire::fire_due;
 pub(super) use forward::bring_forward;
-pub use release::{Release, ReleaseKind};
+pub use release::{ReleaseKind, SlotRelease};
 
 /// A schedule that is being described; await it to write it down. What [`Engine::schedule`] gives.
 #[must_use = "a schedule does nothing until it is awaited"]

@@ -29,9 +29,9 @@ pub enum ReleaseKind {
     Force,
 }
 
-/// One moment of a schedule that is being released; await it. What [`Schedule::release`] gives.
+/// Starts the execution of one moment of a schedule when it is awaited. [`Schedule::release`] gives it.
 #[must_use = "a release does nothing until it is awaited"]
-pub struct Release {
+pub struct SlotRelease {
     schedule: Schedule,
     at: Timestamp,
     kind: ReleaseKind,
@@ -50,8 +50,8 @@ impl Schedule {
 
     /// Starts the execution of one moment: see [`ReleaseKind`]. Its code sees the moment as
     /// [`scheduled_at`](crate::ExecutionContext::scheduled_at).
-    pub fn release(&self, at: SystemTime) -> Release {
-        Release {
+    pub fn release(&self, at: SystemTime) -> SlotRelease {
+        SlotRelease {
             schedule: self.clone(),
             at: micros(at),
             kind: ReleaseKind::Normal,
@@ -130,7 +130,7 @@ impl Schedule {
     }
 }
 
-impl Release {
+impl SlotRelease {
     /// How it is released. The default is [`ReleaseKind::Normal`].
     pub fn kind(mut self, kind: ReleaseKind) -> Self {
         self.kind = kind;
@@ -175,7 +175,7 @@ impl Release {
     }
 }
 
-impl IntoFuture for Release {
+impl IntoFuture for SlotRelease {
     type Output = Result<Handle, Error>;
     type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
 
@@ -184,9 +184,9 @@ impl IntoFuture for Release {
     }
 }
 
-impl fmt::Debug for Release {
+impl fmt::Debug for SlotRelease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Release")
+        f.debug_struct("SlotRelease")
             .field("schedule", &self.schedule)
             .field("at", &self.at)
             .field("kind", &self.kind)
