@@ -7,9 +7,8 @@ use std::time::Duration;
 
 use flux::Engine;
 
+use crate::cases::Failure;
 use crate::workload::survive;
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 const PART: &str = "FLUX_BENCH_PART";
 const DB: &str = "FLUX_BENCH_DB";

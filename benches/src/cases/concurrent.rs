@@ -7,15 +7,13 @@ use std::time::Duration;
 use flux::Engine;
 use futures::future::try_join_all;
 
-use super::Outcome;
+use super::{Failure, Outcome};
 use crate::floor::BareGroupWriter;
 use crate::measure::{Measured, Round, rate, timed};
 use crate::workload::count_up;
 
 const ROUNDS: usize = 9;
 const TASKS: u32 = 10;
-
-type Failure = Box<dyn std::error::Error + Send + Sync>;
 
 pub(super) async fn run(dir: &Path, executions: u32) -> Outcome {
     let writer = Arc::new(BareGroupWriter::open(&dir.join("bare.db"))?);

@@ -17,10 +17,10 @@ pub(crate) enum Queue {
     List,
     /// Start nothing more from it
     #[command(after_help = "Examples:\n  flux queue pause emails")]
-    Pause(Name),
+    Pause(QueueName),
     /// Start from it again
     #[command(after_help = "Examples:\n  flux queue resume emails")]
-    Resume(Name),
+    Resume(QueueName),
     /// Change its limits; those not named stay
     #[command(after_help = "Examples:
   flux queue set emails --concurrency 10 --per-worker 4 --rate 100/min
@@ -30,7 +30,7 @@ pub(crate) enum Queue {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Name {
+pub(crate) struct QueueName {
     /// Its name
     #[arg(value_name = "NAME")]
     pub(crate) name: String,

@@ -19,7 +19,7 @@ pub(crate) enum Schedule {
     List,
     /// One of them, with its latest executions
     #[command(after_help = "Examples:\n  flux schedule show nightly")]
-    Show(Name),
+    Show(ScheduleName),
     /// Create one, or replace it
     #[command(after_help = "Examples:
   flux schedule create nightly --workflow load --cron '0 3 * * *' --zone Europe/Berlin
@@ -27,16 +27,16 @@ pub(crate) enum Schedule {
     Create(NewSchedule),
     /// Fire no more until it is resumed
     #[command(after_help = "Examples:\n  flux schedule pause nightly")]
-    Pause(Name),
+    Pause(ScheduleName),
     /// Fire again, from now on
     #[command(after_help = "Examples:\n  flux schedule resume nightly")]
-    Resume(Name),
+    Resume(ScheduleName),
     /// Start an execution now
     #[command(after_help = "Examples:\n  flux schedule trigger nightly")]
-    Trigger(Name),
+    Trigger(ScheduleName),
     /// Remove it; what it started goes on
     #[command(after_help = "Examples:\n  flux schedule delete nightly")]
-    Delete(Name),
+    Delete(ScheduleName),
     /// The next moments it fires at
     #[command(after_help = "Examples:\n  flux schedule preview nightly -n 5 --time iso")]
     Preview(Moments),
@@ -48,7 +48,7 @@ pub(crate) enum Schedule {
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Name {
+pub(crate) struct ScheduleName {
     /// Its name
     #[arg(value_name = "NAME")]
     pub(crate) name: String,

@@ -13,11 +13,11 @@ pub(crate) enum Workflow {
     List,
     /// One of them: its settings, its tasks, who serves it
     #[command(after_help = "Examples:\n  flux workflow show shop")]
-    Show(Name),
+    Show(WorkflowName),
 }
 
 #[derive(Debug, Args)]
-pub(crate) struct Name {
+pub(crate) struct WorkflowName {
     /// Its name
     #[arg(value_name = "WORKFLOW")]
     pub(crate) name: String,

@@ -55,7 +55,7 @@ impl Row for Story {
 }
 
 /// What is read of an execution.
-struct Facts {
+struct ExecutionFacts {
     execution: Execution,
     events: Vec<Event>,
     calls: Vec<CallInfo>,
@@ -93,7 +93,7 @@ async fn facts(
     engine: &Engine,
     execution: Execution,
     args: &Show,
-) -> Result<Facts, Failure> {
+) -> Result<ExecutionFacts, Failure> {
     let events = engine.history(execution.execution_id()).await?;
     let calls = CallInfo::of(&events);
     let workers = engine.workers().await?;
@@ -121,7 +121,7 @@ async fn facts(
         None
     };
     let unread = unread::of(&execution).await?;
-    Ok(Facts {
+    Ok(ExecutionFacts {
         execution,
         events,
         calls,
@@ -134,7 +134,7 @@ async fn facts(
     })
 }
 
-fn story(session: &Session, facts: &Facts, args: &Show) -> Story {
+fn story(session: &Session, facts: &ExecutionFacts, args: &Show) -> Story {
     Story {
         execution: ExecutionView::of(&facts.execution, &facts.owners),
         whereabouts: facts.place.sentence(facts.execution.status()),
@@ -146,7 +146,7 @@ fn story(session: &Session, facts: &Facts, args: &Show) -> Story {
     }
 }
 
-fn event_views(facts: &Facts) -> Vec<EventView> {
+fn event_views(facts: &ExecutionFacts) -> Vec<EventView> {
     let mut names = Names::default();
     let id = facts.execution.execution_id();
     facts
@@ -156,7 +156,7 @@ fn event_views(facts: &Facts) -> Vec<EventView> {
         .collect()
 }
 
-fn calls(facts: &Facts, session: &Session, with_values: bool) -> Vec<CallView> {
+fn calls(facts: &ExecutionFacts, session: &Session, with_values: bool) -> Vec<CallView> {
     let execution = &facts.execution;
     let now = execution.finished_at().unwrap_or(session.output.now);
     let began = execution.started_at().unwrap_or(execution.created_at());
@@ -185,7 +185,7 @@ fn heading(text: &str) -> String {
     paint(Style::new().bold(), text)
 }
 
-fn text(session: &Session, facts: &Facts, args: &Show) -> String {
+fn text(session: &Session, facts: &ExecutionFacts, args: &Show) -> String {
     let mut text = String::new();
     head(&mut text, session, facts);
     what_happened(&mut text, session, facts, args);
@@ -202,8 +202,8 @@ fn text(session: &Session, facts: &Facts, args: &Show) -> String {
 }
 
 /// Where it is; of a failed one, what failed comes first.
-fn head(text: &mut String, session: &Session, facts: &Facts) {
-    let Facts {
+fn head(text: &mut String, session: &Session, facts: &ExecutionFacts) {
+    let ExecutionFacts {
         execution, place, ..
     } = facts;
     let output = &session.output;
@@ -311,7 +311,7 @@ fn origin(execution: &Execution) -> Vec<String> {
     origin
 }
 
-fn what_happened(text: &mut String, session: &Session, facts: &Facts, args: &Show) {
+fn what_happened(text: &mut String, session: &Session, facts: &ExecutionFacts, args: &Show) {
     let count = facts.events.len();
     let plural = if count == 1 { "event" } else { "events" };
     let _ = writeln!(text, "\n{} ({count} {plural})", heading("What happened"));
@@ -338,7 +338,7 @@ fn what_happened(text: &mut String, session: &Session, facts: &Facts, args: &Sho
 }
 
 /// The input of the execution, and what each call was given and gave.
-fn values(text: &mut String, facts: &Facts) {
+fn values(text: &mut String, facts: &ExecutionFacts) {
     let input = facts.events.iter().find_map(|event| event.payload.as_ref());
     let mut value = |name: &str, payload: Option<&flux_core::Payload>| {
         if let Some(payload) = payload {

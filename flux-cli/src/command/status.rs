@@ -55,7 +55,7 @@ pub(super) async fn status(session: &Session, args: StatusOf) -> Outcome {
         unread_signals: unread.iter().map(UnreadView::of).collect(),
         events,
     };
-    let facts = Facts {
+    let facts = StatusFacts {
         execution: &execution,
         owners: &owners,
         unread: &unread,
@@ -112,15 +112,15 @@ async fn unknown(engine: &Engine, name: &str) -> Result<Failure, Failure> {
 }
 
 /// What is told of an execution.
-struct Facts<'a> {
+struct StatusFacts<'a> {
     execution: &'a Execution,
     owners: &'a Owners,
     unread: &'a [UnreadSignal],
     events: Option<&'a [EventView]>,
 }
 
-fn text(session: &Session, facts: &Facts<'_>) -> String {
-    let Facts {
+fn text(session: &Session, facts: &StatusFacts<'_>) -> String {
+    let StatusFacts {
         execution, owners, ..
     } = *facts;
     let output = &session.output;

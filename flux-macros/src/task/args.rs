@@ -53,7 +53,7 @@ const KEYS: Keys = Keys {
 
 /// The options, as far as they can be read.
 #[derive(Default)]
-pub(crate) struct Args {
+pub(crate) struct TaskArgs {
     pub(crate) name: Option<Name>,
     pub(crate) max_attempts: Option<u32>,
     pub(crate) backoff: Option<Backoff>,
@@ -85,7 +85,7 @@ impl Name {
     }
 }
 
-impl Args {
+impl TaskArgs {
     pub(crate) fn read(tokens: TokenStream, diag: &mut Diagnostics) -> Self {
         let mut args = Self::default();
         let entries = KEYS.read(tokens, diag);

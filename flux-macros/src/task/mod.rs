@@ -13,12 +13,12 @@ mod definition;
 mod expand;
 mod model;
 
-use args::Args;
+use args::TaskArgs;
 use model::Task;
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let (mut in_options, mut in_item) = (Diagnostics::default(), Diagnostics::default());
-    let args = Args::read(args, &mut in_options);
+    let args = TaskArgs::read(args, &mut in_options);
     let Ok(function) = syn::parse2::<Function>(item.clone()) else {
         in_item.error(&item, "`#[task]` stands on an `async fn` with a body");
         return fallback::item(item, in_item.and(in_options));

@@ -5,14 +5,14 @@ use quote::format_ident;
 use syn::ext::IdentExt;
 use syn::{Attribute, FnArg, LitStr, Pat, PatType, Token, Type, Visibility};
 
-use super::args::Args;
+use super::args::TaskArgs;
 use crate::attributes::Attributes;
 use crate::diag::Diagnostics;
 use crate::function::Function;
 use crate::output::{self, Output};
 
 pub(crate) struct Task {
-    pub(crate) args: Args,
+    pub(crate) args: TaskArgs,
     pub(crate) attrs: Attributes,
     pub(crate) vis: Visibility,
     pub(crate) ident: Ident,
@@ -40,7 +40,7 @@ pub(crate) struct Param {
 }
 
 impl Task {
-    pub(crate) fn new(function: &Function, args: Args, diag: &mut Diagnostics) -> Self {
+    pub(crate) fn new(function: &Function, args: TaskArgs, diag: &mut Diagnostics) -> Self {
         let typed = function.sig.inputs.iter().filter_map(|input| match input {
             FnArg::Typed(param) => Some(param),
             FnArg::Receiver(_) => None,

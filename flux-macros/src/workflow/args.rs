@@ -50,7 +50,7 @@ pub(super) const KEYS: Keys = Keys {
 };
 
 /// The options, as far as they can be read.
-pub(crate) struct Args {
+pub(crate) struct WorkflowArgs {
     pub(crate) name: Option<String>,
     pub(crate) version: u32,
     pub(crate) accepts: Option<RangeInclusive<u32>>,
@@ -64,7 +64,7 @@ pub(crate) struct Args {
     renamed: Option<Path>,
 }
 
-impl Args {
+impl WorkflowArgs {
     pub(crate) fn read(tokens: TokenStream, diag: &mut Diagnostics) -> Self {
         let mut args = Self {
             name: None,

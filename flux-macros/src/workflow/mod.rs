@@ -13,12 +13,12 @@ mod check;
 mod expand;
 mod model;
 
-use args::Args;
+use args::WorkflowArgs;
 use model::Workflow;
 
 pub(crate) fn expand(args: TokenStream, item: TokenStream) -> TokenStream {
     let (mut in_options, mut in_item) = (Diagnostics::default(), Diagnostics::default());
-    let args = Args::read(args, &mut in_options);
+    let args = WorkflowArgs::read(args, &mut in_options);
     let biased = select::bias(item.clone(), &args.facade.name());
     let Ok(function) = syn::parse2::<Function>(biased) else {
         in_item.error(&item, "`#[workflow]` stands on an `async fn` with a body");

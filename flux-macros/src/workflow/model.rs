@@ -5,13 +5,13 @@ use quote::{ToTokens, quote};
 use syn::punctuated::Punctuated;
 use syn::{FnArg, LitStr, Token, Type, Visibility};
 
-use super::args::Args;
+use super::args::WorkflowArgs;
 use crate::attributes::Attributes;
 use crate::function::Function;
 use crate::output::{self, Output};
 
 pub(crate) struct Workflow {
-    pub(crate) args: Args,
+    pub(crate) args: WorkflowArgs,
     pub(crate) attrs: Attributes,
     pub(crate) vis: Visibility,
     pub(crate) ident: Ident,
@@ -24,7 +24,7 @@ pub(crate) struct Workflow {
 }
 
 impl Workflow {
-    pub(crate) fn new(function: &Function, args: Args) -> Self {
+    pub(crate) fn new(function: &Function, args: WorkflowArgs) -> Self {
         Self {
             args,
             attrs: Attributes::sort(&function.attrs),

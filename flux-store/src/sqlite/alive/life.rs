@@ -65,7 +65,7 @@ impl Moment {
 }
 
 /// What the last look says of some owners.
-struct Known {
+struct KnownOwners {
     began: Moment,
     lost: Vec<Lost>,
     unseen: Vec<WorkerId>,
@@ -87,7 +87,7 @@ impl Life {
     /// Those who own executions that have not finished, and are to be replaced, as was found not long ago.
     pub(crate) fn known_lost(&self, connection: &Connection) -> rusqlite::Result<Vec<Lost>> {
         let owners = owners(connection)?;
-        let Some(Known {
+        let Some(KnownOwners {
             began,
             mut lost,
             unseen,
@@ -109,10 +109,10 @@ impl Life {
     }
 
     /// What the last look says of these, while it counts.
-    fn known(&self, owners: Vec<WorkerId>) -> Option<Known> {
+    fn known(&self, owners: Vec<WorkerId>) -> Option<KnownOwners> {
         let last = self.last_look();
         let look = last.as_ref().filter(|look| look.began.counts())?;
-        let mut known = Known {
+        let mut known = KnownOwners {
             began: look.began,
             lost: Vec::new(),
             unseen: Vec::new(),

@@ -33,12 +33,12 @@ pub(crate) struct Db {
     /// How many pages the write-ahead log may grow to before it is copied into the file.
     log_pages: Cell<u32>,
     /// The latest look at the tables that found those that this program knows.
-    known: Cell<Option<Known>>,
+    known: Cell<Option<KnownSchema>>,
 }
 
 /// A look at the tables that found those that this program knows.
 #[derive(Clone, Copy)]
-struct Known {
+struct KnownSchema {
     /// The file's version at that time, which every write by another process changes.
     version: i64,
     seen: Instant,
@@ -137,7 +137,7 @@ impl Db {
         }
         let mut version = self.connection.prepare_cached("PRAGMA data_version")?;
         let version: i64 = version.query_row([], |row| row.get(0))?;
-        let now = Known {
+        let now = KnownSchema {
             version,
             seen: Instant::now(),
         };
