@@ -1,0 +1,6 @@
+//! What holds for the workspace as a whole, and no compiler checks.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod dependencies;
+mod type_names;
