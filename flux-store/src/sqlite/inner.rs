@@ -15,6 +15,7 @@ use super::Durability;
 use super::alive::beat::Beats;
 use super::alive::death::DeathWatch;
 use super::alive::life::Life;
+use super::alive::wal;
 use super::alive::watch::{self, Watch};
 use super::alive::worker::{Alive, Workers};
 use super::claim::work::{self, Peeked};
@@ -77,7 +78,7 @@ impl Inner {
         let readers = Arc::new(Readers::new(at.file.clone(), presence));
         let deaths = DeathWatch::new(Arc::clone(&life), Arc::clone(&readers));
         Self {
-            watch: Watch::new(writer.observer(), version, deaths),
+            watch: Watch::new(writer.observer(), version, deaths, wal::log_of(&at.file)),
             life,
             tidies: AtomicBool::new(errand == Errand::Use),
             last_queue: Mutex::default(),

@@ -3,5 +3,6 @@
 pub(crate) mod beat;
 pub(crate) mod death;
 pub(crate) mod life;
+pub(crate) mod wal;
 pub(crate) mod watch;
 pub(crate) mod worker;

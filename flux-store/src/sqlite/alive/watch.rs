@@ -2,10 +2,12 @@
 //!
 //! SQLite tells each connection whether anybody else has changed the file. The question is asked on
 //! the connection that writes, so that our own commits are not news; it is asked by a thread that
-//! sleeps while nobody waits for an answer.
+//! sleeps while nobody waits for an answer: now and then, and at once when the [log file](super::wal) was
+//! written to.
 //!
 //! That somebody has died writes nothing: now and then the thread looks for that, too.
 
+use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, mpsc};
 use std::task::{Context, Poll};
@@ -16,11 +18,12 @@ use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
 
 use super::death::DeathWatch;
+use super::wal::WalWatch;
 use crate::sqlite::io::connection::Db;
 use crate::sqlite::io::group::{Fault, Member, Outcome};
 use crate::sqlite::io::writer::Writer;
 
-/// How often the question is asked while somebody waits.
+/// How often the question is asked while somebody waits and no write is heard.
 const EVERY: Duration = Duration::from_millis(50);
 /// How long the thread stays when nobody waits any more.
 const LINGER: Duration = Duration::from_secs(5);
@@ -30,6 +33,8 @@ pub(crate) struct Watch {
     shared: Arc<Lookout>,
     writer: Writer,
     deaths: DeathWatch,
+    /// The log file.
+    log: PathBuf,
 }
 
 struct Lookout {
@@ -41,6 +46,8 @@ struct Lookout {
 #[derive(Default)]
 struct LookoutState {
     waiting: usize,
+    /// The log file was written to since that.
+    is_stirred: bool,
     /// The file's version when it was last looked at.
     version: Option<i64>,
     thread: Option<JoinHandle<()>>,
@@ -49,7 +56,12 @@ struct LookoutState {
 }
 
 impl Watch {
-    pub(crate) fn new(writer: Writer, version: Option<i64>, deaths: DeathWatch) -> Self {
+    pub(crate) fn new(
+        writer: Writer,
+        version: Option<i64>,
+        deaths: DeathWatch,
+        log: PathBuf,
+    ) -> Self {
         let state = Mutex::new(LookoutState {
             version,
             ..LookoutState::default()
@@ -62,6 +74,7 @@ impl Watch {
             }),
             writer,
             deaths,
+            log,
         }
     }
 
@@ -104,10 +117,10 @@ impl Watch {
 
     fn start(&self, state: &mut LookoutState) {
         let (shared, writer) = (Arc::clone(&self.shared), self.writer.observer());
-        let mut deaths = self.deaths.clone();
+        let (mut deaths, log) = (self.deaths.clone(), self.log.clone());
         let spawned = thread::Builder::new()
             .name("flux-watch".to_owned())
-            .spawn(move || shared.watch(&writer, &mut deaths));
+            .spawn(move || shared.watch(&writer, &mut deaths, &log));
         match spawned {
             Ok(thread) => {
                 state.running = true;
@@ -139,7 +152,9 @@ impl Lookout {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn watch(&self, writer: &Writer, deaths: &mut DeathWatch) {
+    fn watch(self: &Arc<Self>, writer: &Writer, deaths: &mut DeathWatch, log: &Path) {
+        let heard = Arc::clone(self);
+        let _hears = WalWatch::new(log, move || heard.stir());
         while self.rest() {
             let is_written = self.note(ask(writer));
             if deaths.look() || is_written {
@@ -158,18 +173,26 @@ impl Lookout {
         is_other
     }
 
+    /// The log file was written to.
+    fn stir(&self) {
+        self.lock().is_stirred = true;
+        self.wake.notify_all();
+    }
+
     /// Sleeps until it is time to ask; false when it is time to end.
     fn rest(&self) -> bool {
         let watched = |state: &mut LookoutState| !state.closing && state.waiting > 0;
+        let calm = |state: &mut LookoutState| watched(state) && !state.is_stirred;
         let unwatched = |state: &mut LookoutState| !state.closing && state.waiting == 0;
         let (state, _) = self
             .wake
-            .wait_timeout_while(self.lock(), EVERY, watched)
+            .wait_timeout_while(self.lock(), EVERY, calm)
             .unwrap_or_else(PoisonError::into_inner);
         let (mut state, _) = self
             .wake
             .wait_timeout_while(state, LINGER, unwatched)
             .unwrap_or_else(PoisonError::into_inner);
+        state.is_stirred = false;
         state.running = watched(&mut state);
         state.running
     }
