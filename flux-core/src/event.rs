@@ -1,15 +1,16 @@
 //! What is written down. The wire format of a history lives here and nowhere else.
 
 use std::fmt;
+use std::panic::Location;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::context::ChildPolicy;
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::Payload;
+use crate::policy::ChildPolicy;
 
 /// The version of this format, kept with every execution; a later engine reads all earlier ones.
 pub const FORMAT: u32 = 1;
@@ -283,6 +284,11 @@ pub(crate) struct CallMeta {
     /// Of a rollback: the call it undoes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) undoes: Option<EventSeq>,
+}
+
+/// Writes a source line as it is recorded in [`CallMeta`].
+pub(crate) fn site_text(site: &Location<'_>) -> String {
+    format!("{}:{}:{}", site.file(), site.line(), site.column())
 }
 
 impl CallMeta {

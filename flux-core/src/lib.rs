@@ -3,6 +3,7 @@
 mod catalog;
 pub mod clock;
 mod context;
+mod digest;
 mod engine;
 mod error;
 pub mod event;
@@ -12,12 +13,14 @@ pub mod id;
 mod names;
 mod order;
 pub mod payload;
+mod policy;
 #[doc(hidden)]
 pub mod private;
 mod registry;
 mod replay;
 mod retry;
 pub mod schedule;
+mod status;
 pub mod store;
 mod task;
 pub mod time;
@@ -26,10 +29,10 @@ mod workflow;
 
 pub use catalog::WorkflowInfo;
 pub use context::{
-    Cancelled, ChildCall, ChildPolicy, Elapsed, ExecutionContext, IntoStep, Pause, PauseValue,
-    Random, RawContext, SignalWait, Sleep, TaskCall, TaskContext, Timeout, UndoCall, cancelled,
-    idempotency_key, now, patched, pause, publish, random, roll_back, signal, sleep, sleep_until,
-    sleep_until_cron, step, task_call, task_context, timeout, transaction_call, uuid,
+    Cancelled, ChildCall, Elapsed, ExecutionContext, IntoStep, Pause, PauseValue, Random,
+    RawContext, SignalWait, Sleep, TaskCall, TaskContext, Timeout, cancelled, idempotency_key, now,
+    patched, pause, publish, random, roll_back, signal, sleep, sleep_until, sleep_until_cron, step,
+    task_call, task_context, timeout, transaction_call, uuid,
 };
 pub use engine::{
     Backend, DefaultStore, Engine, EngineBuilder, Events, List, NamedBy, NewSchedule, OnEngine,
@@ -37,20 +40,22 @@ pub use engine::{
     SettingsError, SlotRelease, Start, StoreLocation, Worker, Workflow, maintain, shutdown_signal,
 };
 pub use error::{
-    Error, ErrorRecord, EscapedCall, Failure, FailureKind, NonDeterminism, TaskError,
+    BodyError, Error, ErrorRecord, EscapedCall, Failure, FailureKind, NonDeterminism, TaskError,
     TaskErrorKind, TaskFailure, Terminal, TerminalSource, terminal,
 };
 pub use event::{Event, EventKind, FORMAT};
 pub use execution::{
     CallInfo, CallKind, CallStatus, Execution, Handle, NotCompleted, Obstacle, ObstacleKind,
-    PausePoint, Status, TaskInfo, TaskStatus, UnknownStatus, UnreadSignal,
+    PausePoint, TaskInfo, TaskStatus, UnreadSignal,
 };
 pub use id::{Epoch, EventSeq, ExecutionId, ExecutionKey, WorkerId};
 pub use payload::{Payload, PayloadError};
+pub use policy::ChildPolicy;
 pub use registry::{TaskEntry, WorkflowEntry};
 pub use retry::Backoff;
+pub use status::{Status, UnknownStatus};
 pub use task::{
-    BodyError, BodyFuture, BodyOutput, BodyResult, Reencode, RollBack, StartBody, StartError,
-    Started, State, StateNeed, States, TaskDef, TaskOptions, success,
+    BodyFuture, BodyOutput, BodyResult, Reencode, RollBack, StartBody, StartError, Started, State,
+    StateNeed, States, TaskDef, TaskOptions, UndoCall, success,
 };
 pub use workflow::{OnConflict, WorkflowDef, WorkflowFuture, WorkflowOptions};

@@ -10,8 +10,8 @@ use std::fmt::{self, Display};
 use serde::ser::{self, Serialize};
 use serde_json::Value;
 
+use crate::digest::digest;
 use crate::payload::{Payload, PayloadError};
-use crate::replay::digest;
 
 /// What is known of the order of a value's JSON.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]

@@ -9,13 +9,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures::future::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::context::UndoCall;
-use crate::error::{ErrorRecord, TaskError};
+use crate::error::{BodyError, ErrorRecord, TaskError, TaskErrorKind};
+use crate::id::EventSeq;
 use crate::payload::{Payload, PayloadError};
-use crate::private::reencode;
 use crate::retry::Backoff;
 
 /// A task as the macro describes it, one `static` per `#[task]`.
@@ -45,9 +45,39 @@ pub type StartBody = fn(&Payload, &States) -> Result<Started, StartError>;
 /// Makes the call that undoes a call, from its recorded arguments and, where it is known, its recorded output.
 pub type RollBack = fn(&Payload, Option<&Payload>) -> Result<UndoCall, StartError>;
 
+/// The call that undoes another, not yet made.
+pub struct UndoCall(Box<dyn FnOnce(EventSeq) -> Undoing + Send>);
+
+/// The call, made.
+type Undoing = BoxFuture<'static, Result<(), TaskError>>;
+
+impl UndoCall {
+    pub(crate) fn new(make: impl FnOnce(EventSeq) -> Undoing + Send + 'static) -> Self {
+        Self(Box::new(make))
+    }
+
+    /// Makes the call that undoes the call `undone`.
+    pub(crate) fn make(self, undone: EventSeq) -> Undoing {
+        (self.0)(undone)
+    }
+}
+
+impl fmt::Debug for UndoCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UndoCall")
+    }
+}
+
 /// Decodes as today's type and encodes again: two values are the same call's input when this makes
 /// them equal.
 pub type Reencode = fn(&Payload) -> Result<Payload, PayloadError>;
+
+/// Decodes as today's type and encodes again.
+pub fn reencode<T: Serialize + DeserializeOwned>(
+    recorded: &Payload,
+) -> Result<Payload, PayloadError> {
+    Payload::encode(&recorded.decode::<T>()?)
+}
 
 /// What a `#[task]` attribute says about attempts and time.
 #[derive(Debug, Clone, Copy)]
@@ -121,40 +151,6 @@ impl fmt::Debug for BodyOutput {
     }
 }
 
-/// How an attempt failed.
-#[derive(Debug, Clone)]
-pub struct BodyError {
-    /// The error as data; in a box, so that a result that holds it stays small.
-    pub record: Box<ErrorRecord>,
-    /// What sort of failure it is.
-    pub kind: crate::error::TaskErrorKind,
-    /// Whether another attempt is worth while.
-    pub retryable: bool,
-    /// The failed calls found in the error's source chain.
-    pub tasks: Vec<TaskError>,
-}
-
-impl BodyError {
-    /// Describes an error whose type nothing is known of but its name.
-    #[expect(
-        clippy::borrowed_box,
-        reason = "a caller's `into()` has to know that it is a box"
-    )]
-    pub fn from_box(type_name: &str, error: &Box<dyn std::error::Error + Send + Sync>) -> Self {
-        crate::private::describe_dyn(type_name, &**error)
-    }
-
-    /// A failure that another attempt would not mend.
-    pub fn final_message(message: impl Into<String>) -> Self {
-        Self {
-            record: Box::new(ErrorRecord::message(message)),
-            kind: crate::error::TaskErrorKind::Failed,
-            retryable: false,
-            tasks: Vec::new(),
-        }
-    }
-}
-
 /// Records what a body returned and decodes it again, so that live and replay see the same.
 ///
 /// # Errors
@@ -172,7 +168,7 @@ pub fn success<T: Serialize + DeserializeOwned + Send + 'static>(value: &T) -> B
         record: Box::new(ErrorRecord::message(format!(
             "its output cannot be recorded: {error}"
         ))),
-        kind: crate::error::TaskErrorKind::Failed,
+        kind: TaskErrorKind::Failed,
         retryable: false,
         tasks: Vec::new(),
     })

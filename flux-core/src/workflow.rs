@@ -8,9 +8,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::context::RawContext;
-use crate::error::FailureKind;
+use crate::error::{BodyError, FailureKind};
 use crate::payload::{Payload, PayloadError};
-use crate::task::{BodyError, Reencode};
+use crate::task::Reencode;
 
 /// A workflow as the macro describes it, one `static` per `#[workflow]`.
 #[derive(Debug)]

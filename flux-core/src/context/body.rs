@@ -12,8 +12,9 @@ use uuid::Uuid;
 use super::current::{self, Current};
 use super::shared::Environment;
 use super::statements::Statements;
+use crate::error::BodyError;
 use crate::id::{EventSeq, ExecutionId};
-use crate::task::{BodyError, BodyResult};
+use crate::task::BodyResult;
 
 /// One attempt of a body.
 #[derive(Debug)]

@@ -19,11 +19,10 @@ use std::task::{Context, Poll, ready};
 use super::on_exit;
 use super::rollback;
 use super::shared::{ExitRule, Shared, SharedState};
-use crate::error::ErrorRecord;
+use crate::error::{BodyError, ErrorRecord, is_same_error, panic_message};
 use crate::id::EventSeq;
 use crate::payload::Payload;
-use crate::replay::{End, FailedEnd, Stopped, is_same_error, panic_message};
-use crate::task::BodyError;
+use crate::replay::{End, FailedEnd, Stopped};
 use crate::workflow::{StopReason, WorkflowFuture};
 
 /// The code of one execution. It is polled, and dropped, as the code of its workflow.

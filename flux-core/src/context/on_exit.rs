@@ -14,10 +14,8 @@ use super::ExecutionContext;
 use super::current;
 use super::pending::Misplaced;
 use super::shared::Shared;
-use crate::error::{ErrorRecord, TaskError, TaskErrorKind};
-use crate::private::describe_dyn;
-use crate::replay::{FailedEnd, panic_message};
-use crate::task::BodyError;
+use crate::error::{BodyError, ErrorRecord, TaskError, TaskErrorKind, describe_dyn, panic_message};
+use crate::replay::FailedEnd;
 use crate::type_name::readable;
 
 /// What the code left to be done at its end.

@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use serde::de::DeserializeOwned;
 
-use super::child::ChildPolicy;
 use crate::clock::Timestamp;
+use crate::error::panic_message;
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::{Payload, PayloadError};
-use crate::replay::panic_message;
+use crate::policy::ChildPolicy;
 use crate::retry::Backoff;
 use crate::store::TransactionBody;
 use crate::task::{BodyFuture, StartBody, TaskDef};

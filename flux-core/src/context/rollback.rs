@@ -4,39 +4,18 @@
 //! done its work. What is registered is derived from what happens to calls, and so is the same in every replay.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::future::Future;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-
-use futures::future::BoxFuture;
 
 use super::current;
 use super::pending::Misplaced;
 use super::request::{Body, Request};
 use super::shared::{Call, Fault, Outcome, Shared};
-use crate::error::{ErrorRecord, TaskError, TaskErrorKind, TaskFailure};
+use crate::error::{ErrorRecord, TaskError, TaskErrorKind, TaskFailure, panic_message};
 use crate::id::EventSeq;
 use crate::payload::Payload;
-use crate::replay::panic_message;
 use crate::task::{RollBack, StartError};
-
-/// The call that undoes another, not yet made.
-pub struct UndoCall(Box<dyn FnOnce(EventSeq) -> Undoing + Send>);
-
-type Undoing = BoxFuture<'static, Result<(), TaskError>>;
-
-impl UndoCall {
-    pub(crate) fn new(make: impl FnOnce(EventSeq) -> Undoing + Send + 'static) -> Self {
-        Self(Box::new(make))
-    }
-}
-
-impl fmt::Debug for UndoCall {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("UndoCall")
-    }
-}
 
 /// The rollbacks of an execution, by the calls they undo.
 #[derive(Default)]
@@ -248,7 +227,7 @@ async fn undo(
         UndoneOutput::Awaited | UndoneOutput::Unknown => None,
     };
     // To read recorded values and to make the call takes code of the user's.
-    let make = || undo(&input, output).map(|make| (make.0)(call));
+    let make = || undo(&input, output).map(|undoing| undoing.make(call));
     let undone = match catch_unwind(AssertUnwindSafe(make)) {
         Ok(Ok(undoing)) => undoing.await,
         Ok(Err(error)) => unreadable(shared, call, &task, error).await,

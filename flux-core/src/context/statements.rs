@@ -9,10 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::channel::oneshot;
 
-use crate::error::TaskFailure;
+use crate::error::{BodyError, TaskFailure};
 use crate::payload::Payload;
 use crate::store::TransactionBody;
-use crate::task::{BodyError, BodyFuture, BodyOutput};
+use crate::task::{BodyFuture, BodyOutput};
 
 /// What statements came to: the JSON of their result, or that of the [`TaskFailure`].
 pub(crate) type Came = Result<Payload, Payload>;

@@ -7,7 +7,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::task_call::{TaskCall, step_call};
-use crate::task::{BodyError, BodyFuture, success};
+use crate::error::BodyError;
+use crate::task::{BodyFuture, success};
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 

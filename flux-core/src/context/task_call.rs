@@ -18,14 +18,14 @@ use super::current::{self, Current};
 use super::pending::{Misplaced, Pending};
 use super::request::{Body, Policy, Request, TaskRequest, TransactionRequest};
 use super::shared::{Fault, NewCall, Outcome, Shared};
-use crate::error::{ErrorRecord, TaskError, TaskErrorKind, TaskFailure};
+use crate::error::{BodyError, ErrorRecord, TaskError, TaskErrorKind, TaskFailure};
 use crate::event::EventKind;
 use crate::id::EventSeq;
 use crate::payload::{Payload, PayloadError};
 use crate::retry::Backoff;
 use crate::store::TransactionBody;
 use crate::task::{
-    BodyError, BodyFuture, BodyResult, StartBody, StartError, Started, States, TaskDef, TaskOptions,
+    BodyFuture, BodyResult, StartBody, StartError, Started, States, TaskDef, TaskOptions,
 };
 
 /// One call of a task or a [`step`](crate::step): a future of `Result<T, TaskError>`.

@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 
-use super::child::ChildPolicy;
 use super::request::Request;
 use super::shared::{Call, Outcome};
 use crate::error::TaskErrorKind;
 use crate::event::Doubt;
 use crate::id::{EventSeq, ExecutionId};
+use crate::policy::ChildPolicy;
 
 /// The unknown outcomes of the history that counts.
 #[derive(Debug, Default)]

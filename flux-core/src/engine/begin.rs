@@ -10,13 +10,13 @@ use super::wire::{Begin, Intent};
 use super::workflow::check_workflow;
 use super::{Engine, invalid};
 use crate::clock::Timestamp;
-use crate::context::ChildPolicy;
+use crate::digest::digest;
 use crate::error::Error;
 use crate::event::{Event, EventKind, StartedMeta};
 use crate::execution::{Execution, Handle, Snapshot, Status};
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::Payload;
-use crate::replay::digest;
+use crate::policy::ChildPolicy;
 use crate::replay::outline::differing;
 use crate::store::{
     ClaimError, Commit, CommitError, ExecutionRecord, NewExecution, Placement, Target,

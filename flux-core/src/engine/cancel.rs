@@ -6,9 +6,9 @@ use super::closing::Close;
 use super::wire::{Begin, Intent};
 use super::{Engine, Inner};
 use crate::error::Error;
-use crate::execution::Status;
 use crate::id::ExecutionId;
 use crate::payload::Payload;
+use crate::status::Status;
 use crate::store::{ClaimError, ExecutionRecord, MessageKind, NewMessage, PostError};
 
 impl Engine {

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use super::Inner;
 use super::driver::{BY_PARENT, ChildOutcome, LastWord};
 use super::log::{About, LogLine};
-use crate::context::ChildPolicy;
 use crate::error::Error;
 use crate::event::{Doubt, EndedMeta, Event, EventKind, StartedMeta};
-use crate::execution::Status;
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::Payload;
+use crate::policy::ChildPolicy;
+use crate::status::Status;
 use crate::store::{
     Change, ClaimError, Commit, CommitError, ExecutionRecord, Filter, Message, MessageId,
     NewMessage, Release, StoreError, Target,

@@ -11,10 +11,10 @@ use super::history::{History, is_delivery};
 use super::replaying::{Replaying, Trying, check_format, fresh_machine};
 use super::wire::DriverInput;
 use super::{Engine, Inner};
-use crate::error::Error;
+use crate::error::{Error, panic_message};
 use crate::event::Event;
 use crate::id::{EventSeq, ExecutionId};
-use crate::replay::{Machine, Tries, panic_message};
+use crate::replay::{Machine, Tries};
 use crate::store::ExecutionRecord;
 use crate::workflow::WorkflowDef;
 

@@ -6,9 +6,9 @@ use std::time::Duration;
 use super::closing::Close;
 use super::{Engine, Inner};
 use crate::error::Error;
-use crate::execution::Status;
 use crate::id::ExecutionId;
 use crate::payload::Payload;
+use crate::status::Status;
 use crate::store::MessageKind;
 
 /// How soon it is looked again whether somebody else has ended an execution, where nothing tells.

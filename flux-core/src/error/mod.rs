@@ -4,13 +4,14 @@ use std::fmt;
 
 use crate::clock::Timestamp;
 use crate::event::EventKind;
-use crate::execution::Status;
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::place;
+use crate::status::Status;
 use crate::store::StoreError;
 use crate::type_name::readable;
 
 mod asked;
+mod body;
 pub(crate) mod escape;
 mod failure;
 mod names;
@@ -19,9 +20,12 @@ mod task_error;
 mod terminal;
 
 pub(crate) use asked::source_of;
+pub(crate) use body::panic_message;
+pub use body::{BodyError, Seen, body_error, describe_dyn};
 pub(crate) use failure::FailureData;
 pub use failure::{EscapedCall, Failure, FailureKind};
 pub use names::{ErrorEntry, ErrorName};
+pub(crate) use record::is_same_error;
 pub use record::{ErrorRecord, SeenType};
 pub use task_error::{TaskError, TaskErrorKind, TaskFailure};
 pub use terminal::{Terminal, TerminalSource, terminal};

@@ -9,6 +9,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use super::names;
+use crate::digest::digest;
+use crate::order::has_same_items;
 use crate::payload::Payload;
 use crate::type_name::readable;
 
@@ -86,6 +88,23 @@ impl ErrorRecord {
                 source,
             }))
         })
+    }
+}
+
+/// Whether two errors say the same. The name of its type is no part of what an error says: it changes when a module is renamed.
+pub(crate) fn is_same_error(recorded: &ErrorRecord, found: &ErrorRecord) -> bool {
+    recorded.message == found.message
+        && recorded.chain == found.chain
+        && is_same_json(recorded.json.as_ref(), found.json.as_ref())
+}
+
+/// An error is recorded even if it holds a `HashSet`, so the order of items does not count.
+fn is_same_json(recorded: Option<&Payload>, found: Option<&Payload>) -> bool {
+    match (recorded, found) {
+        (Some(recorded), Some(found)) => {
+            digest(recorded.as_str()) == digest(found.as_str()) || has_same_items(recorded, found)
+        }
+        (recorded, found) => recorded.is_none() && found.is_none(),
     }
 }
 

@@ -6,11 +6,11 @@ use std::marker::PhantomData;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use super::status::Status;
 use super::view::Execution;
 use crate::engine::Engine;
 use crate::error::Error;
 use crate::id::ExecutionId;
+use crate::status::Status;
 
 /// An execution that goes on by itself, whether or not the handle is kept.
 pub struct Handle<O = serde_json::Value> {

@@ -5,18 +5,18 @@ mod counting;
 mod handle;
 mod obstacle;
 mod snapshot;
-mod status;
 mod tasks;
 mod unread;
 mod view;
 mod waiting;
+
+pub use crate::status::{Status, UnknownStatus};
 
 pub use calls::{CallInfo, CallKind, CallStatus};
 pub(crate) use counting::{Chain, Runs};
 pub use handle::Handle;
 pub use obstacle::{Obstacle, ObstacleKind};
 pub(crate) use snapshot::Snapshot;
-pub use status::{Status, UnknownStatus};
 pub use tasks::{TaskInfo, TaskStatus};
 pub use unread::UnreadSignal;
 pub use view::{Execution, NotCompleted};

@@ -8,7 +8,6 @@ use serde::de::DeserializeOwned;
 use super::calls::CallInfo;
 use super::obstacle::Obstacle;
 use super::snapshot::Snapshot;
-use super::status::Status;
 use super::tasks::{TaskInfo, tasks_of};
 use super::waiting::{PausePoint, Waiting};
 use crate::engine::Engine;
@@ -17,6 +16,7 @@ use crate::event::Event;
 use crate::id::{EventSeq, ExecutionId, WorkerId};
 use crate::payload::Payload;
 use crate::replay::outline::without_text;
+use crate::status::Status;
 use crate::store::Message;
 
 /// One run of a workflow, as it was at one moment.

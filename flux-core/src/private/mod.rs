@@ -23,12 +23,14 @@ pub use std::time::Duration;
 
 pub use crate::context::{ExecutionContext, RawContext, TaskCall, task_call};
 pub use crate::engine::Workflow;
-pub use crate::error::{ErrorEntry, ErrorName, SeenType};
+pub use crate::error::{
+    BodyError, ErrorEntry, ErrorName, Seen, SeenType, body_error, describe_dyn,
+};
 pub use crate::payload::{Payload, PayloadError};
 pub use crate::registry::{TaskEntry, WorkflowEntry};
 pub use crate::retry::Backoff;
 pub use crate::task::{
-    BodyError, BodyResult, StartError, Started, States, TaskDef, TaskOptions, success,
+    BodyResult, StartError, Started, States, TaskDef, TaskOptions, reencode, success,
 };
 pub use crate::workflow::{OnConflict, WorkflowDef, WorkflowFuture, WorkflowOptions};
 
@@ -40,10 +42,10 @@ pub use assert::{
 };
 pub use describe::{
     See, SeeAnything, SeeBoxed, SeeDisplay, SeeError, SeeLocal, SeeNoValue, SeeTerminal, SeeType,
-    SeeValue, Seen, TypeOf, body_error, describe_dyn,
+    SeeValue, TypeOf,
 };
 pub use probe::{Otherwise, Probe};
 pub use returns::{Given, GivenAtOnce, IntoResultOf, Returns, finish};
-pub use start::{decode_args, reencode, run_async, run_blocking, run_workflow, start_recorded};
+pub use start::{decode_args, run_async, run_blocking, run_workflow, start_recorded};
 pub use undo::{Undo, UndoByFunction, UndoFuture, Undone, UndoneAlways, restore_output};
 pub use value::{Argument, Context, DefaultInput, Input, NamePart, Output, no_workflow};

@@ -1,9 +1,8 @@
 //! `T` or `Result<T, E>`: what a body returns, known as a type.
 
+use crate::error::BodyError;
 use std::convert::Infallible;
 use std::future::{Future, Ready, ready};
-
-use crate::task::BodyError;
 
 /// What a body returns, taken apart. `RESULT` says which it is: `Probe::<R>::FLUX_RESULT` knows also where an alias hides it.
 pub trait Returns<const RESULT: bool>: Sized {

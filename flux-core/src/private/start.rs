@@ -2,23 +2,16 @@
 
 use std::future::Future;
 
-use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::payload::{Payload, PayloadError};
-use crate::task::{BodyError, BodyResult, StartError, Started, States};
+use crate::error::BodyError;
+use crate::payload::Payload;
+use crate::task::{BodyResult, StartError, Started, States};
 use crate::workflow::WorkflowFuture;
 
 /// Decodes recorded arguments: a JSON array, as which tuples are recorded (and `[(); 0]`, for a task without any).
 pub fn decode_args<A: DeserializeOwned>(recorded: &Payload) -> Result<A, StartError> {
     recorded.decode().map_err(StartError::Arguments)
-}
-
-/// Decodes as today's type and encodes again.
-pub fn reencode<T: Serialize + DeserializeOwned>(
-    recorded: &Payload,
-) -> Result<Payload, PayloadError> {
-    Payload::encode(&recorded.decode::<T>()?)
 }
 
 /// Starts a body on recorded arguments.

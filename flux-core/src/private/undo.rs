@@ -9,10 +9,10 @@ use futures::future::BoxFuture;
 use serde::de::DeserializeOwned;
 
 use super::value::Output;
-use crate::context::{TaskCall, UndoCall, step_call};
+use crate::context::{TaskCall, step_call};
 use crate::error::TaskError;
 use crate::payload::Payload;
-use crate::task::{BodyFuture, BodyResult, StartError};
+use crate::task::{BodyFuture, BodyResult, StartError, UndoCall};
 
 /// Decodes what a task gave, if that is known.
 pub fn restore_output<T: Output<RECORDABLE>, const RECORDABLE: bool>(

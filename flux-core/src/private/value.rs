@@ -9,8 +9,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::context::{ExecutionContext, RawContext};
+use crate::error::BodyError;
 use crate::payload::{Payload, PayloadError};
-use crate::task::{BodyError, BodyResult, success};
+use crate::task::{BodyResult, success};
 use crate::workflow::WorkflowFuture;
 
 const NEVER: &str = "a program with this mistake does not compile";

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 
 use super::end::end_of;
-use super::matching::site_text;
 use super::{Delivered, Machine, Polled};
 use crate::clock::Timestamp;
 use crate::context::request::Request;
 use crate::context::shared::{Call, Issued};
-use crate::event::{CallMeta, Event, EventKind};
+use crate::event::{CallMeta, Event, EventKind, site_text};
 use crate::id::EventSeq;
 use crate::payload::Payload;
 

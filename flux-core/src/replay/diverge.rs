@@ -2,11 +2,10 @@
 
 use crate::context::shared::{Call, Fault};
 use crate::error::{Error, FailureData, FailureKind, NonDeterminism, describe_event};
-use crate::event::{Event, EventKind};
+use crate::event::{Event, EventKind, site_text};
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::{Payload, PayloadError};
 
-use super::matching::site_text;
 use super::outline::{differing, outline, without_text};
 
 /// Why a delivery could not be carried out. Nothing of it may be written.

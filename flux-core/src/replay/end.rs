@@ -1,15 +1,13 @@
 //! How the code ended, and which failed calls escaped with it.
 
-use std::any::Any;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Polled;
 use crate::context::shared::{HandedError, SharedState};
-use crate::error::{ErrorRecord, EscapedCall, TaskError};
+use crate::error::{BodyError, ErrorRecord, EscapedCall, TaskError};
 use crate::id::EventSeq;
 use crate::payload::Payload;
-use crate::task::BodyError;
 use crate::workflow::StopReason;
 
 /// How the code ended.
@@ -121,11 +119,4 @@ impl HandedError {
             attempts: self.data.attempts,
         }
     }
-}
-
-/// What a panic said.
-pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a panic without a message".to_owned())
 }

@@ -4,15 +4,13 @@
 //! history does.
 
 use super::check::Recorded;
-use super::digest::digest;
 use super::diverge::shorten;
 use super::matching::digest_of;
 use super::outline::outline;
 use super::{Divergence, End, Polled};
-use crate::error::{ErrorRecord, FailureData, FailureKind};
+use crate::digest::digest;
+use crate::error::{FailureData, FailureKind, is_same_error};
 use crate::event::{Event, EventKind};
-use crate::order::has_same_items;
-use crate::payload::Payload;
 use crate::workflow::StopReason;
 
 /// Compares how the code ended in a delivery with what is recorded. Errors are compared as they are kept under `limit`.
@@ -129,21 +127,4 @@ fn is_out_of_time(failure: &FailureData) -> bool {
         failure.kind,
         FailureKind::Timeout { .. } | FailureKind::Deadline { .. }
     )
-}
-
-/// The name of its type is no part of what an error says: it changes when a module is renamed.
-pub(crate) fn is_same_error(recorded: &ErrorRecord, found: &ErrorRecord) -> bool {
-    recorded.message == found.message
-        && recorded.chain == found.chain
-        && is_same_json(recorded.json.as_ref(), found.json.as_ref())
-}
-
-/// An error is recorded even if it holds a `HashSet`, so the order of items does not count.
-fn is_same_json(recorded: Option<&Payload>, found: Option<&Payload>) -> bool {
-    match (recorded, found) {
-        (Some(recorded), Some(found)) => {
-            digest(recorded.as_str()) == digest(found.as_str()) || has_same_items(recorded, found)
-        }
-        (recorded, found) => recorded.is_none() && found.is_none(),
-    }
 }

@@ -6,12 +6,11 @@
 //! still fit as an *evolution*: the recorded input, read as today's type and written again, is today's input.
 
 use std::collections::BTreeMap;
-use std::panic::Location;
 
-use super::digest::digest;
 use super::sites::{Site, Told, tell_apart};
 use crate::context::request::{Body, Request};
 use crate::context::shared::{Call, CallKey};
+use crate::digest::digest;
 use crate::event::{CallMeta, Event, EventKind};
 use crate::id::EventSeq;
 use crate::payload::Payload;
@@ -246,9 +245,4 @@ fn reencode_of(request: Option<&Request>) -> Option<Reencode> {
 
 pub(crate) fn digest_of(payload: Option<&Payload>) -> u128 {
     payload.map_or(0, |payload| digest(payload.as_str()))
-}
-
-/// How a source line is recorded.
-pub(crate) fn site_text(site: &Location<'_>) -> String {
-    format!("{}:{}:{}", site.file(), site.line(), site.column())
 }

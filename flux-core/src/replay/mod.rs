@@ -23,15 +23,13 @@ use crate::context::current::{self, Current};
 use crate::context::lifecycle::Lifecycle;
 use crate::context::shared::{Handed, HandedError, Outcome, Shared};
 use crate::error::escape::Token;
-use crate::error::{Error, TaskError, TaskFailure};
+use crate::error::{BodyError, Error, TaskError, TaskFailure};
 use crate::event::{Doubt, Event, EventKind, RewoundMeta, StartedMeta};
 use crate::id::EventSeq;
 use crate::payload::Payload;
-use crate::task::BodyError;
 
 mod check;
 mod collect;
-mod digest;
 mod diverge;
 mod end;
 mod ended;
@@ -41,10 +39,8 @@ pub(crate) mod sites;
 pub(crate) mod values;
 mod waker;
 
-pub(crate) use digest::digest;
 pub(crate) use diverge::{Divergence, Stop};
-pub(crate) use end::{End, FailedEnd, Stopped, panic_message};
-pub(crate) use ended::is_same_error;
+pub(crate) use end::{End, FailedEnd, Stopped};
 pub(crate) use values::Tries;
 pub(crate) use waker::ForeignWake;
 

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use super::digest::digest;
+use crate::digest::digest;
 use crate::payload::Payload;
 
 /// Two values whose outlines are no longer than this are shown whole.

@@ -7,9 +7,9 @@ use super::{
 };
 use crate::clock::Timestamp;
 use crate::event::Event;
-use crate::execution::Status;
 use crate::id::{Epoch, EventSeq, ExecutionId, ExecutionKey};
 use crate::payload::Payload;
+use crate::status::Status;
 
 /// Everything one activation of one execution writes, in one transaction.
 ///

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use crate::execution::Status;
+use crate::status::Status;
 
 /// How many executions of a workflow have a status.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::InTheWay;
-use crate::execution::Status;
+use crate::status::Status;
 
 /// A failure of the store itself: disk full, file busy or foreign, connection lost.
 #[derive(Debug, Clone, thiserror::Error)]

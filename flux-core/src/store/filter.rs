@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
-use crate::execution::Status;
 use crate::id::{ExecutionId, ExecutionKey};
+use crate::status::Status;
 
 /// The executions to list; by default the newest 50.
 #[derive(Clone, Debug)]

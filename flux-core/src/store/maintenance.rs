@@ -8,8 +8,8 @@ use futures::future::BoxFuture;
 use serde::Serialize;
 
 use super::StoreError;
-use crate::execution::Status;
 use crate::id::ExecutionId;
+use crate::status::Status;
 
 /// Looks after a store that need not be open, nor be of this program's version. What [`maintain`](crate::maintain)
 /// gives.

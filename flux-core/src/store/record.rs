@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::{Change, Placement};
 use crate::clock::Timestamp;
-use crate::execution::Status;
 use crate::id::{Epoch, EventSeq, ExecutionId, ExecutionKey, WorkerId};
 use crate::payload::Payload;
+use crate::status::Status;
 
 /// One execution's row: everything about it but its history.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,7 +15,6 @@ use super::children::Children;
 use super::core::births::{Birth, Births, WantedChild};
 use super::core::calls::ChildState;
 use crate::clock::Timestamp;
-use crate::context::ChildPolicy;
 use crate::engine::begin::{QueuedInput, queued_start};
 use crate::engine::ownership::Claimed;
 use crate::engine::place::{Wishes, place};
@@ -26,6 +25,7 @@ use crate::error::{Error, TaskErrorKind};
 use crate::event::{Event, EventKind, StartedMeta};
 use crate::id::{Epoch, EventSeq, WorkerId};
 use crate::payload::Payload;
+use crate::policy::ChildPolicy;
 use crate::store::{CommitError, NewChild, NewExecution, Placement, StoreError};
 use crate::workflow::WorkflowDef;
 

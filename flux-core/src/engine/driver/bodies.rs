@@ -24,10 +24,9 @@ use crate::context::statements::Statements;
 use crate::context::{BodyContext, InBody, StopToken};
 use crate::engine::Inner;
 use crate::engine::wire::DriverInput;
-use crate::error::{Error, ErrorRecord, TaskErrorKind};
+use crate::error::{BodyError, Error, ErrorRecord, TaskErrorKind, panic_message};
 use crate::id::EventSeq;
-use crate::replay::panic_message;
-use crate::task::{BodyError, BodyFuture, BodyResult, StartError, Started, States};
+use crate::task::{BodyFuture, BodyResult, StartError, Started, States};
 
 /// An attempt that runs.
 pub(super) struct RunningBody {

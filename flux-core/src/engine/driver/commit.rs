@@ -14,9 +14,9 @@ use crate::context::shared::Call;
 use crate::engine::Inner;
 use crate::engine::wire::Halt;
 use crate::event::{Event, EventKind, OutcomeMeta};
-use crate::execution::Status;
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::Payload;
+use crate::status::Status;
 use crate::store::{Change, Commit, Transaction, TransactionBody};
 
 impl Driver {

@@ -9,8 +9,8 @@ use crate::engine::wire::Halt;
 use crate::engine::write::Born;
 use crate::error::Error;
 use crate::event::Event;
-use crate::execution::Status;
 use crate::id::{Epoch, EventSeq, ExecutionKey};
+use crate::status::Status;
 use crate::store::{Change, Commit, CommitError, ExecutionRecord, Target, Transaction};
 
 use std::sync::Arc;

@@ -26,11 +26,11 @@ use super::ownership::Claimed;
 use super::replaying::fresh_machine;
 use super::standoff::CallerLine;
 use super::wire::{Begin, DriverInput, Halt};
-use crate::error::{Error, FailureData};
+use crate::error::{Error, FailureData, panic_message};
 use crate::execution::Snapshot;
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::Payload;
-use crate::replay::{Stop, panic_message};
+use crate::replay::Stop;
 use crate::workflow::WorkflowDef;
 
 mod always_replay;

@@ -10,8 +10,8 @@ use tokio::sync::watch;
 
 use crate::clock::{Timekeeper, Timestamp};
 use crate::context::BodyContext;
+use crate::digest::digest;
 use crate::payload::Payload;
-use crate::replay::digest;
 
 /// Held by a thread for as long as its body runs.
 #[derive(Debug)]

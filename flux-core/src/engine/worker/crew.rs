@@ -15,8 +15,8 @@ use crate::engine::ownership::Claimed;
 use crate::engine::wire::{Begin, Intent};
 use crate::error::Error;
 use crate::event::Event;
-use crate::execution::Status;
 use crate::id::{Epoch, ExecutionId, ExecutionKey};
+use crate::status::Status;
 
 /// How long a driver that has given its execution up may take to vanish.
 const FAREWELL: Duration = Duration::from_secs(1);

@@ -6,8 +6,8 @@ use super::given::{
     append, before_gate, claim_ready, commit, create, event, history, hour, in_queue, inbox, new,
     pending, record, request, signal,
 };
-use crate::execution::Status;
 use crate::id::{Epoch, ExecutionKey};
+use crate::status::Status;
 use crate::store::{Commit, CommitError, NewChild, NewExecution, Placement, Store, Target};
 
 fn child(new: NewExecution) -> NewChild {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use futures::future::join_all;
 
 use super::given::{at, change, commit, create, create_ownerless, extend, record, set};
-use crate::execution::Status;
 use crate::id::{Epoch, ExecutionId};
+use crate::status::Status;
 use crate::store::{
     Change, ClaimError, Commit, CommitError, ExecutionRecord, Owned, Release, Store, Target,
 };

@@ -9,8 +9,8 @@ use super::given::{
     record, set,
 };
 use crate::event::FORMAT;
-use crate::execution::Status;
 use crate::id::{Epoch, EventSeq, ExecutionId};
+use crate::status::Status;
 use crate::store::{Change, Commit, CommitError, NewExecution, Store, Target};
 
 /// Everything that one commit brings is there when it returns.

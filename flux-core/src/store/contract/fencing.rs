@@ -6,8 +6,8 @@ use super::given::{
     append, change, commit, create, create_ownerless, creation, events, extend, history, inbox,
     json, new, record, signal,
 };
-use crate::execution::Status;
 use crate::id::{Epoch, ExecutionId, ExecutionKey};
+use crate::status::Status;
 use crate::store::{Commit, CommitError, Committed, Store, Target};
 
 fn assert_fenced(outcome: &Result<Committed, CommitError>) {

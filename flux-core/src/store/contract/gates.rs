@@ -6,8 +6,8 @@ use super::given::{
     before_gate, change, change_to, claim_ready, creation, enqueue, finish, hour, new, pending,
     put_to_sleep, record, request,
 };
-use crate::execution::Status;
 use crate::id::WorkerId;
+use crate::status::Status;
 use crate::store::{
     Change, CommitError, Gate, NewExecution, Placement, QueueChange, Release, Store, WorkRequest,
 };

@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::event::{Event, EventKind};
-use crate::execution::Status;
 use crate::id::{Epoch, EventSeq, ExecutionId, ExecutionKey, WorkerId};
 use crate::payload::Payload;
+use crate::status::Status;
 use crate::store::{
     Change, Commit, CommitError, Committed, ExecutionRecord, Gate, MessageKind, NewExecution,
     NewMessage, Placement, Release, Runnable, Store, Target, WorkRequest,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use super::given::{
     append, at, change, commit, create, history, inbox, json, set, signal, signal_once,
 };
-use crate::execution::Status;
 use crate::id::{Epoch, ExecutionId, ExecutionKey};
+use crate::status::Status;
 use crate::store::{
     Commit, CommitError, Heeds, Message, MessageId, MessageKind, NewMessage, PostError, Store,
     Target,

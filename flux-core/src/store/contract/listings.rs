@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::given::{change, create, creation, hour, new, set};
-use crate::execution::Status;
 use crate::id::ExecutionKey;
+use crate::status::Status;
 use crate::store::{Filter, NewExecution, Placement, Store, WorkflowCount};
 
 async fn list(store: &Arc<dyn Store>, filter: Filter) -> Vec<String> {

@@ -7,8 +7,8 @@ use super::given::{
     before_gate, change, change_to, claim_ready, create, creation, enqueue, extend, finish, hour,
     in_queue, json, new, record, request,
 };
-use crate::execution::Status;
 use crate::id::{Epoch, ExecutionId, ExecutionKey, WorkerId};
+use crate::status::Status;
 use crate::store::{Barrier, Change, NewExecution, Placement, QueueChange, Rate, Release, Store};
 
 /// It is kept beside the row, and the latest counts.

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::given::{change, commit, create, history, inbox, set, signal, signal_once};
-use crate::execution::Status;
 use crate::id::{Epoch, ExecutionId, ExecutionKey};
+use crate::status::Status;
 use crate::store::{Commit, NewMessage, Store, Target};
 
 async fn send(store: &Arc<dyn Store>, from: ExecutionKey, outbox: Vec<(ExecutionId, NewMessage)>) {

@@ -8,7 +8,7 @@ use super::given::{
     change, change_to, claim_ready, enqueue, finish, hour, in_queue, put_to_sleep, record, request,
 };
 use crate::clock::{Clock, SystemClock, Timestamp};
-use crate::execution::Status;
+use crate::status::Status;
 use crate::store::{
     Placement, QueueChange, QueueRecord, QueueSettings, Rate, Release, Store, WorkRequest,
 };

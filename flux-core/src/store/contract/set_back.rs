@@ -8,8 +8,8 @@ use super::given::{
     put_to_sleep, record, request,
 };
 use crate::clock::Timestamp;
-use crate::execution::Status;
 use crate::id::Epoch;
+use crate::status::Status;
 use crate::store::{
     Change, Correction, LastSetBack, NewExecution, Placement, QueueChange, Rate, Release, SetBack,
     Store,

@@ -7,8 +7,8 @@ use super::given::{
     append, before_gate, claim_ready, create, create_ownerless, creation, enqueue, hour, in_queue,
     new, record, request, set,
 };
-use crate::execution::Status;
 use crate::id::{Epoch, ExecutionId, WorkerId};
+use crate::status::Status;
 use crate::store::{
     ExecutionRecord, NewExecution, QueueChange, Store, Work, WorkRequest, hold_reason,
 };

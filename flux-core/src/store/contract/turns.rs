@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::given::{
     at, claim_ready, creation, enqueue, finish, hour, in_queue, pending, record, request,
 };
-use crate::execution::Status;
 use crate::id::Epoch;
+use crate::status::Status;
 use crate::store::{NewExecution, Placement, Store, WorkRequest};
 
 /// It is `Pending` without an owner, and becomes `Running` under the worker that gets it, started now.

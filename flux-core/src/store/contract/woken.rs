@@ -9,8 +9,8 @@ use super::given::{
     in_queue, new, pending, put_to_sleep, record, request, signal,
 };
 use crate::clock::Timestamp;
-use crate::execution::Status;
 use crate::id::{Epoch, ExecutionId};
+use crate::status::Status;
 use crate::store::{
     Change, Commit, CommitError, MessageKind, NewExecution, NewMessage, QueueChange, Release,
     Runnable, Store, Target, WorkRequest,

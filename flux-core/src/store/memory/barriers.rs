@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use super::MemoryState;
 use crate::clock::Timestamp;
-use crate::execution::Status;
 use crate::id::ExecutionKey;
+use crate::status::Status;
 use crate::store::Barrier;
 
 impl MemoryState {

@@ -1,8 +1,8 @@
 //! Gates and dedup keys: who is kept out by whom.
 
 use super::{Entry, MemoryState};
-use crate::execution::Status;
 use crate::id::ExecutionId;
+use crate::status::Status;
 use crate::store::{Change, CommitError, ExecutionRecord, Gate, InTheWay, NewExecution};
 
 impl MemoryState {

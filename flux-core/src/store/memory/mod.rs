@@ -17,9 +17,9 @@ use super::{
 };
 use crate::clock::Timestamp;
 use crate::event::{Event, FORMAT};
-use crate::execution::Status;
 use crate::id::{Epoch, EventSeq, ExecutionId, ExecutionKey, WorkerId};
 use crate::payload::Payload;
+use crate::status::Status;
 
 mod barriers;
 mod catalog;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::MemoryState;
 use crate::clock::Timestamp;
-use crate::execution::Status;
+use crate::status::Status;
 use crate::store::{QueueChange, QueueRecord, QueueSettings, Rate, is_to_come};
 
 /// A queue that somebody has set limits for, or that something was started from.

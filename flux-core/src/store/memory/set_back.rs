@@ -2,8 +2,8 @@
 
 use super::MemoryState;
 use crate::clock::Timestamp;
-use crate::execution::Status;
 use crate::id::{Epoch, ExecutionKey};
+use crate::status::Status;
 use crate::store::{Commit, Correction, LastSetBack, SetBack, Target, is_to_come};
 
 impl MemoryState {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::MemoryState;
 use crate::clock::Timestamp;
-use crate::execution::Status;
 use crate::id::{Epoch, EventSeq, ExecutionKey};
+use crate::status::Status;
 use crate::store::{ExecutionRecord, Runnable, Work, WorkRequest, hold_reason};
 
 /// How often an execution was taken over from the dead.

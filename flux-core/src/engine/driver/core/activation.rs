@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use super::births::Births;
 use crate::event::Event;
-use crate::execution::Status;
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::Payload;
+use crate::status::Status;
 use crate::store::{MessageId, NewMessage};
 
 /// After this many deliveries no further one shares a commit, so that no commit grows without end.

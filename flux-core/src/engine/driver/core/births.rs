@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use super::Core;
 use super::activation::Activation;
 use super::calls::{CallWork, Child, ChildState};
-use crate::context::ChildPolicy;
 use crate::context::request::Request;
 use crate::id::{Epoch, EventSeq, ExecutionId};
 use crate::payload::Payload;
+use crate::policy::ChildPolicy;
 use crate::workflow::WorkflowDef;
 
 /// What a recorded child call asks for.

@@ -12,10 +12,10 @@ use crate::context::unknown::CutOff;
 use crate::engine::rewinding::RewindPlan;
 use crate::error::{FailureData, FailureKind};
 use crate::event::{Doubt, EndedMeta, Event, EventKind};
-use crate::execution::Status;
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::Payload;
 use crate::replay::{End, FailedEnd};
+use crate::status::Status;
 use crate::store::NewMessage;
 use crate::workflow::StopReason;
 

@@ -9,7 +9,6 @@ use super::activation::Activation;
 use super::arrivals::NewOutcome;
 use super::calls::{CallWork, ChildState};
 use crate::clock::Timestamp;
-use crate::context::ChildPolicy;
 use crate::context::request::Request;
 use crate::engine::wire::ChildReport;
 use crate::error::{Error, ErrorRecord, FailureData, FailureKind, TaskErrorKind, TaskFailure};
@@ -17,6 +16,7 @@ use crate::event::{Doubt, EndedMeta, Event, EventKind};
 use crate::execution::{PausePoint, Snapshot, Status};
 use crate::id::{Epoch, EventSeq, ExecutionId};
 use crate::payload::Payload;
+use crate::policy::ChildPolicy;
 use crate::store::{Message, MessageId, MessageKind, NewMessage};
 use crate::workflow::WorkflowDef;
 

@@ -8,12 +8,11 @@
 use crate::engine::history::Rewind;
 use crate::engine::pool::{Pool, Taken};
 use crate::engine::rewinding::{RewindPlan, Rewindable};
-use crate::error::{ErrorRecord, FailureData};
+use crate::error::{ErrorRecord, FailureData, is_same_error};
 use crate::event::Event;
 use crate::execution::Snapshot;
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::Payload;
-use crate::replay::is_same_error;
 
 use super::super::doubts::InDoubt;
 use super::row::Row;

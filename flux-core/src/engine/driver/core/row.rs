@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::event::FORMAT;
-use crate::execution::Status;
 use crate::id::{Epoch, EventSeq, ExecutionId, ExecutionKey, WorkerId};
+use crate::status::Status;
 use crate::store::{Change, ExecutionRecord, NewExecution, Placement, Target};
 use crate::workflow::WorkflowDef;
 

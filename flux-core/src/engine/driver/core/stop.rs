@@ -8,10 +8,10 @@ use super::family::{BY_PARENT, ChildOutcome};
 use crate::context::shared::ExitRule;
 use crate::error::FailureKind;
 use crate::event::{Doubt, EndedMeta, EventKind};
-use crate::execution::Status;
 use crate::id::EventSeq;
 use crate::payload::Payload;
 use crate::replay::{End, Stop, Stopped};
+use crate::status::Status;
 use crate::store::{Message, MessageId};
 use crate::workflow::StopReason;
 

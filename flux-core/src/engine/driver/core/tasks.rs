@@ -6,11 +6,11 @@ use super::Core;
 use super::arrivals::{NewOutcome, Note};
 use super::calls::{AfterFailure, CallWork, CutOffBodies, Progress, Task, TaskState};
 use crate::context::request::Request;
-use crate::error::{ErrorRecord, TaskErrorKind, TaskFailure};
+use crate::error::{BodyError, ErrorRecord, TaskErrorKind, TaskFailure};
 use crate::event::{AttemptMeta, EventKind};
 use crate::id::EventSeq;
 use crate::payload::Payload;
-use crate::task::{BodyError, BodyOutput, BodyResult};
+use crate::task::{BodyOutput, BodyResult};
 
 impl Core {
     /// Takes over a task that is recorded. Its next attempt is due when its history says so, or else is ready.

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::op::{Firing, Op, Plan};
 use super::{IDS, Pair, QUEUES, RATE_PER, SCHEDULE, WORKERS, name};
 use crate::clock::Timestamp;
-use crate::execution::Status;
 use crate::id::{EventSeq, WorkerId};
+use crate::status::Status;
 use crate::store::contract::given::{before_gate, change, hour, json, request};
 use crate::store::{
     Change, Filter, MessageKind, Placement, QueueChange, Rate, Release, Unfinished, WorkRequest,

@@ -1,9 +1,9 @@
 //! A child that an execution waits for.
 
-use crate::context::ChildPolicy;
 use crate::engine::active::DriverGuard;
 use crate::execution::{PausePoint, Snapshot};
 use crate::id::{Epoch, ExecutionId};
+use crate::policy::ChildPolicy;
 
 use super::CallState;
 

@@ -7,10 +7,9 @@ use super::due::DueAt;
 use crate::clock::Timestamp;
 use crate::context::request::TaskRequest;
 use crate::engine::driver::bodies::RunningBody;
-use crate::error::{ErrorRecord, TaskErrorKind, TaskFailure};
+use crate::error::{BodyError, ErrorRecord, TaskErrorKind, TaskFailure};
 use crate::event::{AttemptMeta, EventKind};
 use crate::payload::Payload;
-use crate::task::BodyError;
 
 /// A task whose body runs, or will run again.
 pub(crate) struct Task {

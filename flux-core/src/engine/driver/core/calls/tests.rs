@@ -1,9 +1,8 @@
 use super::*;
-use crate::context::ChildPolicy;
 use crate::context::request::{Body, Policy, TaskRequest};
-use crate::error::{ErrorRecord, TaskErrorKind};
+use crate::error::{BodyError, ErrorRecord, TaskErrorKind};
 use crate::payload::Payload;
-use crate::task::BodyError;
+use crate::policy::ChildPolicy;
 
 fn seq(n: u32) -> EventSeq {
     EventSeq::new(n)
