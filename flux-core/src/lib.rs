@@ -20,6 +20,7 @@ mod registry;
 mod replay;
 mod retry;
 pub mod schedule;
+mod sites;
 mod status;
 pub mod store;
 mod task;

@@ -16,13 +16,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use super::end::{End, FailedEnd, Stopped};
 use super::on_exit;
 use super::rollback;
 use super::shared::{ExitRule, Shared, SharedState};
 use crate::error::{BodyError, ErrorRecord, is_same_error, panic_message};
 use crate::id::EventSeq;
 use crate::payload::Payload;
-use crate::replay::{End, FailedEnd, Stopped};
 use crate::workflow::{StopReason, WorkflowFuture};
 
 /// The code of one execution. It is polled, and dropped, as the code of its workflow.

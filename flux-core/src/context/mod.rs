@@ -16,6 +16,7 @@ mod body;
 mod cancel;
 mod child;
 pub(crate) mod current;
+pub(crate) mod end;
 pub(crate) mod lifecycle;
 pub(crate) mod on_exit;
 mod pause;

@@ -12,10 +12,10 @@ use futures::future::BoxFuture;
 
 use super::ExecutionContext;
 use super::current;
+use super::end::FailedEnd;
 use super::pending::Misplaced;
 use super::shared::Shared;
 use crate::error::{BodyError, ErrorRecord, TaskError, TaskErrorKind, describe_dyn, panic_message};
-use crate::replay::FailedEnd;
 use crate::type_name::readable;
 
 /// What the code left to be done at its end.

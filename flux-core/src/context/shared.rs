@@ -22,7 +22,7 @@ use crate::error::{ErrorRecord, TaskError};
 use crate::event::EventKind;
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::{Payload, PayloadError};
-use crate::replay::values::{RecordedValues, Tries};
+use crate::sites::{RecordedValues, Tries};
 use crate::task::States;
 use crate::workflow::{StopReason, WorkflowDef};
 

@@ -3,13 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::ended::{check_end, how_it_ended, puts_away};
-use super::matching::{IssuedCall, Matched, match_calls, site_of};
-use super::sites::Site;
-use super::values::Verdict;
+use super::matching::{IssuedCall, Matched, match_calls};
 use super::{Divergence, Group, Machine, Polled, Stop};
 use crate::context::shared::{Call, CallKey, Issued, SharedState};
 use crate::event::{Event, EventKind};
 use crate::id::EventSeq;
+use crate::sites::{Site, Verdict, site_of};
 
 /// A recorded delivery, sorted.
 pub(super) struct Recorded {

@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::end::end_of;
 use super::{Delivered, Machine, Polled};
 use crate::clock::Timestamp;
+use crate::context::end::End;
 use crate::context::request::Request;
-use crate::context::shared::{Call, Issued};
+use crate::context::shared::{Call, Issued, SharedState};
 use crate::event::{CallMeta, Event, EventKind, site_text};
 use crate::id::EventSeq;
 use crate::payload::Payload;
@@ -99,5 +99,16 @@ impl Machine {
         event.payload = payload;
         event.meta = Payload::encode(meta).ok();
         event
+    }
+}
+
+/// How the code ended, if it did. Beginning anew is an end, too, of code that is left waiting.
+fn end_of(polled: Polled, state: &mut SharedState) -> Option<End> {
+    if let Some(input) = state.continue_with.take() {
+        return Some(End::ContinuedAsNew(input));
+    }
+    match polled {
+        Polled::Pending => None,
+        Polled::Ended(end) => Some(end),
     }
 }

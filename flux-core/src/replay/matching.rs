@@ -2,18 +2,18 @@
 //!
 //! `join!` rotates its branches and a `HashMap` its keys, so within one delivery neither the order of calls
 //! nor the text of an input is stable; the set of calls is. A recorded call is found by kind and name, then by
-//! the digest of its input; equal ones are told apart by [their sites](super::sites). What is left after that may
+//! the digest of its input; equal ones are told apart by [their sites](crate::sites). What is left after that may
 //! still fit as an *evolution*: the recorded input, read as today's type and written again, is today's input.
 
 use std::collections::BTreeMap;
 
-use super::sites::{Site, Told, tell_apart};
 use crate::context::request::{Body, Request};
 use crate::context::shared::{Call, CallKey};
 use crate::digest::digest;
 use crate::event::{CallMeta, Event, EventKind};
 use crate::id::EventSeq;
 use crate::payload::Payload;
+use crate::sites::{Site, Told, site_of, tell_apart};
 use crate::task::Reencode;
 
 /// A call the code issued in this delivery and still holds, borrowed from the shared state.
@@ -225,11 +225,6 @@ fn undoes(call: &Call) -> Option<EventSeq> {
         Some(Request::Task(task)) => task.undoes,
         _ => None,
     }
-}
-
-/// Where a recorded call was made.
-pub(crate) fn site_of(event: &Event) -> Option<Site> {
-    Site::recorded(&event.meta::<CallMeta>().site)
 }
 
 fn reencode_of(request: Option<&Request>) -> Option<Reencode> {

@@ -31,17 +31,15 @@ use crate::payload::Payload;
 mod check;
 mod collect;
 mod diverge;
-mod end;
 mod ended;
 pub(crate) mod matching;
 pub(crate) mod outline;
-pub(crate) mod sites;
-pub(crate) mod values;
 mod waker;
 
+pub(crate) use crate::context::end::{End, FailedEnd, Stopped};
+pub(crate) use crate::sites::Tries;
+
 pub(crate) use diverge::{Divergence, Stop};
-pub(crate) use end::{End, FailedEnd, Stopped};
-pub(crate) use values::Tries;
 pub(crate) use waker::ForeignWake;
 
 use check::Recorded;

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Cause, Memo};
 use crate::event::Event;
 use crate::id::EventSeq;
-use crate::replay::sites::{Moves, Site, tell_apart};
+use crate::sites::{Moves, Site, tell_apart};
 
 /// The calls of one kind, name and input.
 #[derive(Debug, Default)]

@@ -3,7 +3,7 @@
 //! After a rewind the code may take another way than before; what it asks for again takes the result that
 //! is already recorded (`CALL_REUSED`) instead of running twice. A call is found here by kind, name and input. Equal ones
 //! are told apart as in a replay: by what the delivery that made them came from, and within it by
-//! [their sites](crate::replay::sites). Where the code has taken another way, so that no such delivery is recorded, a call takes
+//! [their sites](crate::sites). Where the code has taken another way, so that no such delivery is recorded, a call takes
 //! the result of the site that it probably had, and otherwise the first that is left.
 //!
 //! What was undone is no success any more, and what was done at the end of the execution is to be done at each end. Where
@@ -21,7 +21,7 @@ use crate::id::EventSeq;
 use crate::payload::Payload;
 use crate::replay::is_start;
 use crate::replay::matching::digest_of;
-use crate::replay::sites::{Moves, Site};
+use crate::sites::{Moves, Site};
 use crate::store::{ExecutionRecord, Store, StoreError};
 
 mod equals;

@@ -9,7 +9,7 @@ use crate::event::{CallMeta, Event, EventKind};
 use crate::id::EventSeq;
 use crate::payload::Payload;
 use crate::replay::matching::digest_of;
-use crate::replay::sites::Site;
+use crate::sites::Site;
 
 /// A call that no longer counts.
 struct TakenBack {

@@ -19,6 +19,12 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 
+use crate::event::{CallMeta, Event};
+
+mod values;
+
+pub(crate) use values::{RecordedValues, Tries, Verdict};
+
 /// A place in the source.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Site {
@@ -52,6 +58,11 @@ impl fmt::Display for Site {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}:{}", self.file, self.line, self.column)
     }
+}
+
+/// Where a recorded call was made.
+pub(crate) fn site_of(event: &Event) -> Option<Site> {
+    Site::recorded(&event.meta::<CallMeta>().site)
 }
 
 /// How equal calls are told apart.

@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::Polled;
-use crate::context::shared::{HandedError, SharedState};
+use super::shared::{HandedError, SharedState};
 use crate::error::{BodyError, ErrorRecord, EscapedCall, TaskError};
 use crate::id::EventSeq;
 use crate::payload::Payload;
@@ -79,16 +78,6 @@ impl FailedEnd {
             delivery,
             stopped: None,
         }
-    }
-}
-
-pub(super) fn end_of(polled: Polled, state: &mut SharedState) -> Option<End> {
-    if let Some(input) = state.continue_with.take() {
-        return Some(End::ContinuedAsNew(input));
-    }
-    match polled {
-        Polled::Pending => None,
-        Polled::Ended(end) => Some(end),
     }
 }
 

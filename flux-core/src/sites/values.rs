@@ -3,14 +3,13 @@
 //! Which of several equal values is meant (`uuid` in two branches) follows from the sites of *all* that the code asks for
 //! in a delivery, and code in a replay wants the first before it asks for the second. So each is guessed, in the order in
 //! which they were recorded or by what is known of how the source has moved, and when the delivery is over it is seen
-//! whether [the sites](super::sites) say so, too. If they do not, the replay begins again and knows better.
+//! whether [the sites](super) say so, too. If they do not, the replay begins again and knows better.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::panic::Location;
 use std::sync::Arc;
 
-use super::matching::site_of;
-use super::sites::{Moves, Site, Told, tell_apart};
+use super::{Moves, Site, Told, site_of, tell_apart};
 use crate::event::{Event, EventKind};
 use crate::id::EventSeq;
 use crate::payload::Payload;
@@ -22,9 +21,9 @@ type ValueKey = (EventKind, Arc<str>);
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tries {
     /// Which order is tried for what only the order tells apart.
-    pub(super) choice: usize,
+    pub(crate) choice: usize,
     /// How many tries have found a wrong guess.
-    pub(super) misjudged: usize,
+    pub(crate) misjudged: usize,
     /// How the values of a delivery are told apart.
     told: BTreeMap<(EventSeq, ValueKey), Told>,
     /// How the source has moved, as far as that is known.
@@ -40,7 +39,7 @@ impl Tries {
     }
 
     /// By how much the calls and values of one site are rotated. The first two tries rotate nothing.
-    pub(super) fn rotation(&self) -> usize {
+    pub(crate) fn rotation(&self) -> usize {
         self.choice.saturating_sub(1)
     }
 }
@@ -53,7 +52,7 @@ pub(crate) struct RecordedValues {
 
 /// How what was given to the code turned out.
 #[derive(Debug)]
-pub(super) enum Verdict {
+pub(crate) enum Verdict {
     Right,
     /// The code was given one that was meant for another site. The next try knows better.
     Wrong(Event),
@@ -63,12 +62,12 @@ pub(super) enum Verdict {
 
 impl RecordedValues {
     /// Forgets those of the delivery before.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.groups.clear();
     }
 
     /// Adds a value, in the order in which they were recorded.
-    pub(super) fn push(&mut self, event: Event) {
+    pub(crate) fn push(&mut self, event: Event) {
         let name = event.name.clone().unwrap_or_else(|| "".into());
         let group = self.groups.entry((event.kind, name)).or_default();
         group.events.push(event);
@@ -109,14 +108,14 @@ impl RecordedValues {
     }
 
     /// The values that the code has not asked for. It may do without a patch.
-    pub(super) fn unasked(&self) -> impl Iterator<Item = &Event> {
+    pub(crate) fn unasked(&self) -> impl Iterator<Item = &Event> {
         let groups = self.groups.iter();
         let groups = groups.filter(|((kind, _), _)| *kind != EventKind::Patched);
         groups.flat_map(|(_, equals)| equals.open())
     }
 
     /// Compares what the code was given with what the sites say, now that all of them are known.
-    pub(super) fn judge(&self, delivery: EventSeq, tries: &mut Tries) -> Verdict {
+    pub(crate) fn judge(&self, delivery: EventSeq, tries: &mut Tries) -> Verdict {
         let mut verdict = Verdict::Right;
         for (group, equals) in self.groups.iter().filter(|(_, one)| one.needs_telling()) {
             let Ok(told) = tell_apart(&equals.sites, &equals.today()) else {
