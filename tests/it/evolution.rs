@@ -1,5 +1,7 @@
 //! Types that change: what still reads goes on, what does not is told with its JSON path.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use flux::{Error, ExecutionContext, TaskError, workflow};
 use serde::{Deserialize, Serialize};
 
@@ -180,4 +182,50 @@ async fn an_output_that_no_longer_reads_is_an_error_of_the_reader() {
     // By name the output is JSON, whatever the type.
     let read = engine.get(run.execution_id()).await.unwrap();
     assert_eq!(read.output().unwrap(), "100");
+}
+
+/// How often the output of `print_torn` was read.
+static READS: AtomicU32 = AtomicU32::new(0);
+
+/// It can be read once: when it is recorded.
+#[derive(Debug, Serialize)]
+struct Torn(u32);
+
+impl<'de> Deserialize<'de> for Torn {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let number = u32::deserialize(from)?;
+        match READS.fetch_add(1, Ordering::Relaxed) {
+            0 => Ok(Self(number)),
+            _ => Err(serde::de::Error::custom("it is torn")),
+        }
+    }
+}
+
+#[workflow]
+async fn print_torn(_ctx: ExecutionContext<()>) -> Result<Torn, TaskError> {
+    flux::sleep(std::time::Duration::from_millis(1)).await;
+    Ok(Torn(7))
+}
+
+#[tokio::test]
+async fn an_output_that_cannot_be_read_is_told_with_the_event_that_recorded_it() {
+    let shelf = Shelf::memory();
+    let engine = shelf.engine().await;
+    let id = unique("torn");
+    let live = print_torn.on(&engine).run(()).execution_id(&id);
+    let stored = print_torn.on(&engine);
+    for read in [
+        live.await.unwrap_err(),
+        stored.resume(&id).await.unwrap_err(),
+    ] {
+        let Error::ReplayDecode { event, .. } = &read else {
+            panic!("{read}")
+        };
+        let history = engine.history(&id).await.unwrap();
+        assert_eq!(
+            Some(*event),
+            history.last().map(|event| event.seq),
+            "{read}"
+        );
+    }
 }

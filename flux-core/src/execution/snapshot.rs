@@ -4,6 +4,7 @@ use super::{Obstacle, Status};
 use crate::clock::Timestamp;
 use crate::error::FailureData;
 use crate::event::EventKind;
+use crate::id::EventSeq;
 use crate::payload::Payload;
 use crate::store::{ExecutionRecord, Store, StoreError};
 
@@ -12,6 +13,8 @@ use crate::store::{ExecutionRecord, Store, StoreError};
 pub(crate) struct Snapshot {
     pub(crate) record: ExecutionRecord,
     pub(crate) output: Option<Payload>,
+    /// The event that ended it.
+    pub(crate) end: Option<EventSeq>,
     pub(crate) failure: Option<FailureData>,
     /// Why it was terminated.
     pub(crate) termination: Option<String>,
@@ -24,6 +27,7 @@ impl Snapshot {
         Self {
             record,
             output: None,
+            end: None,
             failure: None,
             termination: None,
             limit: None,
@@ -57,6 +61,7 @@ impl Snapshot {
         let last = store.last_event(record.key).await?;
         let mut snapshot = Self::unfinished(record);
         if let Some(event) = last {
+            snapshot.end = Some(event.seq);
             match event.kind {
                 EventKind::WorkflowCompleted => snapshot.output = event.payload,
                 EventKind::WorkflowFailed => {

@@ -65,7 +65,7 @@ impl<O: DeserializeOwned> Execution<O> {
 fn decode_output<O: DeserializeOwned>(payload: &Payload, snapshot: &Snapshot) -> Result<O, Error> {
     payload.decode().map_err(|error| Error::ReplayDecode {
         id: snapshot.record.id.clone(),
-        event: EventSeq::FIRST,
+        event: snapshot.end.unwrap_or(EventSeq::FIRST),
         what: format!("output of workflow `{}`", snapshot.record.workflow),
         path: error.path,
         message: without_text(&error.message),

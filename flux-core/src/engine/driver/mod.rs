@@ -345,9 +345,12 @@ impl Step {
         let Some(record) = core.row.record.clone() else {
             return Self::Went;
         };
+        let is_finished = record.status.is_finished();
+        let end = is_finished.then(|| EventSeq::new(core.machine.next_seq().get() - 1));
         Self::Settled(Box::new(Snapshot {
             record,
             output,
+            end,
             failure: failure.map(|failure| *failure),
             termination,
             limit: None,
