@@ -28,7 +28,7 @@ async fn keep_books(ctx: ExecutionContext<bool>) -> Result<String, TaskError> {
 /// Which execution is in the way of another.
 async fn in_the_way(engine: &Engine) -> ExecutionId {
     match keep_books.on(engine).run(false).await {
-        Err(Error::AlreadyRunning { id, .. }) => id,
+        Err(Error::LimitReached { holder, .. }) => holder,
         other => panic!("{other:?}"),
     }
 }
@@ -43,7 +43,7 @@ async fn at_17_a_second_start_is_refused_with_the_id_of_the_first() {
         let other = shelf.engine().await;
         assert_eq!(&in_the_way(&other).await, first.execution_id());
         let start = keep_books.on(&other).start(false).await;
-        assert!(matches!(start, Err(Error::AlreadyRunning { .. })));
+        assert!(matches!(start, Err(Error::LimitReached { .. })));
         assert_eq!(engine.list().await.unwrap().len(), 1, "nothing is left");
 
         first.terminate("to make room").await.unwrap();
@@ -100,7 +100,7 @@ async fn at_17_of_many_starts_at_once_one_runs() {
         let winner = started[0].as_ref().unwrap().execution_id();
         for refused in refused {
             match refused {
-                Err(Error::AlreadyRunning { id, .. }) => assert_eq!(&id, winner),
+                Err(Error::LimitReached { holder, .. }) => assert_eq!(&holder, winner),
                 other => panic!("{other:?}"),
             }
         }

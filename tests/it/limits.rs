@@ -192,6 +192,14 @@ fn an_error_says_what_and_the_cure_in_one_line() {
             "order-42` is already running: it is driven by process 7",
         ),
         (
+            Error::LimitReached {
+                id: id(),
+                workflow: "ship".into(),
+                holder: "order-41".into(),
+            },
+            "leaves no place for execution `order-42`: execution `order-41` has it",
+        ),
+        (
             Error::WorkflowNotFound {
                 name: "pay".into(),
                 available: vec!["ship".into()],

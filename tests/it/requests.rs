@@ -665,10 +665,10 @@ async fn what_failed_is_not_opened_beside_one_that_may_not_run_beside_it() {
         let other = send_alone.on(&asker).run(true).await.unwrap();
         let before = asker.history(&id).await.unwrap();
         let refused = asker.retry(&id).request().await.unwrap_err();
-        let Error::AlreadyRunning { id: inside, .. } = refused else {
+        let Error::LimitReached { holder, .. } = refused else {
             panic!("{refused}")
         };
-        assert_eq!(&inside, other.execution_id());
+        assert_eq!(&holder, other.execution_id());
         assert_eq!(asker.history(&id).await.unwrap(), before);
         let failed = asker.get(&id).await.unwrap();
         assert!(failed.has_failed() && failed.worker().is_none());

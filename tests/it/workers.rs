@@ -457,7 +457,9 @@ async fn a_resume_of_what_failed_does_not_pass_a_lock_that_another_holds() {
             .unwrap();
         assert!(inside.is_paused(), "{inside:?}");
         match pass_door.on(&engine).resume(failed.execution_id()).await {
-            Err(flux::Error::AlreadyRunning { id, .. }) => assert_eq!(&id, inside.execution_id()),
+            Err(flux::Error::LimitReached { holder, .. }) => {
+                assert_eq!(&holder, inside.execution_id());
+            }
             resumed => panic!("{resumed:?}"),
         }
         let _ = pass_door

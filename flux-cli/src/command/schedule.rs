@@ -122,8 +122,15 @@ async fn create(session: &Session, engine: &Engine, args: NewSchedule) -> Outcom
         }
         match schedule.await {
             Err(error @ Error::WorkflowNotFound { .. }) => {
+                let failure = Failure::from(error);
+                if names.contains(&args.workflow) {
+                    // Only its executions tell that it exists.
+                    return Err(failure.hint(
+                        "no worker has described this workflow yet: run one, once, in the program that defines it",
+                    ));
+                }
                 let near = nearest(&args.workflow, names.iter().map(String::as_str));
-                Err(Failure::from(error).did_you_mean(near))
+                Err(failure.did_you_mean(near))
             }
             written => Ok(written?),
         }

@@ -237,12 +237,10 @@ async fn refused(
             Ok(())
         }
         Refusal::Full(id) => match request.def.options.on_conflict {
-            OnConflict::Reject | OnConflict::Queue => Err(Error::AlreadyRunning {
-                id,
-                by: format!(
-                    "an earlier start, and no more of workflow `{}` may run beside it",
-                    request.def.name
-                ),
+            OnConflict::Reject | OnConflict::Queue => Err(Error::LimitReached {
+                id: request.id.clone(),
+                workflow: request.def.name.to_owned(),
+                holder: id,
             }),
             OnConflict::Skip => {
                 request.take_instead(id);

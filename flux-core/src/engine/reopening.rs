@@ -179,8 +179,9 @@ impl Inner {
                 claimed.ownership.discharge();
             }
             Err(error) => {
+                let record = claimed.record.clone();
                 claimed.give_back().await;
-                return Err(refused(&id, error));
+                return Err(refused(record, error));
             }
         }
         // The commits of a store are no news to those who share it; a release is.
@@ -200,11 +201,12 @@ impl Inner {
 }
 
 /// Why nothing was written.
-fn refused(id: &ExecutionId, error: CommitError) -> Error {
+fn refused(record: ExecutionRecord, error: CommitError) -> Error {
     match error {
-        CommitError::Full(other) => Error::AlreadyRunning {
-            id: other.holder,
-            by: format!("somebody, and execution `{id}` may not run beside it"),
+        CommitError::Full(other) => Error::LimitReached {
+            id: record.id,
+            workflow: record.workflow.to_string(),
+            holder: other.holder,
         },
         CommitError::Failed(error) => error.into(),
         error => Error::Configuration(error.to_string()),

@@ -39,6 +39,7 @@ use crate::workflow::WorkflowDef;
 /// | driven by somebody alive, and somebody has asked to pause it | takes that back, and waits with its driver |
 /// | paused, and its driver stays because it cleans up after a cancellation | answers the pause point, and waits with it |
 /// | otherwise driven by somebody alive | is refused: [`Error::AlreadyRunning`] |
+/// | failed, and others have the place that its workflow's `concurrency` or `lock` gives | is refused: [`Error::LimitReached`] |
 ///
 /// Awaited, it drives the execution here, with the workflow registered in this program; [`request`](Resume::request)
 /// leaves that to whoever has the code.
@@ -251,10 +252,14 @@ async fn resume_record(described: &Described) -> Result<Snapshot, Error> {
             Resumed::Driving(driving) => {
                 return match driving.settled().await? {
                     Ok(snapshot) => Ok(snapshot),
-                    Err(Refusal::Full(other)) => Err(Error::AlreadyRunning {
-                        id: other,
-                        by: format!("somebody, and execution `{id}` may not run beside it"),
-                    }),
+                    Err(Refusal::Full(holder)) => {
+                        let record = engine.inner().record(id).await?;
+                        Err(Error::LimitReached {
+                            id: record.id,
+                            workflow: record.workflow.to_string(),
+                            holder,
+                        })
+                    }
                     Err(_) => Err(engine.inner().not_found(id)),
                 };
             }

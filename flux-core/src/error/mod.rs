@@ -121,6 +121,19 @@ pub enum Error {
         /// Who drives it.
         by: String,
     },
+    /// The `concurrency` or the `lock` of the workflow allows no other execution beside those that have not finished.
+    #[error(
+        "the `concurrency` or `lock` of workflow `{workflow}` leaves no place for execution `{id}`: \
+             execution `{holder}` has it and has not finished"
+    )]
+    LimitReached {
+        /// The execution that cannot begin or continue.
+        id: ExecutionId,
+        /// Its workflow.
+        workflow: String,
+        /// The oldest execution that is in its way.
+        holder: ExecutionId,
+    },
     /// The id is taken by an execution with another input.
     #[error("execution `{id}` exists with another input: recorded `{recorded}`, given `{given}`")]
     InputMismatch {
