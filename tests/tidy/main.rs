@@ -4,4 +4,5 @@
 
 mod dependencies;
 mod exit_codes;
+mod layers;
 mod type_names;
