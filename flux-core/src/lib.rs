@@ -23,6 +23,7 @@ pub mod schedule;
 mod sites;
 mod status;
 pub mod store;
+mod sync;
 mod task;
 pub mod time;
 mod type_name;

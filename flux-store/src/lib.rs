@@ -3,6 +3,7 @@
 //! [`SqliteStore`] keeps everything in one SQLite file. It is what Flux uses unless told otherwise.
 
 pub mod sqlite;
+mod sync;
 
 pub use rusqlite;
 pub use sqlite::{Durability, SqliteOptions, SqliteStore, transaction};

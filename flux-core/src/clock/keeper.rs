@@ -22,6 +22,7 @@ use tokio::sync::watch;
 
 use super::{Clock, Timestamp};
 use crate::store::SetBack;
+use crate::sync::lock;
 
 /// How often the clock is looked at while anything waits.
 const LOOK: Duration = Duration::from_secs(1);
@@ -285,11 +286,11 @@ impl ClockReading {
 
 impl KeeperShared {
     fn lock(&self) -> MutexGuard<'_, KeeperState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     fn last(&self) -> MutexGuard<'_, ClockReading> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.last)
     }
 
     fn set_back(&self) -> Duration {

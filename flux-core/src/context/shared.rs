@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::panic::Location;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::task::{Context, Poll, Waker};
 
 use super::on_exit::ExitHandler;
@@ -23,6 +23,7 @@ use crate::event::EventKind;
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::{Payload, PayloadError};
 use crate::sites::{RecordedValues, Tries};
+use crate::sync::lock;
 use crate::task::States;
 use crate::workflow::{StopReason, WorkflowDef};
 
@@ -212,7 +213,7 @@ impl Shared {
 
     /// Locks the state. A poisoned lock is taken all the same: user code never runs under it.
     pub(crate) fn state(&self) -> MutexGuard<'_, SharedState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// Opens a delivery.

@@ -5,13 +5,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use futures::channel::oneshot;
 
 use crate::error::{BodyError, TaskFailure};
 use crate::payload::Payload;
 use crate::store::TransactionBody;
+use crate::sync::lock;
 use crate::task::{BodyFuture, BodyOutput};
 
 /// What statements came to: the JSON of their result, or that of the [`TaskFailure`].
@@ -66,7 +67,7 @@ impl Statements {
     }
 
     fn count(&self, name: &Arc<str>) -> u32 {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut counts = lock(&self.counts);
         let next = counts.entry(Arc::clone(name)).or_default();
         *next += 1;
         *next - 1

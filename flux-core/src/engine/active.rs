@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, Weak};
 use std::time::Duration;
 
 use tokio::sync::{Notify, mpsc, watch};
@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::execution::{Snapshot, Status};
 use crate::id::ExecutionId;
 use crate::store::ExecutionRecord;
+use crate::sync::lock;
 use crate::workflow::WorkflowDef;
 
 /// A driver that has given its execution up is gone within this, unless its runtime is badly overloaded.
@@ -100,7 +101,7 @@ enum DriverProgress {
 
 impl ActiveSet {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<ExecutionId, Active>> {
-        self.drivers.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.drivers)
     }
 
     pub(crate) fn get(&self, id: &ExecutionId) -> Option<Active> {
@@ -167,7 +168,7 @@ impl ActiveSet {
     }
 
     fn claiming(&self) -> MutexGuard<'_, BTreeSet<ExecutionId>> {
-        self.claiming.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.claiming)
     }
 
     /// Refuses a second driver of one execution in this process.

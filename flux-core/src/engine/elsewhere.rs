@@ -5,7 +5,7 @@
 //! stand-in is never driven: what is started with one waits for a worker, and its input is taken as it is.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use serde::Serialize;
 
@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::names::check_name;
 use crate::payload::PayloadError;
 use crate::store::Filter;
+use crate::sync::lock;
 use crate::workflow::{WorkflowDef, WorkflowFuture, WorkflowOptions};
 
 /// A workflow that somebody names in one way or the other.
@@ -103,7 +104,7 @@ impl Inner {
 /// It is kept for the rest of the process, as definitions are, and made once for each description.
 fn stand_in(info: WorkflowInfo) -> &'static WorkflowDef {
     static MADE: Mutex<BTreeMap<String, &'static WorkflowDef>> = Mutex::new(BTreeMap::new());
-    let mut made = MADE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut made = lock(&MADE);
     let key = format!("{info:?}");
     made.entry(key).or_insert_with(|| make(info))
 }

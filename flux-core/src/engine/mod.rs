@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -23,6 +23,7 @@ use crate::registry::Registry;
 use crate::store::{
     ExecutionRecord, MemoryStore, MessageKind, NewMessage, PostError, Store, StoreError,
 };
+use crate::sync::lock;
 use crate::task::States;
 
 pub(crate) mod active;
@@ -380,13 +381,13 @@ impl Inner {
     /// Keeps what bodies returned and the store could not take.
     pub(crate) fn salvage(&self, id: &ExecutionId, results: Vec<(EventSeq, Payload)>) {
         if !results.is_empty() {
-            let mut salvaged = self.salvaged.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut salvaged = lock(&self.salvaged);
             salvaged.entry(id.clone()).or_default().extend(results);
         }
     }
 
     pub(crate) fn take_salvaged(&self, id: &ExecutionId) -> BTreeMap<EventSeq, Payload> {
-        let mut salvaged = self.salvaged.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut salvaged = lock(&self.salvaged);
         salvaged.remove(id).unwrap_or_default()
     }
 }

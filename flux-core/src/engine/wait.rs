@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures::future::{Either, select};
@@ -15,6 +15,7 @@ use crate::error::Error;
 use crate::execution::{PausePoint, Snapshot, Status, Waiting};
 use crate::id::{ExecutionId, WorkerId};
 use crate::store::{ExecutionRecord, MessageKind, StoreError};
+use crate::sync::lock;
 use crate::time::scaled;
 
 /// The pace at which an execution is looked at that another engine drives: its commits are not announced.
@@ -39,11 +40,11 @@ pub(crate) struct Waiters {
 
 impl Waiters {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<ExecutionId, (Arc<Notify>, usize)>> {
-        self.bells.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.bells)
     }
 
     fn hopeless(&self) -> MutexGuard<'_, BTreeMap<ExecutionId, Error>> {
-        self.hopeless.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.hopeless)
     }
 
     /// Workers of this engine will not try an execution again, for this reason.

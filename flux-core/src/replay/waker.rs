@@ -6,9 +6,11 @@
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::task::Wake;
 use std::thread::{self, ThreadId};
+
+use crate::sync::lock;
 
 /// Tells the driver that something foreign woke the code.
 pub(crate) type ForeignWake = Arc<dyn Fn() + Send + Sync>;
@@ -52,7 +54,7 @@ impl RootWaker {
     }
 
     fn set(&self, thread: Option<ThreadId>) {
-        *self.inside.lock().unwrap_or_else(PoisonError::into_inner) = thread;
+        *lock(&self.inside) = thread;
     }
 }
 
@@ -62,7 +64,7 @@ impl Wake for RootWaker {
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        let inside = *self.inside.lock().unwrap_or_else(PoisonError::into_inner);
+        let inside = *lock(&self.inside);
         if inside == Some(thread::current().id()) {
             self.again.store(true, Ordering::Relaxed);
         } else {

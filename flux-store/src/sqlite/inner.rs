@@ -1,7 +1,7 @@
 //! What the handles on a store share: the connections, and what is done with them.
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use flux_core::id::{ExecutionId, WorkerId};
 use flux_core::store::{
@@ -33,6 +33,7 @@ use super::open::Settings;
 use super::table::execution;
 use super::table::find;
 use super::table::inbox::{self, Posted};
+use crate::sync::lock;
 
 /// What the handles on a store share.
 pub(super) struct Inner {
@@ -286,9 +287,7 @@ impl Inner {
     }
 
     fn last_queue(&self) -> MutexGuard<'_, Option<Arc<str>>> {
-        self.last_queue
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.last_queue)
     }
 
     /// Runs `write` in the next group and says that something has changed.

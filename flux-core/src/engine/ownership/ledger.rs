@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, Weak};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -11,6 +11,7 @@ use super::audit::{AUDIT_SOON, Audit, AuditReason};
 use crate::engine::Inner;
 use crate::id::{Epoch, ExecutionKey};
 use crate::store::StoreError;
+use crate::sync::lock;
 
 /// The first wait after a release that failed; it doubles.
 const FIRST_WAIT: Duration = Duration::from_millis(20);
@@ -44,7 +45,7 @@ enum SettlingStep {
 
 impl Ledger {
     fn entries(&self) -> MutexGuard<'_, Entries> {
-        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.entries)
     }
 
     pub(super) fn enter(&self, key: ExecutionKey, epoch: Epoch) {

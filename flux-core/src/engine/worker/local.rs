@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures::future::{Either, select};
@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::WorkerSettings;
 use crate::engine::Inner;
 use crate::store::{ExecutionRecord, Serves, StoreError};
+use crate::sync::lock;
 
 /// The queues that a worker serves; `None`: all of them.
 type Served = Option<BTreeSet<Arc<str>>>;
@@ -61,7 +62,7 @@ impl Default for LocalWorkers {
 
 impl LocalWorkers {
     fn present(&self) -> MutexGuard<'_, Vec<Serving>> {
-        self.present.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.present)
     }
 
     /// There may be work: whoever rests until there is looks for it.

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use futures::FutureExt as _;
 use futures::future::BoxFuture;
@@ -20,6 +20,7 @@ use crate::event::{Event, FORMAT};
 use crate::id::{Epoch, EventSeq, ExecutionId, ExecutionKey, WorkerId};
 use crate::payload::Payload;
 use crate::status::Status;
+use crate::sync::lock;
 
 mod barriers;
 mod catalog;
@@ -91,7 +92,7 @@ impl MemoryStore {
 impl MemoryShared {
     fn state(&self) -> MutexGuard<'_, MemoryState> {
         // No code of others runs under this lock but a transaction's, and its panics are caught.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 

@@ -17,6 +17,7 @@ use super::worker::WorkerLock;
 use crate::sqlite::io::connection::Db;
 use crate::sqlite::io::group::{Fault, Member, Outcome};
 use crate::sqlite::io::writer::Writer;
+use crate::sync::lock;
 
 /// How long a worker may show nothing unless told otherwise.
 pub(crate) const STALL_AFTER: Duration = Duration::from_mins(1);
@@ -129,9 +130,9 @@ impl Beats {
         &self,
         connection: &Connection,
         worker: WorkerId,
-        lock: Lock,
+        file: Lock,
     ) -> rusqlite::Result<Shown> {
-        let Beat { count, every } = match (read(connection, worker)?, lock) {
+        let Beat { count, every } = match (read(connection, worker)?, file) {
             (Row::Beats(beat), _) => beat,
             // One that does not beat cannot be told from one that has stalled.
             (Row::Silent, Lock::Held) => return Ok(Shown::Life),
@@ -139,13 +140,13 @@ impl Beats {
             // be that of one who uses the other.
             (Row::Silent | Row::Missing, _) => return Ok(Shown::Nothing),
         };
-        let limit = match lock {
+        let limit = match file {
             Lock::Held => self.stall_after.max(every * 4),
             // One that lives makes its file again with its next beat.
             Lock::Missing => every * 2 + GRACE,
         };
         let now = Instant::now();
-        let mut all = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = lock(&self.seen);
         match all.get_mut(&worker).filter(|seen| seen.beat == count) {
             Some(seen) => {
                 // Between two looks we may have stood still ourselves.
@@ -169,7 +170,7 @@ impl Beats {
 
     /// Forgets a worker that is dead.
     pub(crate) fn forget(&self, worker: WorkerId) {
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut seen = lock(&self.seen);
         seen.remove(&worker);
     }
 
@@ -189,7 +190,7 @@ impl Beats {
 
 impl Pulse {
     fn lock(&self) -> MutexGuard<'_, PulseState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     /// The thread.

@@ -1,7 +1,7 @@
 //! Who has lost what they own: the dead, and those who live and do nothing.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use flux_core::id::WorkerId;
@@ -9,6 +9,7 @@ use rusqlite::Connection;
 
 use super::beat::{self, Beats, Lock, Shown};
 use super::worker::{self, Sign, Workers};
+use crate::sync::lock;
 
 /// An owner who is to be replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,9 +128,7 @@ impl Life {
     }
 
     fn last_look(&self) -> MutexGuard<'_, Option<Look>> {
-        self.last_look
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        lock(&self.last_look)
     }
 
     /// Whether what this worker owns may be taken from it.

@@ -22,6 +22,7 @@ use super::wal::WalWatch;
 use crate::sqlite::io::connection::Db;
 use crate::sqlite::io::group::{Fault, Member, Outcome};
 use crate::sqlite::io::writer::Writer;
+use crate::sync::lock;
 
 /// How often the question is asked while somebody waits and no write is heard.
 const EVERY: Duration = Duration::from_millis(50);
@@ -149,7 +150,7 @@ impl Watch {
 
 impl Lookout {
     fn lock(&self) -> MutexGuard<'_, LookoutState> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 
     fn watch(self: &Arc<Self>, writer: &Writer, deaths: &mut DeathWatch, log: &Path) {

@@ -11,7 +11,7 @@ use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use flux_core::clock::Timestamp;
@@ -24,6 +24,7 @@ use crate::sqlite::io::connection::Db;
 use crate::sqlite::io::group::{Fault, Member, Outcome};
 use crate::sqlite::io::writer::WeakWriter;
 use crate::sqlite::table::row;
+use crate::sync::lock;
 
 /// What the lock file of a worker says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,7 +156,7 @@ impl Workers {
 
     /// Deletes the files of those that have left, and the folder if nobody is left in it.
     pub(crate) fn leave(&self) {
-        let left = std::mem::take(&mut *self.left.lock().unwrap_or_else(PoisonError::into_inner));
+        let left = std::mem::take(&mut *lock(&self.left));
         for worker in left {
             let _ = fs::remove_file(self.file(worker));
         }
@@ -234,7 +235,7 @@ pub(crate) struct WorkerLock {
 impl WorkerLock {
     /// Makes the file again if somebody has removed it; true if so. It is locked before it has its name.
     pub(crate) fn restore(&self) -> io::Result<bool> {
-        let mut held = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = lock(&self.file);
         if held.is_none() || self.path.exists() {
             return Ok(false);
         }
@@ -252,7 +253,7 @@ impl WorkerLock {
     /// Unlocks the file. Closing it would not be enough while this process starts a program, which inherits the open file
     /// for a moment.
     fn give_up(&self) {
-        let mut held = self.file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = lock(&self.file);
         if let Some(file) = held.take() {
             let _ = file.unlock();
         }
@@ -305,9 +306,7 @@ impl Member for Farewell {
 
     fn answer(self: Box<Self>, outcome: Outcome) {
         if matches!(outcome, Outcome::Done) {
-            let left = self.workers.left.lock();
-            left.unwrap_or_else(PoisonError::into_inner)
-                .push(self.worker);
+            lock(&self.workers.left).push(self.worker);
         }
     }
 }

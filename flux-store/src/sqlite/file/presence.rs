@@ -7,13 +7,14 @@
 use std::fs::{self, Metadata};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rusqlite::ffi;
 
 use super::path::Location;
+use crate::sync::lock;
 
 /// How often those who read look, and how often the log is looked at.
 const EVERY: Duration = Duration::from_millis(100);
@@ -126,10 +127,7 @@ impl Presence {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(_) => return true,
         };
-        let mut opened = self
-            .opened_log
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut opened = lock(&self.opened_log);
         let is_there = opened.is_none() || *opened == found;
         if is_there {
             *opened = found;

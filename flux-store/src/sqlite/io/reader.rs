@@ -13,6 +13,7 @@ use super::caller_thread::CallerThread;
 use super::connection::open_reader;
 use crate::sqlite::error::breaks_connection;
 use crate::sqlite::file::presence::Presence;
+use crate::sync::lock;
 
 /// The most connections that read at once.
 pub(crate) const MOST: usize = 4;
@@ -96,7 +97,7 @@ impl Readers {
     }
 
     fn lock(&self) -> MutexGuard<'_, IdleReaders> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.idle)
     }
 }
 

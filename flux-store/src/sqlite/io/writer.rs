@@ -24,6 +24,7 @@ use super::group::{self, Member, Settled};
 use crate::sqlite::Durability;
 use crate::sqlite::error::Blame;
 use crate::sqlite::file::presence::Presence;
+use crate::sync::lock;
 
 /// The longest wait for companions.
 const GATHER: Duration = Duration::from_micros(50);
@@ -158,7 +159,7 @@ impl Writer {
 impl WriteQueue {
     fn lock(&self) -> MutexGuard<'_, Backlog> {
         // Nothing that can panic runs under the lock.
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.queue)
     }
 
     /// The connection, if it is idle, nobody waits and the last transaction had one member: those

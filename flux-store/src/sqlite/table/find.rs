@@ -15,6 +15,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row};
 
 use super::execution;
 use crate::sqlite::io::reader::{MOST, Readers};
+use crate::sync::lock;
 
 /// So many of the newest are looked at one by one: a few milliseconds.
 const NEWEST: usize = 20_000;
@@ -173,7 +174,7 @@ impl Search<'_> {
                 Ok(hits)
             })
         });
-        let mut all = self.hits.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = lock(&self.hits);
         match (&mut *all, read) {
             (Ok(all), Ok(hits)) => all.extend(hits),
             (all, Err(error)) => *all = Err(error),

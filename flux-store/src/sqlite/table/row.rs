@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use flux_core::clock::Timestamp;
 use flux_core::event::{Event, EventKind};
@@ -17,6 +17,7 @@ use rusqlite::Row;
 use rusqlite::types::{FromSqlError, Type};
 
 use super::lane::Lane;
+use crate::sync::lock;
 
 /// How far the event number reaches in a packed key.
 const SEQ_BITS: u32 = 24;
@@ -352,7 +353,7 @@ pub(crate) fn unless_damaged<T>(read: rusqlite::Result<T>) -> rusqlite::Result<O
     let Some(damaged) = source.downcast_ref::<Unreadable>() else {
         return Err(error);
     };
-    let mut said = SAID.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut said = lock(&SAID);
     if said.insert((damaged.table, damaged.key)) {
         tracing::warn!(
             table = damaged.table,
