@@ -129,7 +129,7 @@ pub(crate) const ALL: &[Case] = &[
             Figure {
                 name: "  other process",
                 unit: "ms",
-                bar: "below 150 ms",
+                bar: "below 12 ms",
             },
         ],
     },

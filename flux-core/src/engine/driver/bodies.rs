@@ -72,6 +72,8 @@ impl Drop for AbortOnDrop {
 pub(super) struct Unspawned {
     call: EventSeq,
     run: u64,
+    /// It has no limits, and no thread.
+    is_short: bool,
     attempt: Pin<Box<dyn Future<Output = BodyResult> + Send>>,
 }
 
@@ -142,12 +144,28 @@ impl Link {
         };
         let started = task.start(&engine.env.states)?;
         task.progress.due = None;
-        let (name, attempt, deadline) = (
-            Arc::clone(&task.name),
-            task.progress.attempt(),
-            task.deadline(),
-        );
-        let timeout = task.request.policy.timeout;
+        let unspawned = self.attempt(engine, core, call, started);
+        match unspawned {
+            Some(short) if short.is_short && is_alone(core, call) => {
+                self.bodies.alone = Some(short);
+            }
+            Some(unspawned) => self.spawn(core, unspawned),
+            None => {}
+        }
+        Ok(())
+    }
+
+    /// The attempt of a task that begins with this body. From here on, it counts as running.
+    fn attempt(
+        &mut self,
+        engine: &Arc<Inner>,
+        core: &mut Core,
+        call: EventSeq,
+        started: Started,
+    ) -> Option<Unspawned> {
+        let task = core.calls.task(call)?;
+        let (name, number) = (Arc::clone(&task.name), task.progress.attempt());
+        let (timeout, deadline) = (task.request.policy.timeout, task.deadline());
         // A fallback does other work.
         let before = if task.is_fallback() {
             None
@@ -161,11 +179,18 @@ impl Link {
         let is_blocking = matches!(started, Started::Blocking(_));
         let (presence, thread) = is_blocking.then(Thread::new).unzip();
         let run = self.bodies.take_run();
+        let span = tracing::info_span!(
+            "task",
+            execution_id = %core.id,
+            workflow = core.def.name,
+            task = &*name,
+            attempt = number
+        );
         let context = Arc::new(BodyContext {
             execution: core.id.clone(),
             call,
-            task: Arc::clone(&name),
-            attempt,
+            task: name,
+            attempt: number,
             env: Arc::clone(&engine.env),
             missing_state: OnceLock::new(),
             stop: StopToken::default(),
@@ -180,15 +205,7 @@ impl Link {
             noted: None,
         };
         core.calls.set_task(call, TaskState::Running(running));
-        let span = tracing::info_span!(
-            "task",
-            execution_id = %core.id,
-            workflow = core.def.name,
-            task = &*name,
-            attempt
-        );
-        let has_limit = limits.timeout.is_some() || limits.deadline.is_some();
-        let is_short = !has_limit && !is_blocking && before.is_none();
+        let is_short = !limits.are_set() && !is_blocking && before.is_none();
         let attempt = Attempt {
             context,
             limits,
@@ -197,17 +214,12 @@ impl Link {
             before,
             thread: presence.zip(thread),
         };
-        let unspawned = Unspawned {
+        Some(Unspawned {
             call,
             run,
+            is_short,
             attempt: Box::pin(attempt.run(started).instrument(span)),
-        };
-        if is_short && is_alone(core, call) {
-            self.bodies.alone = Some(unspawned);
-        } else {
-            self.spawn(core, unspawned);
-        }
-        Ok(())
+        })
     }
 
     /// Polls a body that is all the execution waits for once in place, which saves many a short one two trips
@@ -232,7 +244,9 @@ impl Link {
     }
 
     fn spawn(&mut self, core: &mut Core, unspawned: Unspawned) {
-        let Unspawned { call, run, attempt } = unspawned;
+        let Unspawned {
+            call, run, attempt, ..
+        } = unspawned;
         let sender = self.sender().clone();
         let running = tokio::spawn(async move {
             // Bodies are caught further in; what remains are destructors.
@@ -313,6 +327,10 @@ struct AttemptLimits {
 }
 
 impl AttemptLimits {
+    fn are_set(self) -> bool {
+        self.timeout.is_some() || self.deadline.is_some()
+    }
+
     /// When an attempt that begins now has to be done.
     fn of_attempt(self, time: &Timekeeper) -> Option<Limit> {
         let timeout = self.timeout.map(|span| Limit {
