@@ -211,6 +211,7 @@ impl Brittle {
             .lock()
             .unwrap()
             .insert(committed.key.0, id.as_str().into());
+        self.world.committed(&id, seen);
         self.committed.lock().unwrap().insert(id, seen);
         if let Some(fault) = fault {
             self.is_blind

@@ -25,6 +25,8 @@ pub(crate) struct Input {
 struct Machine {
     world: Arc<World>,
     execution: String,
+    /// Of the process, as the world counts them.
+    life: u64,
 }
 
 const BACKOFF: Backoff = Backoff::Fixed(Duration::from_millis(3));
@@ -47,9 +49,12 @@ pub(crate) async fn interpret_as_anyhow(ctx: ExecutionContext<Input>) -> anyhow:
 }
 
 async fn run_whole(ctx: &ExecutionContext<Input>) -> Result<u64, TaskError> {
+    let world = Arc::clone(&ctx.state::<Arc<World>>());
+    let execution = ctx.execution_id().to_string();
     let machine = Machine {
-        world: Arc::clone(&ctx.state::<Arc<World>>()),
-        execution: ctx.execution_id().to_string(),
+        life: world.code_begins(&execution),
+        world,
+        execution,
     };
     let input = ctx.input();
     machine.run(input.place.clone(), &input.node).await
@@ -113,7 +118,7 @@ impl Machine {
                 Ok(value) => format!("{value}"),
                 Err(error) => format!("{error}"),
             };
-            self.world.saw(&self.execution, &place, &seen);
+            self.world.saw(self.life, &self.execution, &place, &seen);
             value
         }
         .boxed()
@@ -127,14 +132,22 @@ impl Machine {
             Node::Task(it) => self.run_task(place, *it).await,
             Node::Twin(ms) => {
                 let number = twin_at(place, *ms).await?;
-                self.world
-                    .saw(&self.execution, &format!("{place}!"), &number.to_string());
+                self.world.saw(
+                    self.life,
+                    &self.execution,
+                    &format!("{place}!"),
+                    &number.to_string(),
+                );
                 Ok(number)
             }
             Node::Drawn => {
                 let drawn = uuid_at(place);
-                self.world
-                    .saw(&self.execution, &format!("{place}!"), &drawn.to_string());
+                self.world.saw(
+                    self.life,
+                    &self.execution,
+                    &format!("{place}!"),
+                    &drawn.to_string(),
+                );
                 Ok(10)
             }
             Node::Step(ms) => {
@@ -297,8 +310,12 @@ impl Machine {
                 .duration_since(std::time::UNIX_EPOCH)
                 .map_or(0, |since| u64::from(since.subsec_millis())),
         };
-        self.world
-            .saw(&self.execution, &format!("{place}?"), &drawn.to_string());
+        self.world.saw(
+            self.life,
+            &self.execution,
+            &format!("{place}?"),
+            &drawn.to_string(),
+        );
         drawn % 2 == 0
     }
 }

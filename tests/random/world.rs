@@ -23,10 +23,20 @@ pub(crate) struct Talk {
     pub(crate) aborted: Notify,
 }
 
+/// What the code of the executions has seen in the present life of the process.
+#[derive(Debug, Default)]
+struct Sight {
+    /// How many lives came before: each time a process dies, what it saw is forgotten.
+    life: u64,
+    seen: BTreeMap<String, Vec<Seen>>,
+    /// How many of these values are behind an acknowledged commit.
+    committed: BTreeMap<String, usize>,
+}
+
 /// The outside of one run of a program.
 #[derive(Debug, Default)]
 pub(crate) struct World {
-    seen: Mutex<BTreeMap<String, Vec<Seen>>>,
+    sight: Mutex<Sight>,
     begun: Mutex<BTreeMap<String, u32>>,
     ended: Mutex<BTreeMap<String, u32>>,
     begun_at: Mutex<BTreeMap<String, u32>>,
@@ -71,14 +81,19 @@ impl World {
         lock(&self.engine).clone().expect("an engine")
     }
 
-    /// The code of an execution has seen a value.
-    pub(crate) fn saw(&self, execution: &str, place: &str, value: &str) {
+    /// The code of an execution has seen a value. Code of a process that died runs on until its next word to the store, and
+    /// does not count.
+    pub(crate) fn saw(&self, life: u64, execution: &str, place: &str, value: &str) {
         let now = flux::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let seen = (place.to_owned(), format!("{value} at {}", now.as_micros()));
-        lock(&self.seen)
-            .entry(execution.to_owned())
-            .or_default()
-            .push(seen);
+        let mut sight = lock(&self.sight);
+        if life == sight.life {
+            sight
+                .seen
+                .entry(execution.to_owned())
+                .or_default()
+                .push(seen);
+        }
     }
 
     /// A body has begun; which attempt of its call that is.
@@ -132,15 +147,37 @@ impl World {
 
     /// What each execution's code has seen so far.
     pub(crate) fn seen(&self) -> BTreeMap<String, Vec<Seen>> {
-        lock(&self.seen).clone()
+        lock(&self.sight).seen.clone()
     }
 
     pub(crate) fn seen_by(&self, execution: &str) -> usize {
-        lock(&self.seen).get(execution).map_or(0, Vec::len)
+        lock(&self.sight).seen.get(execution).map_or(0, Vec::len)
+    }
+
+    /// What an execution's code has seen so far is committed, for the first so many values.
+    pub(crate) fn committed(&self, execution: &str, count: usize) {
+        lock(&self.sight)
+            .committed
+            .insert(execution.to_owned(), count);
+    }
+
+    /// The code of an execution begins, perhaps once more; returns the life of the process that it runs in. What it saw and
+    /// was not committed it may see at another time: an end that a command comes before is taken back, for one.
+    pub(crate) fn code_begins(&self, execution: &str) -> u64 {
+        let mut sight = lock(&self.sight);
+        let committed = sight.committed.get(execution).copied().unwrap_or(0);
+        if let Some(seen) = sight.seen.get_mut(execution) {
+            seen.truncate(committed);
+        }
+        sight.life
     }
 
     pub(crate) fn forget_seen(&self) {
-        lock(&self.seen).clear();
+        let mut sight = lock(&self.sight);
+        *sight = Sight {
+            life: sight.life + 1,
+            ..Sight::default()
+        };
     }
 
     /// How often the body of each call has begun, by its idempotency key.
