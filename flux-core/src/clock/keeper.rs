@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Either, select};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use super::{Clock, Timestamp};
@@ -215,14 +216,22 @@ impl Drop for Interest {
 
 fn start(shared: &Arc<KeeperShared>, state: &mut KeeperState) {
     let looking = Arc::clone(shared);
+    let runtime = Handle::try_current().ok();
     let spawned = std::thread::Builder::new()
         .name("flux-clock".to_owned())
-        .spawn(move || looking.look_again_and_again());
+        .spawn(move || within(runtime.as_ref(), || looking.look_again_and_again()));
     if let Err(error) = spawned {
         // The next wait tries again.
         state.is_looking = false;
         tracing::warn!(%error, "the thread that looks at the clock could not be started");
     }
+}
+
+/// Looks at the clock in the runtime of whoever waits. Where a test has paused tokio's clock, a thread outside of the runtime
+/// would read another time than those who wait, and take the difference for a clock that was set.
+fn within<T>(runtime: Option<&Handle>, look: impl FnOnce() -> T) -> T {
+    let _entered = runtime.map(Handle::enter);
+    look()
 }
 
 /// What a look has seen.
@@ -415,6 +424,21 @@ mod tests {
     fn a_clock_that_stands_still_was_not_set_back() {
         assert_eq!(moved(1, 10_000), Moved::AsTimePassed);
         assert_eq!(moved(60, 10_000), Moved::AsTimePassed);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_a_test_has_paused_was_not_set_back() {
+        let keeper = Timekeeper::new(Arc::new(super::super::SystemClock));
+        tokio::time::advance(Duration::from_hours(1)).await;
+        keeper.0.look();
+        let before = keeper.read();
+        let shared = Arc::clone(&keeper.0);
+        let runtime = Handle::current();
+        let looking = std::thread::spawn(move || within(Some(&runtime), || shared.read()));
+        let read = looking.join().unwrap();
+        assert_eq!(read.set_back, Duration::ZERO);
+        assert!(read.now.since(before.now) < Duration::from_secs(1));
+        assert_eq!(keeper.read().set_back, Duration::ZERO);
     }
 
     #[test]

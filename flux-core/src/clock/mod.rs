@@ -1,7 +1,7 @@
 //! Time: the only place where the real clock enters.
 
 use std::fmt;
-use std::sync::LazyLock;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde::{Deserialize, Serialize};
@@ -168,20 +168,19 @@ pub trait Clock: Send + Sync + fmt::Debug + 'static {
 
     /// The time since some fixed moment, by a clock that runs evenly and is never set: by it the engine notices that
     /// [`now`](Self::now) was set back. The default is the system's; a clock that a test moves by hand moves this along.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place where the real clock enters"
+    )]
     fn elapsed(&self) -> Duration {
-        running()
+        running(Instant::now())
     }
 }
 
-/// How long this process runs, without the time in which the machine slept.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the one place where the real clock enters"
-)]
-fn running() -> Duration {
-    static BEGAN: LazyLock<Instant> = LazyLock::new(Instant::now);
-    let began = *BEGAN;
-    Instant::now().saturating_duration_since(began)
+/// How long this process has been running at this moment, without the time in which the machine slept.
+fn running(moment: Instant) -> Duration {
+    static BEGAN: OnceLock<Instant> = OnceLock::new();
+    moment.saturating_duration_since(*BEGAN.get_or_init(|| moment))
 }
 
 /// The system's clock, moved along with tokio's: in a test that pauses tokio's clock, durable timers jump as
@@ -225,6 +224,11 @@ impl Clock for SystemClock {
 
     fn sleep_until(&self, moment: Timestamp) -> futures::future::BoxFuture<'static, ()> {
         Box::pin(tokio::time::sleep(moment.since(self.now())))
+    }
+
+    /// By the clock that [`now`](Self::now) is moved along with: else a test that pauses it would seem to set the clock back.
+    fn elapsed(&self) -> Duration {
+        running(tokio::time::Instant::now().into_std())
     }
 }
 

@@ -41,6 +41,10 @@ impl Clock for TokioClock {
         let longest = Duration::from_secs(60 * 60 * 24 * 365);
         tokio::time::sleep(moment.since(self.now()).min(longest)).boxed()
     }
+
+    fn elapsed(&self) -> Duration {
+        self.since.elapsed()
+    }
 }
 
 /// Stands still until a test moves it, and knows who waits for which moment: so a test can tell that nothing more
