@@ -26,63 +26,24 @@ use crate::store::{
 use crate::sync::lock;
 use crate::task::States;
 
-pub(crate) mod active;
-mod begin;
-mod builder;
-mod cancel;
-mod catalog;
-mod chosen;
-mod closing;
-mod default_store;
 pub(crate) mod driver;
-mod elsewhere;
-mod find;
-mod global;
 pub(crate) mod history;
-mod hold;
-mod list;
-pub(crate) mod log;
-mod obstacle;
-mod owner;
+pub(crate) mod kernel;
 pub(crate) mod ownership;
-mod passing_on;
-mod place;
-pub(crate) mod pool;
-mod queue;
-mod recover;
-mod reopening;
-mod replay;
-mod replaying;
-mod request;
-mod resume;
-pub(crate) mod rewinding;
-mod run;
-mod schedule;
-mod shutdown;
-mod standoff;
-mod subscribe;
-mod terminate;
-mod turn;
-mod wait;
-mod watch;
-mod wire;
+mod placement;
+mod setup;
+mod undriven;
+mod verb;
 mod worker;
-mod workflow;
-mod write;
 
-pub use builder::EngineBuilder;
-pub use default_store::{DefaultStore, NamedBy, SettingsError};
-pub use global::{Backend, Opening, StoreLocation, maintain};
-pub use list::List;
-pub use queue::Queue;
-pub use recover::Recovered;
-pub use replay::Replayed;
-pub use resume::Resume;
-pub use run::{Run, Start};
-pub use schedule::{NewSchedule, ReleaseKind, Schedule, SlotRelease};
-pub use subscribe::Events;
+pub use setup::{
+    Backend, DefaultStore, EngineBuilder, NamedBy, Opening, SettingsError, StoreLocation, maintain,
+};
+pub use verb::{
+    Events, List, NewSchedule, OnEngine, Queue, Recovered, ReleaseKind, Replayed, Resume, Run,
+    Schedule, SlotRelease, Start, Workflow,
+};
 pub use worker::{RunningWorker, Worker, shutdown_signal};
-pub use workflow::{OnEngine, Workflow};
 
 /// Drives executions: it holds a store, the registered workflows and the injected state.
 ///
@@ -108,7 +69,7 @@ pub(crate) struct EngineSettings {
 }
 
 pub(crate) struct Inner {
-    owner: owner::Owner,
+    owner: kernel::owner::Owner,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) registry: Registry,
     pub(crate) env: Arc<Environment>,
@@ -121,10 +82,10 @@ pub(crate) struct Inner {
     pub(crate) cancel_window: Duration,
     pub(crate) blocking_patience: Duration,
     pub(crate) always_replay: bool,
-    pub(crate) active: active::ActiveSet,
+    pub(crate) active: kernel::drivers::ActiveSet,
     pub(crate) ledger: ownership::Ledger,
-    pub(crate) waiters: wait::Waiters,
-    pub(crate) workers: worker::LocalWorkers,
+    pub(crate) waiters: undriven::Waiters,
+    pub(crate) workers: kernel::present::LocalWorkers,
     is_watching: AtomicBool,
     events: tokio::sync::broadcast::Sender<ExecutionId>,
     /// What bodies returned when the store could not take it, for a later resume in this process.
@@ -174,7 +135,7 @@ impl Engine {
             engine,
         };
         let inner = Arc::new_cyclic(|this| Inner {
-            owner: owner::Owner::default(),
+            owner: kernel::owner::Owner::default(),
             store,
             registry,
             env: Arc::new(environment(Weak::clone(this))),
@@ -186,10 +147,10 @@ impl Engine {
             cancel_window: settings.cancel_window,
             blocking_patience: settings.blocking_patience,
             always_replay: settings.always_replay,
-            active: active::ActiveSet::default(),
+            active: kernel::drivers::ActiveSet::default(),
             ledger: ownership::Ledger::default(),
-            waiters: wait::Waiters::default(),
-            workers: worker::LocalWorkers::default(),
+            waiters: undriven::Waiters::default(),
+            workers: kernel::present::LocalWorkers::default(),
             is_watching: AtomicBool::new(false),
             events: tokio::sync::broadcast::Sender::new(EVENT_BACKLOG),
             salvaged: Mutex::default(),
@@ -238,7 +199,7 @@ impl Engine {
     pub async fn history(&self, id: impl Into<ExecutionId>) -> Result<Vec<Event>, Error> {
         let id = id.into();
         let record = self.inner.record(&id).await?;
-        let mut all = history::History::between(
+        let mut all = history::reader::History::between(
             &self.inner.store,
             record.key,
             EventSeq::FIRST,

@@ -2,9 +2,9 @@
 
 use super::core::arrivals::Arrival;
 use super::load::Loading;
-use crate::engine::history::{History, ReplayStep};
-use crate::engine::replaying::{Replaying, Trying};
-use crate::engine::wire::Halt;
+use crate::engine::history::reader::{History, ReplayStep};
+use crate::engine::history::replay_loop::{Replaying, Trying};
+use crate::engine::kernel::wire::Halt;
 use crate::replay::Machine;
 use crate::store::ExecutionRecord;
 

@@ -23,7 +23,7 @@ use crate::context::request::Body;
 use crate::context::statements::Statements;
 use crate::context::{BodyContext, InBody, StopToken};
 use crate::engine::Inner;
-use crate::engine::wire::DriverInput;
+use crate::engine::kernel::wire::DriverInput;
 use crate::error::{BodyError, Error, ErrorRecord, TaskErrorKind, panic_message};
 use crate::id::EventSeq;
 use crate::task::{BodyFuture, BodyResult, StartError, Started, States};

@@ -3,8 +3,8 @@
 use super::Driver;
 use super::core::calls::CutOffBodies;
 use super::wait::refresh_inbox;
-use crate::engine::replaying::check_format;
-use crate::engine::wire::{Answer, Halt, Intent};
+use crate::engine::history::replay_loop::check_format;
+use crate::engine::kernel::wire::{Answer, Halt, Intent};
 use crate::store::ExecutionRecord;
 
 impl Driver {

@@ -12,7 +12,7 @@ use super::{Driver, Step, lines};
 use crate::context::request::Request;
 use crate::context::shared::Call;
 use crate::engine::Inner;
-use crate::engine::wire::Halt;
+use crate::engine::kernel::wire::Halt;
 use crate::event::{Event, EventKind, OutcomeMeta};
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::Payload;

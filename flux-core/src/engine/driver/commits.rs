@@ -3,10 +3,10 @@
 use super::core::Core;
 use crate::clock::Timestamp;
 use crate::engine::Inner;
-use crate::engine::active::Refusal;
+use crate::engine::kernel::drivers::Refusal;
+use crate::engine::kernel::wire::Halt;
+use crate::engine::kernel::write::Born;
 use crate::engine::ownership::Ownership;
-use crate::engine::wire::Halt;
-use crate::engine::write::Born;
 use crate::error::Error;
 use crate::event::Event;
 use crate::id::{Epoch, EventSeq, ExecutionKey};

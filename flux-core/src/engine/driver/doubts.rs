@@ -21,7 +21,7 @@ use super::core::pauses::newest_of_hold;
 use super::link::Link;
 use super::wait::refresh_inbox;
 use crate::engine::Inner;
-use crate::engine::wire::Halt;
+use crate::engine::kernel::wire::Halt;
 use crate::event::{Doubt, EndedMeta};
 use crate::id::ExecutionId;
 use crate::store::{ExecutionRecord, MessageKind};

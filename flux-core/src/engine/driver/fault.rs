@@ -7,7 +7,7 @@ use futures::FutureExt;
 
 use super::Driver;
 use super::core::Core;
-use crate::engine::wire::Halt;
+use crate::engine::kernel::wire::Halt;
 use crate::engine::{AFTER_FAULT, Inner};
 use crate::error::Error;
 use crate::execution::Snapshot;

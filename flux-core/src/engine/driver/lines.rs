@@ -1,7 +1,7 @@
 //! Which changes a commit of a driver makes that are worth a line in the log.
 
 use super::core::Core;
-use crate::engine::log::{About, LogLine};
+use crate::engine::kernel::log::{About, LogLine};
 use crate::error::FailureData;
 use crate::event::{Event, EventKind};
 use crate::execution::{PausePoint, Status};

@@ -9,8 +9,8 @@ use super::core::Core;
 use super::inputs::Inputs;
 use super::statements::FromBody;
 use crate::engine::Inner;
-use crate::engine::active::Attendance;
-use crate::engine::wire::DriverInput;
+use crate::engine::kernel::drivers::Attendance;
+use crate::engine::kernel::wire::DriverInput;
 use crate::error::Error;
 
 /// What comes in, who is told, and what is wanted of the driver itself.

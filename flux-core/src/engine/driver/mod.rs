@@ -19,13 +19,13 @@ use std::sync::Arc;
 use futures::FutureExt;
 use tokio::sync::mpsc;
 
-use super::Inner;
-use super::active::Attendance;
-use super::log;
-use super::ownership::Claimed;
-use super::replaying::fresh_machine;
-use super::standoff::CallerLine;
-use super::wire::{Begin, DriverInput, Halt};
+use crate::engine::Inner;
+use crate::engine::history::replay_loop::fresh_machine;
+use crate::engine::kernel::drivers::Attendance;
+use crate::engine::kernel::log;
+use crate::engine::kernel::wire::{Begin, DriverInput, Halt};
+use crate::engine::ownership::Claimed;
+use crate::engine::placement::standoff::CallerLine;
 use crate::error::{Error, FailureData, panic_message};
 use crate::execution::Snapshot;
 use crate::id::{EventSeq, ExecutionId};
@@ -54,6 +54,7 @@ mod statements;
 mod take_up;
 mod threads;
 mod wait;
+mod watch;
 
 use self::core::Core;
 use self::core::delivery::LookForNews;

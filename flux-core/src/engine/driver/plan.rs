@@ -2,9 +2,9 @@
 
 use super::core::pauses::ResumeRequest;
 use super::load::Loading;
-use crate::engine::history::History;
-use crate::engine::rewinding::{Failed, RewindPlan, event_before, recorded_input};
-use crate::engine::wire::Halt;
+use crate::engine::history::reader::History;
+use crate::engine::history::rewind_plan::{Failed, RewindPlan, event_before, recorded_input};
+use crate::engine::kernel::wire::Halt;
 use crate::error::{FailureData, FailureKind};
 use crate::event::EndedMeta;
 use crate::store::{ExecutionRecord, Message, MessageKind, StoreError};

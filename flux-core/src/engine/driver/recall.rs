@@ -10,7 +10,7 @@
 //! was accepted in that time would never be read.
 
 use super::{Driver, Step};
-use crate::engine::wire::{Halt, Intent};
+use crate::engine::kernel::wire::{Halt, Intent};
 
 impl Driver {
     /// Takes the execution up once more, as it is in the store, and reads the inbox.

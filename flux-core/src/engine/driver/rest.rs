@@ -9,7 +9,7 @@ use super::core::calls::CallState;
 use super::link::Link;
 use super::{Driver, Step};
 use crate::engine::Inner;
-use crate::engine::wire::Halt;
+use crate::engine::kernel::wire::Halt;
 use crate::event::EventKind;
 use crate::execution::{Snapshot, Status};
 use crate::store::{Change, Release};

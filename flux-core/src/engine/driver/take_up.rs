@@ -9,7 +9,7 @@ use super::core::arrivals::NewOutcome;
 use super::core::calls::{CutOffBodies, Progress};
 use super::core::values::keep_unseen;
 use crate::engine::Inner;
-use crate::engine::wire::Halt;
+use crate::engine::kernel::wire::Halt;
 use crate::event::EventKind;
 use crate::id::EventSeq;
 

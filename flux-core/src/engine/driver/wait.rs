@@ -6,8 +6,8 @@ use std::time::Duration;
 use super::Driver;
 use super::core::Core;
 use super::link::Link;
+use super::watch;
 use crate::engine::Inner;
-use crate::engine::watch;
 use crate::store::StoreError;
 
 /// A driver that waits longer than this is told of what other processes send; before that it is not worth a

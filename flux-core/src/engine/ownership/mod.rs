@@ -13,9 +13,9 @@
 
 use std::sync::Arc;
 
-use super::Inner;
-use super::active::Claiming;
 use crate::clock::Timestamp;
+use crate::engine::Inner;
+use crate::engine::kernel::drivers::Claiming;
 use crate::error::Error;
 use crate::id::{Epoch, ExecutionId, ExecutionKey};
 use crate::store::{ClaimError, ExecutionRecord, StoreError, Work, WorkRequest};

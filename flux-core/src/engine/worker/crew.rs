@@ -6,13 +6,13 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::local::WantsRoom;
 use super::quarantine::{Quarantine, may_pass};
 use crate::engine::Inner;
-use crate::engine::active::{DriverGuard, OnSettled};
-use crate::engine::log;
+use crate::engine::kernel::drivers::{DriverGuard, OnSettled};
+use crate::engine::kernel::log;
+use crate::engine::kernel::present::WantsRoom;
+use crate::engine::kernel::wire::{Begin, Intent};
 use crate::engine::ownership::Claimed;
-use crate::engine::wire::{Begin, Intent};
 use crate::error::Error;
 use crate::event::Event;
 use crate::id::{Epoch, ExecutionId, ExecutionKey};

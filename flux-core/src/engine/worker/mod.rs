@@ -15,17 +15,15 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::{Engine, Inner};
+use crate::engine::Engine;
+use crate::engine::kernel::present::Present;
 use crate::error::Error;
 use crate::store::WorkerRecord;
 
 mod crew;
-mod local;
 mod lookout;
 mod quarantine;
 mod rounds;
-
-pub(crate) use local::LocalWorkers;
 
 /// How many executions a worker drives at once unless told otherwise.
 const CONCURRENCY: usize = 256;
@@ -95,6 +93,16 @@ impl Engine {
 }
 
 impl Worker {
+    /// Counts it among the workers of its engine.
+    fn enter(&self) -> Present {
+        let WorkerSettings {
+            queues,
+            concurrency,
+            ..
+        } = &self.settings;
+        Present::enter(self.engine.inner(), queues.clone(), *concurrency)
+    }
+
     /// Serves this queue, and of all queues only this one and others that are named so. Without any it serves all.
     /// What is in no queue is served by every worker.
     pub fn queue(mut self, name: impl Into<String>) -> Self {
@@ -125,10 +133,13 @@ impl Worker {
     /// Not those of executions, which are logged; [`Error::InsideWorkflow`], and [`Error::InvalidInput`] of a
     /// `concurrency` of 0.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
-        super::refuse_inside_workflow("engine.worker()", "start workers outside of workflows")?;
+        crate::engine::refuse_inside_workflow(
+            "engine.worker()",
+            "start workers outside of workflows",
+        )?;
         self.settings.check()?;
         let (stop, stopping) = watch::channel(false);
-        let present = LocalWorkers::enter(self.engine.inner(), &self.settings);
+        let present = self.enter();
         let work = rounds::work(
             Arc::clone(self.engine.inner()),
             self.settings,
@@ -156,7 +167,7 @@ impl Worker {
             panic!("{error}");
         }
         let (stop, stopping) = watch::channel(false);
-        let present = LocalWorkers::enter(self.engine.inner(), &self.settings);
+        let present = self.enter();
         let work = rounds::work(
             Arc::clone(self.engine.inner()),
             self.settings,
@@ -209,13 +220,6 @@ pub async fn shutdown_signal() {
     }
     #[cfg(not(unix))]
     interrupt.await;
-}
-
-impl Inner {
-    /// What this program has code for.
-    fn runnables(&self) -> Vec<crate::store::Runnable> {
-        self.registry.runnables()
-    }
 }
 
 impl fmt::Debug for Worker {

@@ -6,14 +6,14 @@ use tokio::sync::watch;
 
 use super::WorkerSettings;
 use super::crew::Crew;
-use super::local::Present;
 use super::lookout::Lookout;
 use crate::clock::Timestamp;
-use crate::engine::log;
+use crate::engine::kernel::log;
+use crate::engine::kernel::present::Present;
 use crate::engine::ownership::ClaimedWork;
 use crate::engine::ownership::audit::{AUDIT_EVERY, Audit, AuditReason};
-use crate::engine::schedule::{bring_forward, declare, fire_due};
-use crate::engine::shutdown::Stopping;
+use crate::engine::verb::schedule::{bring_forward, declare, fire_due};
+use crate::engine::verb::shutdown::Stopping;
 use crate::engine::{AFTER_FAULT, Engine, Inner};
 use crate::error::Error;
 use crate::store::{LastSetBack, Runnable, StoreError, Work, WorkRequest};
@@ -27,7 +27,7 @@ pub(super) async fn work(
     mut stopping: watch::Receiver<bool>,
     present: Present,
 ) {
-    let code = engine.runnables();
+    let code = engine.registry.runnables();
     introduce(&engine, &mut stopping).await;
     let mut calls = engine.workers.calls();
     let mut closing = engine.workers.closing();

@@ -10,7 +10,7 @@ use super::activation::{Activation, MOST_DELIVERIES};
 use super::arrivals::{Arrival, NewOutcome, Note};
 use super::calls::{CallState, CallWork};
 use crate::clock::Timestamp;
-use crate::engine::pool::{Cause, Taken};
+use crate::engine::history::pool::{Cause, Taken};
 use crate::event::{Event, EventKind};
 use crate::id::EventSeq;
 use crate::payload::Payload;

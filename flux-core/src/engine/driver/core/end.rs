@@ -9,7 +9,7 @@ use super::calls::{Child, ChildState};
 use super::family::{ChildOutcome, LastWord};
 use super::limits::out_of_time;
 use crate::context::unknown::CutOff;
-use crate::engine::rewinding::RewindPlan;
+use crate::engine::history::rewind_plan::RewindPlan;
 use crate::error::{FailureData, FailureKind};
 use crate::event::{Doubt, EndedMeta, Event, EventKind};
 use crate::id::{EventSeq, ExecutionId};

@@ -10,7 +10,7 @@ use super::arrivals::NewOutcome;
 use super::calls::{CallWork, ChildState};
 use crate::clock::Timestamp;
 use crate::context::request::Request;
-use crate::engine::wire::ChildReport;
+use crate::engine::kernel::wire::ChildReport;
 use crate::error::{Error, ErrorRecord, FailureData, FailureKind, TaskErrorKind, TaskFailure};
 use crate::event::{Doubt, EndedMeta, Event, EventKind};
 use crate::execution::{PausePoint, Snapshot, Status};

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Core;
 use super::arrivals::NewOutcome;
 use crate::context::request::{Request, WantedValue};
-use crate::engine::wire::Answer;
+use crate::engine::kernel::wire::Answer;
 use crate::error::Error;
 use crate::event::EventKind;
 use crate::execution::{PausePoint, Status};

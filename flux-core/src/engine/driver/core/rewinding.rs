@@ -5,9 +5,9 @@
 //!                                                                      └─ calls take from the pool what was taken back
 //! ```
 
-use crate::engine::history::Rewind;
-use crate::engine::pool::{Pool, Taken};
-use crate::engine::rewinding::{RewindPlan, Rewindable};
+use crate::engine::history::pool::{Pool, Taken};
+use crate::engine::history::reader::Rewind;
+use crate::engine::history::rewind_plan::{RewindPlan, Rewindable};
 use crate::error::{ErrorRecord, FailureData, is_same_error};
 use crate::event::Event;
 use crate::execution::Snapshot;

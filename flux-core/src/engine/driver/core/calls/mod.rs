@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use crate::clock::Timestamp;
 use crate::context::request::Request;
-use crate::engine::pool::Taken;
+use crate::engine::history::pool::Taken;
 use crate::event::EventKind;
 use crate::execution::{PausePoint, Snapshot};
 use crate::id::{Epoch, EventSeq, ExecutionId};

@@ -1,0 +1,276 @@
+//! Waiting for an execution that somebody else drives, or nobody yet.
+
+use std::collections::BTreeMap;
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use futures::future::{Either, select};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::engine::verb::resume::request::waits_at;
+use crate::engine::{Engine, Inner};
+use crate::error::Error;
+use crate::execution::{PausePoint, Snapshot, Status, Waiting};
+use crate::id::{ExecutionId, WorkerId};
+use crate::store::{ExecutionRecord, MessageKind, StoreError};
+use crate::sync::lock;
+use crate::time::scaled;
+
+/// The pace at which an execution is looked at that another engine drives: its commits are not announced.
+const PACE: Duration = Duration::from_millis(50);
+
+/// How long what is ready may be left alone, with nobody there to take it, before whoever waits for it is told.
+const HANDOVER: Duration = Duration::from_secs(10);
+
+/// How often one who waits looks whether the owner in another process still lives.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Many who wait spread their looks, so that together they read no more often than this.
+const READ_EVERY: Duration = Duration::from_micros(200);
+
+/// Those who wait for executions, by execution: one is told when its execution begins or ends to be driven here.
+#[derive(Debug, Default)]
+pub(crate) struct Waiters {
+    bells: Mutex<BTreeMap<ExecutionId, (Arc<Notify>, usize)>>,
+    /// What this program cannot drive, and why: its workers leave it alone.
+    hopeless: Mutex<BTreeMap<ExecutionId, Error>>,
+}
+
+impl Waiters {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<ExecutionId, (Arc<Notify>, usize)>> {
+        lock(&self.bells)
+    }
+
+    fn hopeless(&self) -> MutexGuard<'_, BTreeMap<ExecutionId, Error>> {
+        lock(&self.hopeless)
+    }
+
+    /// Workers of this engine will not try an execution again, for this reason.
+    pub(crate) fn give_up(&self, id: &ExecutionId, error: &Error) {
+        self.hopeless().insert(id.clone(), error.clone());
+        self.ring(id);
+    }
+
+    /// An execution could be driven after all.
+    pub(crate) fn hope(&self, id: &ExecutionId) {
+        self.hopeless().remove(id);
+    }
+
+    /// Why workers of this engine do not try an execution again, if they do not.
+    fn given_up(&self, id: &ExecutionId) -> Option<Error> {
+        self.hopeless().get(id).cloned()
+    }
+
+    /// Tells those who wait for it.
+    pub(crate) fn ring(&self, id: &ExecutionId) {
+        if let Some((bell, _)) = self.lock().get(id) {
+            bell.notify_waiters();
+        }
+    }
+
+    fn enter(&self, id: &ExecutionId) -> Arc<Notify> {
+        let mut bells = self.lock();
+        let (bell, count) = bells.entry(id.clone()).or_default();
+        *count += 1;
+        Arc::clone(bell)
+    }
+
+    fn leave(&self, id: &ExecutionId) {
+        let mut bells = self.lock();
+        if let Some((_, count)) = bells.get_mut(id) {
+            *count -= 1;
+            if *count == 0 {
+                bells.remove(id);
+            }
+        }
+    }
+
+    /// How long one waits before it looks at news: many do not all look at the same moment.
+    fn pace(&self) -> Duration {
+        let count = u32::try_from(self.lock().len()).unwrap_or(u32::MAX);
+        let spread = READ_EVERY.saturating_mul(count);
+        if spread < PACE {
+            return spread;
+        }
+        scaled(spread, fastrand::f64()).max(PACE)
+    }
+}
+
+/// What one who waits knows of an owner that is lost.
+#[derive(Default)]
+struct Absence {
+    looked: Option<Instant>,
+    since: Option<(WorkerId, Instant)>,
+}
+
+/// One who waits.
+struct Waiter<'a> {
+    engine: &'a Inner,
+    id: &'a ExecutionId,
+    bell: Arc<Notify>,
+}
+
+impl<'a> Waiter<'a> {
+    fn new(engine: &'a Inner, id: &'a ExecutionId) -> Self {
+        let bell = engine.waiters.enter(id);
+        Self { engine, id, bell }
+    }
+}
+
+impl Drop for Waiter<'_> {
+    fn drop(&mut self) {
+        self.engine.waiters.leave(self.id);
+    }
+}
+
+impl Engine {
+    /// Waits until an execution has finished or paused, whoever drives it.
+    pub(crate) async fn wait_settled(&self, id: &ExecutionId) -> Result<Snapshot, Error> {
+        let engine = self.inner();
+        let waiter = Waiter::new(engine, id);
+        let mut absence = Absence::default();
+        loop {
+            let rung = waiter.bell.notified();
+            if let Some(active) = engine.active.get(id) {
+                match active.settled().await {
+                    Some(Ok(snapshot)) if !is_settled(snapshot.record.status) => {}
+                    // Gone, or it goes on with its new owner.
+                    None | Some(Err(Error::TakenOver { .. })) => {}
+                    Some(settled) => return settled,
+                }
+                continue;
+            }
+            // From before the look on, so that nothing is missed.
+            let changed = engine.store.changed();
+            let pace = engine.waiters.pace();
+            let record = engine.record(id).await?;
+            if is_settled(record.status) && !engine.is_about_to_go_on(&record).await? {
+                return Ok(engine.snapshot(record).await?);
+            }
+            if engine.is_active(id) {
+                continue;
+            }
+            if let Some(error) = engine
+                .waiters
+                .given_up(id)
+                .filter(|_| record.owner.is_none())
+            {
+                return Err(error);
+            }
+            if engine.is_stranded(&record, &mut absence).await? {
+                return Err(Error::Interrupted { id: id.clone() });
+            }
+            // What another engine of this process commits is no news of the store.
+            let is_announced = record.owner.is_none();
+            let news = async {
+                if is_announced {
+                    // That nobody comes is no news.
+                    let patience = if engine.has_worker_of(&record) {
+                        Duration::MAX
+                    } else {
+                        HANDOVER
+                    };
+                    let _ = tokio::time::timeout(patience, changed).await;
+                    tokio::time::sleep(pace).await;
+                } else {
+                    tokio::time::sleep(pace.max(PACE)).await;
+                }
+            };
+            if let Either::Left(_) = select(pin!(rung), pin!(news)).await {
+                // Whoever rang is at work or has just ended it.
+            }
+        }
+    }
+}
+
+fn is_settled(status: Status) -> bool {
+    status.is_finished() || status == Status::Paused
+}
+
+impl Inner {
+    /// Whether it stands at a pause point only because nobody has read yet that it is answered, and somebody may.
+    async fn is_about_to_go_on(&self, record: &ExecutionRecord) -> Result<bool, Error> {
+        if record.status != Status::Paused || record.hold.is_some() {
+            return Ok(false);
+        }
+        if !self.has_worker_of(record) && !self.has_colleagues().await? {
+            return Ok(false);
+        }
+        for point in Waiting::read(record.waiting.as_ref()).pauses {
+            if self.is_being_answered(&point).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The answer lies in the inbox, or a child has it and its parent does not know yet.
+    async fn is_being_answered(&self, point: &PausePoint) -> Result<bool, Error> {
+        let waiting = self.record(point.execution_id()).await?;
+        let inbox = self.store.inbox(waiting.key).await?;
+        if inbox
+            .iter()
+            .any(|message| message.kind == MessageKind::Resume)
+        {
+            return Ok(true);
+        }
+        // The answer and the message that brought it change places in one commit: so the row is read last.
+        let waiting = self.record(point.execution_id()).await?;
+        Ok(!waits_at(&waiting, point))
+    }
+
+    /// Whether it has no driver and will get none by itself: its driver ended with its runtime, gave it up, or died.
+    async fn is_stranded(
+        &self,
+        record: &ExecutionRecord,
+        absence: &mut Absence,
+    ) -> Result<bool, StoreError> {
+        let has_hope = record.status == Status::Pending
+            || self.has_worker_of(record)
+            || self.active.is_claiming(&record.id);
+        if has_hope {
+            return Ok(false);
+        }
+        if let Some(owner) = record.owner {
+            let is_own = self.owner_if_any() == Some(owner);
+            return Ok(is_own || self.is_left_behind(owner, absence).await?);
+        }
+        // A worker that was stopped in order may have left it to one that is about to start.
+        let now = self.clock.now();
+        let is_overdue = record
+            .ready_at
+            .is_some_and(|ready| ready.after(HANDOVER) <= now);
+        Ok(is_overdue && !self.has_colleagues().await?)
+    }
+
+    /// Whether its owner is lost, and nobody has taken it over although there was time.
+    async fn is_left_behind(
+        &self,
+        owner: WorkerId,
+        absence: &mut Absence,
+    ) -> Result<bool, StoreError> {
+        let now = Instant::now();
+        if absence.looked.is_some_and(|at| now - at < LOOK_EVERY) {
+            return Ok(false);
+        }
+        absence.looked = Some(now);
+        if !self.store.is_lost(owner).await? {
+            absence.since = None;
+            return Ok(false);
+        }
+        let since = absence.since.filter(|(lost, _)| *lost == owner);
+        let (_, since) = *absence.since.insert(since.unwrap_or((owner, now)));
+        Ok(now - since >= HANDOVER || !self.has_colleagues().await?)
+    }
+
+    /// Whether anybody else is there who might be a worker.
+    async fn has_colleagues(&self) -> Result<bool, StoreError> {
+        let workers = self.store.workers().await?;
+        let mine = self.owner_if_any();
+        Ok(workers
+            .iter()
+            .any(|worker| worker.is_alive && Some(worker.id) != mine))
+    }
+}

@@ -1,0 +1,28 @@
+//! What users ask an engine for: a file or folder for each verb.
+
+mod cancel;
+mod catalog;
+pub(crate) mod chosen;
+mod find;
+mod list;
+mod pause;
+mod queue;
+mod recover;
+mod replay;
+pub(crate) mod resume;
+pub(crate) mod schedule;
+pub(crate) mod shutdown;
+pub(crate) mod start;
+mod subscribe;
+mod terminate;
+pub(crate) mod workflow;
+
+pub use list::List;
+pub use queue::Queue;
+pub use recover::Recovered;
+pub use replay::Replayed;
+pub use resume::Resume;
+pub use schedule::{NewSchedule, ReleaseKind, Schedule, SlotRelease};
+pub use start::{Run, Start};
+pub use subscribe::Events;
+pub use workflow::{OnEngine, Workflow};

@@ -1,0 +1,301 @@
+//! `Resume::request`: asks for an execution to go on, without driving it and without its code.
+
+use std::sync::Arc;
+
+use super::{Described, Resume, check_pause, is_answer};
+use crate::engine::driver::{
+    ResumeRequest, choose_pause, is_go_on, newest_of_hold, takes_no_value,
+};
+use crate::engine::history::reader::History;
+use crate::engine::kernel::wire::Answer;
+use crate::engine::verb::workflow::check_workflow;
+use crate::engine::{Engine, Inner};
+use crate::error::Error;
+use crate::event::EventKind;
+use crate::execution::{Handle, PausePoint, Status, Waiting};
+use crate::id::{EventSeq, ExecutionId};
+use crate::payload::Payload;
+use crate::store::{ExecutionRecord, MessageKind, NewMessage, PostError};
+
+impl<O> Resume<O> {
+    /// Asks for it and returns at once: whoever has the code, a [worker](Engine::worker) in this process or in
+    /// another, goes on with the execution. The workflow need not be registered here.
+    ///
+    /// When this returns `Ok` the request is durable: it survives crashes of both sides.
+    ///
+    /// | the execution is … | a request … |
+    /// |---|---|
+    /// | at a pause point | answers the one that is meant, and never a later one: a repeated request does nothing more |
+    /// | at a pause point, and at work beside it | the same, if it names the point or has a value |
+    /// | on hold | takes it off hold; it answers a pause point only if it names one or has a value |
+    /// | failed | opens it again: what failed is tried once more, as by a resume that is awaited |
+    /// | running, and somebody has asked to pause it | takes that back, and the execution goes on |
+    /// | running, pending, completed | writes nothing |
+    /// | cancelled, terminated | is refused: [`Error::AlreadyFinished`] |
+    ///
+    /// # Errors
+    ///
+    /// Those of an awaited resume that can be found without the code. Whether a value is of the type that the pause
+    /// point wants only the code can tell: one of another type is dropped with a warning by whoever reads it, and the
+    /// execution stays paused as it was. A failed execution whose own code decided to fail is run again all the same.
+    pub async fn request(self) -> Result<Handle<O>, Error> {
+        let described = self.describe().await?;
+        loop {
+            match described.try_request().await {
+                Ok(true) => return Ok(Handle::new(described.engine, described.id)),
+                Ok(false) => tokio::task::yield_now().await,
+                Err(error) => {
+                    return Err(described.engine.inner().tell_whether_it_waited(error).await);
+                }
+            }
+        }
+    }
+}
+
+impl Described {
+    /// `false` where somebody was faster: look again.
+    pub(crate) async fn try_request(&self) -> Result<bool, Error> {
+        let (inner, answer) = (self.engine.inner(), &self.answer);
+        let record = inner.record(&self.id).await?;
+        if let Some(def) = self.def {
+            check_workflow(def, &record)?;
+        }
+        self.check_status(record.status)?;
+        let point = match record.status {
+            Status::Completed => return Ok(true),
+            Status::Cancelled | Status::Terminated => {
+                return Err(Error::AlreadyFinished {
+                    id: record.id,
+                    status: record.status,
+                });
+            }
+            Status::Paused if record.hold.is_none() || is_answer(answer) => {
+                check_request(&record, answer)?
+            }
+            Status::Running if is_answer(answer) => check_request(&record, answer)?,
+            // It waits at none.
+            Status::Pending | Status::Failed => {
+                choose_pause(&record.id, &[], answer, record.status)?
+            }
+            Status::Running | Status::Paused => None,
+        };
+        match point {
+            Some(point) => inner.request_answer(&record, &point, answer).await,
+            None if record.status == Status::Failed => inner.reopen(&record).await,
+            None if record.hold.is_some() => inner.take_off_hold(&record.id).await,
+            None if record.status == Status::Running => inner.go_on(&record).await,
+            None => Ok(true),
+        }
+    }
+}
+
+/// As far as it can be seen without the code.
+fn check_request(record: &ExecutionRecord, answer: &Answer) -> Result<Option<PausePoint>, Error> {
+    let point = check_pause(record, answer)?;
+    let has_value = answer
+        .value
+        .as_ref()
+        .is_some_and(|value| value.as_str() != "null");
+    match point {
+        Some(point) if has_value && point.wants().is_none() => {
+            Err(takes_no_value(&record.id, &point))
+        }
+        point => Ok(point),
+    }
+}
+
+impl Inner {
+    /// Sends an answer to the execution that has the pause point: this one, or a child at any depth.
+    async fn request_answer(
+        self: &Arc<Self>,
+        asked: &ExecutionRecord,
+        point: &PausePoint,
+        answer: &Answer,
+    ) -> Result<bool, Error> {
+        let target = self.record(point.execution_id()).await?;
+        if !waits_at(&target, point) {
+            // What the row says of a child is not the newest.
+            choose_pause(&asked.id, &[], answer, target.status)?;
+            return Ok(true);
+        }
+        if !self.take_path_off_hold(asked, target).await? {
+            return Ok(false);
+        }
+        let request = ResumeRequest::Answer {
+            point: point.event(),
+            value: answer.value.clone(),
+        };
+        let what = || format!("value for a pause point of execution `{}`", asked.id);
+        let payload =
+            Payload::encode(&request).map_err(|error| crate::engine::invalid(what(), error))?;
+        let message = NewMessage {
+            kind: MessageKind::Resume,
+            name: point.name().into(),
+            payload,
+            dedup: None,
+            at: self.clock.now(),
+        };
+        self.post_request(point.execution_id(), message).await
+    }
+
+    /// Takes back that an execution which is not on hold yet is to be. Without such a wish nothing is written. `false`
+    /// where it has changed meanwhile: look again.
+    pub(crate) async fn go_on(self: &Arc<Self>, record: &ExecutionRecord) -> Result<bool, Error> {
+        let is_to_be_held = self.is_to_be_held(record).await?;
+        if is_to_be_held {
+            let message = NewMessage {
+                kind: MessageKind::Resume,
+                name: "resume".into(),
+                payload: Payload::encode(&ResumeRequest::GoOn).unwrap_or_else(|_| Payload::null()),
+                dedup: None,
+                at: self.clock.now(),
+            };
+            if !self.post_request(&record.id, message).await? {
+                return Ok(false);
+            }
+        }
+        // The wish leaves the inbox in the commit that puts it on hold: so the row is read last.
+        if self.record(&record.id).await?.hold.is_none() {
+            return Ok(true);
+        }
+        match self.take_off_hold(&record.id).await {
+            // Whoever has it reads the message.
+            Err(Error::AlreadyRunning { .. }) if is_to_be_held => Ok(true),
+            taken => taken,
+        }
+    }
+
+    /// Whether a pause was asked for that its driver has not carried out yet.
+    pub(crate) async fn is_to_be_held(&self, record: &ExecutionRecord) -> Result<bool, Error> {
+        let inbox = self.store.inbox(record.key).await?;
+        let newest = newest_of_hold(&inbox);
+        Ok(newest.is_some_and(|message| message.kind == MessageKind::Pause))
+    }
+
+    /// Whether it went on hold although a resume lies in its inbox: its driver did not read that any more.
+    pub(crate) async fn is_to_go_on(&self, record: &ExecutionRecord) -> Result<bool, Error> {
+        if record.hold.is_none() {
+            return Ok(false);
+        }
+        let inbox = self.store.inbox(record.key).await?;
+        Ok(newest_of_hold(&inbox).is_some_and(is_go_on))
+    }
+
+    /// `false` where the execution has ended just now, as the next look tells.
+    async fn post_request(&self, to: &ExecutionId, message: NewMessage) -> Result<bool, Error> {
+        match self.store.post(to, message).await {
+            Ok(()) => {
+                self.active.notify_inbox(to);
+                Ok(true)
+            }
+            Err(PostError::Finished(_)) => Ok(false),
+            Err(PostError::NotFound) => Err(self.not_found(to)),
+            Err(PostError::Failed(error)) => Err(error.into()),
+        }
+    }
+
+    /// Takes the execution that waits, the one that was asked, and those between them off hold.
+    async fn take_path_off_hold(
+        self: &Arc<Self>,
+        asked: &ExecutionRecord,
+        target: ExecutionRecord,
+    ) -> Result<bool, Error> {
+        let mut record = target;
+        loop {
+            let is_off_hold = match record.hold {
+                Some(_) => self.take_off_hold(&record.id).await?,
+                None => self.go_on(&record).await?,
+            };
+            if !is_off_hold {
+                return Ok(false);
+            }
+            match record.parent {
+                Some(parent) if record.id != asked.id => record = self.record(&parent).await?,
+                _ => return Ok(true),
+            }
+        }
+    }
+}
+
+impl Inner {
+    /// Completes the error of an answer that fits no pause point: one that came too late and one that came too early
+    /// are mended in different ways.
+    pub(crate) async fn tell_whether_it_waited(&self, mut error: Error) -> Error {
+        if let Error::NotPausedAt {
+            id,
+            name,
+            has_waited_there,
+            ..
+        } = &mut error
+        {
+            // Of a pause point of a child its own history tells. Where the store fails, the first error counts.
+            let is_own = !name.contains('/');
+            if is_own && let Ok(has_waited) = self.has_waited_at(id, name).await {
+                *has_waited_there = Some(has_waited);
+            }
+        }
+        error
+    }
+
+    async fn has_waited_at(&self, id: &ExecutionId, name: &str) -> Result<bool, Error> {
+        let key = self.record(id).await?.key;
+        let mut events = History::between(&self.store, key, EventSeq::FIRST, EventSeq::MAX);
+        while let Some(event) = events.next_event().await? {
+            if event.kind == EventKind::PauseReached && event.name_str() == name {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether somebody has asked for an answer to a pause point that has not been delivered.
+    async fn is_under_way(&self, point: &PausePoint) -> Result<bool, Error> {
+        let record = self.record(point.execution_id()).await?;
+        let inbox = self.store.inbox(record.key).await?;
+        let answers = |payload: &Payload| {
+            let request = payload.decode::<ResumeRequest>();
+            matches!(request, Ok(ResumeRequest::Answer { point: asked, .. }) if asked == point.event())
+        };
+        Ok(inbox
+            .iter()
+            .any(|message| message.kind == MessageKind::Resume && answers(&message.payload)))
+    }
+
+    /// The pause points of an execution whose answers somebody has asked for and nobody has delivered.
+    pub(crate) async fn answers_under_way(
+        &self,
+        record: &ExecutionRecord,
+    ) -> Result<Vec<PausePoint>, Error> {
+        let mut answered = Vec::new();
+        for point in Waiting::read(record.waiting.as_ref()).pauses {
+            if self.is_under_way(&point).await? {
+                answered.push(point);
+            }
+        }
+        Ok(answered)
+    }
+}
+
+/// Whether an execution waits at this pause point of its own.
+pub(crate) fn waits_at(record: &ExecutionRecord, point: &PausePoint) -> bool {
+    let own = Waiting::read(record.waiting.as_ref()).pauses;
+    own.iter()
+        .any(|own| own.event() == point.event() && own.execution_id() == &record.id)
+}
+
+impl Engine {
+    /// Tries again what failed, as [`resume`](Engine::resume) does, and refuses what has not: await it, or
+    /// [`request`](Resume::request) it.
+    ///
+    /// What succeeded is kept, with two exceptions, which [`Failure`](crate::Failure) names in advance: where the execution
+    /// or a child was [rolled back](crate::Failure::is_rolled_back), [what was undone](crate::Failure::undone) runs again under new
+    /// idempotency keys; a body whose [outcome is unknown](crate::Failure::has_unknown_outcome) runs again although it may
+    /// have done its work.
+    ///
+    /// # Errors
+    ///
+    /// Those of a resume, and [`Error::NotFailed`].
+    pub fn retry(&self, id: impl Into<ExecutionId>) -> Resume<serde_json::Value> {
+        Resume::of_failed(self.clone(), id.into())
+    }
+}
