@@ -227,7 +227,7 @@ impl<O> Execution<O> {
 
     /// Whether it cannot go on in this program, because its workflow, or this version of it, is not registered.
     pub fn needs_other_code(&self) -> bool {
-        let registry = &self.engine.inner().registry;
+        let registry = &self.engine.kernel().registry;
         !self.has_finished() && registry.for_execution(&self.snapshot.record, None).is_err()
     }
 
@@ -262,7 +262,7 @@ impl<O> Execution<O> {
 
     /// What was sent to it and has not been delivered.
     pub(super) async fn inbox(&self) -> Result<Vec<Message>, Error> {
-        let store = &self.engine.inner().store;
+        let store = &self.engine.kernel().store;
         Ok(store.inbox(self.snapshot.record.key).await?)
     }
 

@@ -46,7 +46,7 @@ impl Loading<'_> {
         machine: &mut Machine,
         record: &ExecutionRecord,
     ) -> Result<(), Halt> {
-        let (mut history, _) = History::open(&self.engine.store, record).await?;
+        let (mut history, _) = History::open(&self.kernel.store, record).await?;
         let first_open = match self.core.arrivals.first() {
             Some(Arrival::Open(event)) => Some(event.seq),
             _ => None,

@@ -71,8 +71,8 @@ impl Children<'_> {
     /// commit tells it to end.
     pub(super) async fn lay(&mut self, births: Births, ends: bool) -> Result<Laid, Halt> {
         let mut laid = Laid::default();
-        let (engine, now) = (Arc::clone(self.engine), self.core.now());
-        let owner = engine.owner().await?;
+        let (kernel, now) = (Arc::clone(self.kernel), self.core.now());
+        let owner = kernel.owner().await?;
         for (call, birth) in births {
             let wanted = &birth.wanted;
             let def = wanted.def;
@@ -96,7 +96,7 @@ impl Children<'_> {
                 refuse(TaskErrorKind::OutcomeUnknown, in_doubt.message());
                 continue;
             }
-            let placed = place(&engine, wanted.def, &wanted.input, Wishes::default()).await;
+            let placed = place(&kernel, wanted.def, &wanted.input, Wishes::default()).await;
             let placement = match placed {
                 Ok(placement) => placement,
                 Err(Error::Store(error)) => return Err(error.into()),
@@ -130,12 +130,12 @@ impl Children<'_> {
         if placement.queue.is_none() && placement.gate.is_none() {
             return Ok(None);
         }
-        let engine = Arc::clone(self.engine);
+        let kernel = Arc::clone(self.kernel);
         let line = match self.line.take() {
             Some(line) => line,
             None => {
                 CallerLine::read(
-                    &engine,
+                    &kernel,
                     &self.core.id,
                     &self.core.row.placement,
                     self.core.row.parent.as_ref(),
@@ -143,7 +143,7 @@ impl Children<'_> {
                 .await?
             }
         };
-        let standoff = line.standoff(&engine, placement).await;
+        let standoff = line.standoff(&kernel, placement).await;
         *self.line = Some(line);
         standoff
     }
@@ -219,7 +219,7 @@ impl Children<'_> {
             claimed.ownership.release(None).await;
         }
         for (child, key, standoff) in standoffs {
-            self.engine.tell_of_standoff(&child, key, &standoff).await;
+            self.kernel.tell_of_standoff(&child, key, &standoff).await;
         }
     }
 
@@ -293,8 +293,8 @@ impl Children<'_> {
     /// The child waits for its turn.
     fn await_turn(&mut self, call: EventSeq, birth: &Birth, new: &NewChild) {
         let queue = new.new.placement.queue.as_ref();
-        if !self.engine.has_worker_for(queue) {
-            Arc::clone(self.engine).begin_in_turn(new.new.id.clone());
+        if !self.kernel.has_worker_for(queue) {
+            Arc::clone(self.kernel).begin_in_turn(new.new.id.clone());
         }
         if !birth.is_let_go {
             self.core.calls.set_child(call, ChildState::Elsewhere);

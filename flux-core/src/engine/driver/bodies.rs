@@ -22,7 +22,7 @@ use crate::context::current::{self, Current};
 use crate::context::request::Body;
 use crate::context::statements::Statements;
 use crate::context::{BodyContext, InBody, StopToken};
-use crate::engine::Inner;
+use crate::engine::kernel::Kernel;
 use crate::engine::kernel::wire::DriverInput;
 use crate::error::{BodyError, Error, ErrorRecord, TaskErrorKind, panic_message};
 use crate::id::EventSeq;
@@ -131,7 +131,7 @@ impl Link {
     /// Starts the next attempt of a task, or its fallback.
     pub(super) fn launch(
         &mut self,
-        engine: &Arc<Inner>,
+        kernel: &Arc<Kernel>,
         core: &mut Core,
         call: EventSeq,
     ) -> Result<(), Error> {
@@ -142,9 +142,9 @@ impl Link {
         let Some(task) = core.calls.task(call) else {
             return Ok(());
         };
-        let started = task.start(&engine.env.states)?;
+        let started = task.start(&kernel.env.states)?;
         task.progress.due = None;
-        let unspawned = self.attempt(engine, core, call, started);
+        let unspawned = self.attempt(kernel, core, call, started);
         match unspawned {
             Some(short) if short.is_short && is_alone(core, call) => {
                 self.bodies.alone = Some(short);
@@ -158,7 +158,7 @@ impl Link {
     /// The attempt of a task that begins with this body. From here on, it counts as running.
     fn attempt(
         &mut self,
-        engine: &Arc<Inner>,
+        kernel: &Arc<Kernel>,
         core: &mut Core,
         call: EventSeq,
         started: Started,
@@ -191,7 +191,7 @@ impl Link {
             call,
             task: name,
             attempt: number,
-            env: Arc::clone(&engine.env),
+            env: Arc::clone(&kernel.env),
             missing_state: OnceLock::new(),
             stop: StopToken::default(),
             statements: self.statements_of(call, run),
@@ -209,7 +209,7 @@ impl Link {
         let attempt = Attempt {
             context,
             limits,
-            time: Arc::clone(&engine.time),
+            time: Arc::clone(&kernel.time),
             patience: core.rules.blocking_patience,
             before,
             thread: presence.zip(thread),

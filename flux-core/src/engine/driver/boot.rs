@@ -34,7 +34,7 @@ impl Driver {
         };
         self.take_up_calls(progress, cut_off).await?;
         self.core.inbox.expect_news();
-        refresh_inbox(&self.engine, &mut self.core).await?;
+        refresh_inbox(&self.kernel, &mut self.core).await?;
         self.core.reckon_by_row();
         self.link.look_for_arrivals(&mut self.core);
         match intent {

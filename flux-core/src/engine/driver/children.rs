@@ -8,7 +8,7 @@ use super::core::activation::Activation;
 use super::core::births::WantedChild;
 use super::core::calls::ChildState;
 use super::link::Link;
-use crate::engine::Inner;
+use crate::engine::kernel::Kernel;
 use crate::engine::kernel::drivers::{Driving, OnSettled};
 use crate::engine::kernel::wire::{Answer, Begin, ChildReport, DriverInput, Halt, Intent};
 use crate::engine::placement::standoff::CallerLine;
@@ -23,7 +23,7 @@ const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// Drives the children of one execution.
 pub(super) struct Children<'a> {
-    pub(super) engine: &'a Arc<Inner>,
+    pub(super) kernel: &'a Arc<Kernel>,
     pub(super) core: &'a mut Core,
     pub(super) link: &'a mut Link,
     pub(super) line: &'a mut Option<CallerLine>,
@@ -36,8 +36,8 @@ impl Children<'_> {
             return Ok(None);
         };
         // A driver that an earlier run of this execution has just dropped is on its way out.
-        self.engine.see_off(&wanted.id).await;
-        match self.engine.store.execution(&wanted.id).await? {
+        self.kernel.see_off(&wanted.id).await;
+        match self.kernel.store.execution(&wanted.id).await? {
             None => {
                 let mut activation = Box::<Activation>::default();
                 self.core.expect_child(call, wanted, &mut activation);
@@ -83,8 +83,8 @@ impl Children<'_> {
             Status::Cancelled if self.core.rewinding.last.is_some() => Intent::Reopen,
             // Pending: a worker starts it when its queue and gate allow, so it is not claimed here.
             Status::Pending => {
-                if !self.engine.has_worker_of(&record) {
-                    Arc::clone(self.engine).begin_in_turn(wanted.id.clone());
+                if !self.kernel.has_worker_of(&record) {
+                    Arc::clone(self.kernel).begin_in_turn(wanted.id.clone());
                 }
                 self.watch_child(call, &wanted, record.epoch);
                 return Ok(());
@@ -98,7 +98,7 @@ impl Children<'_> {
             Status::Terminated if self.was_ended_by_parent(&record).await? => Intent::Reopen,
             status if status.is_finished() => {
                 self.watch_child(call, &wanted, record.epoch);
-                let snapshot = self.engine.snapshot(record).await?;
+                let snapshot = self.kernel.snapshot(record).await?;
                 let finished = ChildState::Finished(Box::new(snapshot));
                 self.core.calls.set_child(call, finished);
                 return Ok(());
@@ -118,7 +118,7 @@ impl Children<'_> {
     /// for nothing but this execution.
     fn is_woken_by_worker(&self, record: &ExecutionRecord) -> bool {
         let waits = record.ready_at.is_some() || record.waiting.is_some();
-        record.owner.is_none() && waits && self.engine.has_worker_of(record)
+        record.owner.is_none() && waits && self.kernel.has_worker_of(record)
     }
 
     /// Whether this execution terminated the child, before it was resumed itself.
@@ -126,7 +126,7 @@ impl Children<'_> {
         if self.core.rewinding.last.is_none() {
             return Ok(false);
         }
-        let last = self.engine.store.last_event(record.key).await?;
+        let last = self.kernel.store.last_event(record.key).await?;
         Ok(last.is_some_and(|last| last.meta::<EndedMeta>().by_parent))
     }
 
@@ -135,7 +135,7 @@ impl Children<'_> {
         if self.core.rewinding.last.is_none() {
             return Ok(false);
         }
-        let inbox = self.engine.store.inbox(record.key).await?;
+        let inbox = self.kernel.store.inbox(record.key).await?;
         Ok(inbox
             .iter()
             .any(|message| matches!(message.kind, MessageKind::Cancel | MessageKind::Terminate)))
@@ -149,14 +149,14 @@ impl Children<'_> {
         since: Epoch,
         intent: Intent,
     ) -> Result<(), Halt> {
-        let engine = Arc::clone(self.engine);
-        let Some(claiming) = engine.begin_claim(&wanted.id) else {
+        let kernel = Arc::clone(self.kernel);
+        let Some(claiming) = kernel.begin_claim(&wanted.id) else {
             // Driven in this process, perhaps by a driver that is about to be gone.
             self.watch_child(call, &wanted, since);
             self.look_again(call, &wanted.id, since);
             return Ok(());
         };
-        match engine.acquire(claiming).await {
+        match kernel.acquire(claiming).await {
             Ok(claimed) => {
                 let since = claimed.record.epoch;
                 let begin = Begin::claimed(claimed, intent);
@@ -185,7 +185,7 @@ impl Children<'_> {
     /// Has the child looked at again when the driver that this process has for it is gone, or after a while.
     fn look_again(&self, call: EventSeq, id: &ExecutionId, since: Epoch) {
         let sender = self.link.sender().clone();
-        let driver = self.engine.active.get(id);
+        let driver = self.kernel.drivers.get(id);
         tokio::spawn(async move {
             match driver {
                 Some(driver) => driver.gone().await,
@@ -245,13 +245,13 @@ impl Children<'_> {
             });
         });
         let id = wanted.id.clone();
-        self.engine.drive(wanted.def, id, begin, Some(on_settled))
+        self.kernel.drive(wanted.def, id, begin, Some(on_settled))
     }
 
     /// Hears of children that have finished before their last words came.
     pub(super) async fn hear_finished(&mut self) -> Result<(), Halt> {
         for (call, snapshot) in self.core.calls.take_finished() {
-            let last = self.engine.store.last_event(snapshot.record.key).await?;
+            let last = self.kernel.store.last_event(snapshot.record.key).await?;
             self.core.child_finished(call, *snapshot, last.as_ref());
         }
         Ok(())

@@ -11,7 +11,7 @@ use super::wait::refresh_inbox;
 use super::{Driver, Step, lines};
 use crate::context::request::Request;
 use crate::context::shared::Call;
-use crate::engine::Inner;
+use crate::engine::kernel::Kernel;
 use crate::engine::kernel::wire::Halt;
 use crate::event::{Event, EventKind, OutcomeMeta};
 use crate::id::{EventSeq, ExecutionId};
@@ -43,7 +43,7 @@ impl Driver {
         if matches!(ended, Some(Ended::Again)) {
             // The new beginning may end before this driver is told of what other processes have sent.
             self.core.inbox.expect_news();
-            Box::pin(refresh_inbox(&self.engine, &mut self.core)).await?;
+            Box::pin(refresh_inbox(&self.kernel, &mut self.core)).await?;
         }
         match ended {
             Some(Ended::Finished {
@@ -56,7 +56,7 @@ impl Driver {
                 let placement = &self.core.row.placement;
                 if placement.gate.is_some() || placement.queue.is_some() {
                     // Others may start now that this one has finished.
-                    self.engine.workers.call();
+                    self.kernel.workers.call();
                 }
                 Ok(Step::settled(&mut self.core, output, failure, termination))
             }
@@ -84,7 +84,7 @@ impl Driver {
             self.start(call).await?;
         }
         for call in self.core.calls.ready_tasks() {
-            self.link.launch(&self.engine, &mut self.core, call)?;
+            self.link.launch(&self.kernel, &mut self.core, call)?;
         }
         if let Some(error) = self.core.inbox.answer.lost.take() {
             return Err(error.into());
@@ -187,7 +187,7 @@ impl Driver {
         if !laid.is_empty() {
             Box::pin(self.children().set_to_work(laid, born)).await;
         }
-        told.tell(&self.engine, &self.core.id).await;
+        told.tell(&self.kernel, &self.core.id).await;
         Ok(())
     }
 
@@ -235,7 +235,7 @@ impl Driver {
             Startable::Task => {
                 let progress = Progress::begun_at(self.core.machine.last_at());
                 self.core.begin_task(call, progress);
-                self.link.launch(&self.engine, &mut self.core, call)?;
+                self.link.launch(&self.kernel, &mut self.core, call)?;
             }
             Startable::Child if self.link.starts_nothing(&self.core) => self.core.defer_child(call),
             Startable::Child => {
@@ -304,14 +304,14 @@ impl Recipients {
     }
 
     /// Tells them, and subscribers of the execution that has sent it.
-    async fn tell(self, engine: &Arc<Inner>, from: &ExecutionId) {
-        engine.notify_events(from);
+    async fn tell(self, kernel: &Arc<Kernel>, from: &ExecutionId) {
+        kernel.subscribers.notify(from);
         for (id, is_to_end) in self.0 {
             if is_to_end {
-                Box::pin(engine.poke(&id)).await;
+                Box::pin(kernel.poke(&id)).await;
             } else {
                 // One that nobody drives is ready now, and a worker's.
-                engine.active.notify_inbox(&id);
+                kernel.drivers.notify_inbox(&id);
             }
         }
     }

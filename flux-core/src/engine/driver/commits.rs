@@ -2,7 +2,7 @@
 
 use super::core::Core;
 use crate::clock::Timestamp;
-use crate::engine::Inner;
+use crate::engine::kernel::Kernel;
 use crate::engine::kernel::drivers::Refusal;
 use crate::engine::kernel::wire::Halt;
 use crate::engine::kernel::write::Born;
@@ -17,16 +17,16 @@ use std::sync::Arc;
 
 /// Commits for one execution.
 pub(super) struct Commits {
-    engine: Arc<Inner>,
+    kernel: Arc<Kernel>,
     /// From the claim, or the commit of the start, until a commit or a release gives the execution up. Wherever the
     /// driver is dropped before, that leads to a release.
     ownership: Option<Ownership>,
 }
 
 impl Commits {
-    pub(super) fn new(engine: &Arc<Inner>) -> Self {
+    pub(super) fn new(kernel: &Arc<Kernel>) -> Self {
         Self {
-            engine: Arc::clone(engine),
+            kernel: Arc::clone(kernel),
             ownership: None,
         }
     }
@@ -48,7 +48,7 @@ impl Commits {
         if let Halt::Error(error) = error
             && let Some((key, epoch)) = core.row.epoch()
         {
-            self.engine.note_obstacle(key, epoch, error).await;
+            self.kernel.note_obstacle(key, epoch, error).await;
         }
     }
 
@@ -81,7 +81,7 @@ impl Commits {
     ) -> Result<Option<Vec<Born>>, Halt> {
         let change = commit.change.clone();
         let sent = if core.row.record.is_some() && commit.children.is_empty() {
-            let written = self.engine.commit(commit).await;
+            let written = self.kernel.commit(commit).await;
             written.map(|committed| (committed.key, None))
         } else {
             Box::pin(self.write_owning(commit)).await
@@ -92,7 +92,7 @@ impl Commits {
         };
         if core.row.record.is_none() && self.ownership.is_none() {
             // Nobody acknowledged the start, and it was found to be written.
-            self.ownership = Some(Ownership::new(&self.engine, key, Epoch(1)));
+            self.ownership = Some(Ownership::new(&self.kernel, key, Epoch(1)));
         }
         self.committed(core, key, change);
         Ok(born)
@@ -103,7 +103,7 @@ impl Commits {
         &mut self,
         commit: Commit,
     ) -> Result<(ExecutionKey, Option<Vec<Born>>), CommitError> {
-        let begun = self.engine.commit_owning(commit).await?;
+        let begun = self.kernel.commit_owning(commit).await?;
         if begun.ownership.is_some() {
             self.ownership = begun.ownership;
         }
@@ -112,7 +112,7 @@ impl Commits {
 
     /// What the commit is to append to, or create.
     pub(super) fn target(&self, core: &Core) -> Target {
-        let owner = self.engine.owner_if_any();
+        let owner = self.kernel.owner_if_any();
         core.row.target(&core.id, core.def, owner)
     }
 
@@ -121,7 +121,7 @@ impl Commits {
         let is_released = change
             .as_ref()
             .is_some_and(|change| change.release.is_some());
-        let (id, def, owner) = (&core.id, core.def, self.engine.owner_if_any());
+        let (id, def, owner) = (&core.id, core.def, self.kernel.owner_if_any());
         core.row
             .committed(key, change, |row| row.new_execution(id, def, owner));
         if is_released {
@@ -159,7 +159,7 @@ impl Commits {
         core: &mut Core,
         last: Option<EventSeq>,
     ) -> Result<Option<ExecutionKey>, Halt> {
-        let store = &self.engine.store;
+        let store = &self.kernel.store;
         let Some(record) = store.execution(&core.id).await? else {
             return Ok(None);
         };
@@ -184,13 +184,13 @@ impl Commits {
             transaction: Some(transaction),
             ..Commit::to(self.target(core))
         };
-        let event = match self.engine.commit(commit).await {
+        let event = match self.kernel.commit(commit).await {
             Ok(committed) => committed.transaction,
             Err(error) => {
                 Box::pin(self.after_refusal(core, error, last)).await?;
                 let key = core.row.epoch().map(|(key, _)| key);
                 match key {
-                    Some(key) => self.engine.store.last_event(key).await?,
+                    Some(key) => self.kernel.store.last_event(key).await?,
                     None => None,
                 }
             }
@@ -198,7 +198,7 @@ impl Commits {
         if let Some(event) = &event {
             core.limits.active.observe(event);
         }
-        self.engine.notify_events(&core.id);
+        self.kernel.subscribers.notify(&core.id);
         Ok(event)
     }
 }

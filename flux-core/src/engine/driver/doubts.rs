@@ -20,7 +20,7 @@ use super::core::Core;
 use super::core::pauses::newest_of_hold;
 use super::link::Link;
 use super::wait::refresh_inbox;
-use crate::engine::Inner;
+use crate::engine::kernel::Kernel;
 use crate::engine::kernel::wire::Halt;
 use crate::event::{Doubt, EndedMeta};
 use crate::id::ExecutionId;
@@ -52,7 +52,7 @@ impl InDoubt {
 
 /// Looks at what earlier attempts have left in doubt.
 pub(super) struct Doubts<'a> {
-    pub(super) engine: &'a Arc<Inner>,
+    pub(super) kernel: &'a Arc<Kernel>,
     pub(super) core: &'a mut Core,
     pub(super) link: &'a mut Link,
 }
@@ -82,13 +82,13 @@ impl Doubts<'_> {
         &mut self,
         mut left: Vec<(ExecutionId, ExecutionId)>,
     ) -> Result<Option<InDoubt>, Halt> {
-        let until = Instant::now() + self.engine.cancel_window + PATIENCE;
+        let until = Instant::now() + self.kernel.settings.cancel_window + PATIENCE;
         let mut seen = BTreeSet::new();
         while let Some((parent, child)) = left.pop() {
             if !seen.insert((parent.clone(), child.clone())) {
                 continue;
             }
-            let found = self.engine.store.execution(&child).await?;
+            let found = self.kernel.store.execution(&child).await?;
             // A child whose call was dropped at once was never created, and another execution may have the id chosen for it.
             let is_called = |record: &ExecutionRecord| record.parent.as_ref() == Some(&parent);
             let Some(record) = found.filter(is_called) else {
@@ -121,15 +121,15 @@ impl Doubts<'_> {
                 return Ok(None);
             }
             // Its process may have died before it ended.
-            self.engine.poke(&record.id).await;
+            self.kernel.poke(&record.id).await;
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(LAST_LOOK);
-            match self.engine.store.execution(&record.id).await? {
+            match self.kernel.store.execution(&record.id).await? {
                 Some(found) => record = found,
                 None => return Ok(Some(Doubt::default())),
             }
         }
-        let last = self.engine.store.last_event(record.key).await?;
+        let last = self.kernel.store.last_event(record.key).await?;
         Ok(Some(last.map_or_else(Doubt::default, |last| {
             last.meta::<EndedMeta>().doubt
         })))
@@ -147,7 +147,7 @@ impl Doubts<'_> {
             return Ok(false);
         };
         self.link.take_inputs(self.core);
-        let inbox = self.engine.store.inbox_after(key, self.core.inbox.last());
+        let inbox = self.kernel.store.inbox_after(key, self.core.inbox.last());
         let inbox = inbox.await?;
         if inbox.iter().any(|message| message.kind.ends()) {
             self.core.inbox.expect_news();
@@ -155,7 +155,7 @@ impl Doubts<'_> {
         }
         if newest_of_hold(&inbox).is_some_and(|message| message.kind == MessageKind::Pause) {
             self.core.inbox.expect_news();
-            refresh_inbox(self.engine, self.core).await?;
+            refresh_inbox(self.kernel, self.core).await?;
         }
         if self.core.inbox.is_held() || self.link.is_retiring() {
             return Err(Halt::PutOff);

@@ -8,7 +8,7 @@ use futures::FutureExt;
 use super::Driver;
 use super::core::Core;
 use crate::engine::kernel::wire::Halt;
-use crate::engine::{AFTER_FAULT, Inner};
+use crate::engine::kernel::{AFTER_FAULT, Kernel};
 use crate::error::Error;
 use crate::execution::Snapshot;
 use crate::id::{Epoch, ExecutionId};
@@ -43,22 +43,22 @@ impl Driver {
         };
         let reason =
             format!("Flux itself failed while driving it: {message}; a `resume` tries again");
-        let held = hold_at_last(&self.engine, &self.core.id, epoch, &reason).await;
+        let held = hold_at_last(&self.kernel, &self.core.id, epoch, &reason).await;
         // Given up, finished, or another's: in each case there is nothing to release.
         self.commits.discharge();
-        self.engine.notify_events(&self.core.id);
+        self.kernel.subscribers.notify(&self.core.id);
         Ok(held?)
     }
 }
 
 async fn hold_at_last(
-    engine: &Inner,
+    kernel: &Kernel,
     id: &ExecutionId,
     epoch: Epoch,
     reason: &str,
 ) -> Result<Snapshot, Error> {
     loop {
-        let holding = engine.hold_faulty(id, epoch, reason);
+        let holding = kernel.hold_faulty(id, epoch, reason);
         match AssertUnwindSafe(holding).catch_unwind().await {
             Ok(Err(error @ Error::Store(_))) => {
                 tracing::warn!(execution_id = %id, %error, "could not put the execution on hold; it is tried again");

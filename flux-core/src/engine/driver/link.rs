@@ -8,7 +8,7 @@ use super::bodies::Bodies;
 use super::core::Core;
 use super::inputs::Inputs;
 use super::statements::FromBody;
-use crate::engine::Inner;
+use crate::engine::kernel::Kernel;
 use crate::engine::kernel::drivers::Attendance;
 use crate::engine::kernel::wire::DriverInput;
 use crate::error::Error;
@@ -123,9 +123,9 @@ impl Link {
     }
 
     /// Keeps what bodies have returned and was not written.
-    pub(super) fn salvage(&mut self, engine: &Inner, core: &mut Core) {
+    pub(super) fn salvage(&mut self, kernel: &Kernel, core: &mut Core) {
         self.take_inputs(core);
-        engine.salvage(&core.id, core.arrivals.take_results());
+        kernel.salvage.keep(&core.id, core.arrivals.take_results());
     }
 
     pub(super) fn next_statements(&mut self) -> Option<FromBody> {

@@ -10,10 +10,10 @@ use super::core::limits::ActiveTime;
 use super::doubts::Doubts;
 use super::link::Link;
 use crate::clock::Timestamp;
-use crate::engine::Inner;
 use crate::engine::history::pool::Pool;
 use crate::engine::history::reader::{History, is_delivery};
 use crate::engine::history::replay_loop::{Replaying, Trying, fresh_machine};
+use crate::engine::kernel::Kernel;
 use crate::engine::kernel::wire::Halt;
 use crate::event::{AttemptMeta, Event, EventKind, RewoundMeta};
 use crate::id::{EventSeq, ExecutionId};
@@ -23,7 +23,7 @@ use crate::store::ExecutionRecord;
 
 /// Reads an execution for its driver.
 pub(super) struct Loading<'a> {
-    pub(super) engine: &'a Arc<Inner>,
+    pub(super) kernel: &'a Arc<Kernel>,
     pub(super) core: &'a mut Core,
     pub(super) link: &'a mut Link,
 }
@@ -31,7 +31,7 @@ pub(super) struct Loading<'a> {
 impl Loading<'_> {
     fn doubts(&mut self) -> Doubts<'_> {
         Doubts {
-            engine: self.engine,
+            kernel: self.kernel,
             core: self.core,
             link: self.link,
         }
@@ -41,7 +41,7 @@ impl Loading<'_> {
     pub(super) fn fresh_machine(&self) -> Machine {
         let row = &self.core.row;
         fresh_machine(
-            self.engine,
+            self.kernel,
             self.core.def,
             &self.core.id,
             self.link.sender(),
@@ -83,16 +83,16 @@ impl Loading<'_> {
         let mut history = match &planned {
             Some(event) if event.payload.is_some() => None,
             Some(_) => Some(History::kept(
-                &self.engine.store,
+                &self.kernel.store,
                 &record,
                 self.core.rewinding.last.as_ref(),
             )),
             None if self.core.rewinding.knows_last(self.core.row.rewound) => {
                 let rewind = self.core.rewinding.last.as_ref();
-                Some(History::counting(&self.engine.store, &record, rewind))
+                Some(History::counting(&self.kernel.store, &record, rewind))
             }
             None => {
-                let (history, rewind) = History::open(&self.engine.store, &record).await?;
+                let (history, rewind) = History::open(&self.kernel.store, &record).await?;
                 self.core.rewinding.last = rewind;
                 Some(history)
             }
@@ -115,7 +115,7 @@ impl Loading<'_> {
 
     /// What the last rewind took back can be taken up again. Where this driver has seen all others, only that is read.
     async fn fill_pool(&mut self, record: &ExecutionRecord) -> Result<(), Halt> {
-        let store = &self.engine.store;
+        let store = &self.kernel.store;
         let rewinding = &mut self.core.rewinding;
         let changed = rewinding.changed_runs.take();
         let pool = match (&rewinding.last, rewinding.pool.take(), changed) {

@@ -19,8 +19,8 @@ use std::sync::Arc;
 use futures::FutureExt;
 use tokio::sync::mpsc;
 
-use crate::engine::Inner;
 use crate::engine::history::replay_loop::fresh_machine;
+use crate::engine::kernel::Kernel;
 use crate::engine::kernel::drivers::Attendance;
 use crate::engine::kernel::log;
 use crate::engine::kernel::wire::{Begin, DriverInput, Halt};
@@ -75,7 +75,7 @@ const LONG_TURN: u32 = 16;
 
 /// Drives one execution until it finishes, pauses or cannot go on.
 pub(crate) struct Driver {
-    engine: Arc<Inner>,
+    kernel: Arc<Kernel>,
     core: Core,
     commits: Commits,
     link: Link,
@@ -86,7 +86,7 @@ pub(crate) struct Driver {
 impl Driver {
     /// A driver that has not looked at its execution yet.
     pub(crate) fn new(
-        engine: &Arc<Inner>,
+        kernel: &Arc<Kernel>,
         def: &'static WorkflowDef,
         id: ExecutionId,
         sender: mpsc::UnboundedSender<DriverInput>,
@@ -94,11 +94,11 @@ impl Driver {
         attendance: Attendance,
     ) -> Self {
         let link = Link::new(sender, inputs, attendance);
-        let machine = fresh_machine(engine, def, &id, link.sender(), None, EventSeq::FIRST);
+        let machine = fresh_machine(kernel, def, &id, link.sender(), None, EventSeq::FIRST);
         Self {
-            engine: Arc::clone(engine),
-            core: Core::new(engine, def, id, machine),
-            commits: Commits::new(engine),
+            kernel: Arc::clone(kernel),
+            core: Core::new(kernel, def, id, machine),
+            commits: Commits::new(kernel),
             link,
             line: None,
         }
@@ -124,7 +124,7 @@ impl Driver {
 
     async fn drive(&mut self, begin: Begin, mut started: impl FnMut()) -> Result<Snapshot, Halt> {
         // What it begins, and what children it begins, is this engine's.
-        self.engine.owner().await?;
+        self.kernel.owner().await?;
         match begin {
             Begin::New { input, placement } => {
                 self.core.begin_new(input, placement);
@@ -163,7 +163,7 @@ impl Driver {
                 lines::log_takeover(&record);
                 let Some(intent) = intent.fit(&record) else {
                     self.commits.release(None).await;
-                    return Ok(self.engine.snapshot(record).await?);
+                    return Ok(self.kernel.snapshot(record).await?);
                 };
                 match Box::pin(self.boot(record, intent)).await {
                     Ok(()) => started(),
@@ -204,7 +204,7 @@ impl Driver {
     async fn turn(&mut self) -> Result<Step, Halt> {
         // Code that never waits must not keep the runtime's other tasks from theirs, nor its own commands from it.
         tokio::task::coop::consume_budget().await;
-        self.link.count_turns(&self.engine, &mut self.core, 1);
+        self.link.count_turns(&self.kernel, &mut self.core, 1);
         self.link.poll_alone(&mut self.core).await;
         self.link.take_inputs(&mut self.core);
         if self.core.inbox.is_held() {
@@ -212,7 +212,7 @@ impl Driver {
             self.core.inbox.expect_news();
         }
         if self.core.inbox.may_have_news() {
-            Box::pin(refresh_inbox(&self.engine, &mut self.core)).await?;
+            Box::pin(refresh_inbox(&self.kernel, &mut self.core)).await?;
         }
         if self.core.calls.has_ready_children() {
             Box::pin(self.children().hear_finished()).await?;
@@ -260,13 +260,13 @@ impl Driver {
     /// Delivers what has arrived, and commits what that leads to.
     async fn activate(&mut self) -> Result<Step, Halt> {
         self.core.limits.has_delivered = true;
-        if self.engine.always_replay {
+        if self.kernel.settings.always_replay {
             Box::pin(self.loading().replay_always()).await?;
         }
         let activation = self.polling(Core::activate).await?;
         if activation.is_long() {
             self.link
-                .count_turns(&self.engine, &mut self.core, LONG_TURN);
+                .count_turns(&self.kernel, &mut self.core, LONG_TURN);
             tokio::task::yield_now().await;
         }
         self.commit_and_act(activation).await
@@ -292,12 +292,12 @@ impl Driver {
         }
         let is_store_fault = matches!(error, Halt::Error(Error::Store(_)));
         if is_store_fault {
-            self.link.salvage(&self.engine, &mut self.core);
+            self.link.salvage(&self.kernel, &mut self.core);
         } else {
             self.commits.note_obstacle(&mut self.core, &error).await;
         }
         // At once: a worker that has other code, or a store that works, may go on with it.
-        let now = self.engine.clock.now();
+        let now = self.kernel.clock.now();
         self.commits.release(Some(now)).await;
         if is_store_fault {
             // The release comes first: each call may take long to fail.
@@ -308,7 +308,7 @@ impl Driver {
 
     fn loading(&mut self) -> Loading<'_> {
         Loading {
-            engine: &self.engine,
+            kernel: &self.kernel,
             core: &mut self.core,
             link: &mut self.link,
         }
@@ -316,7 +316,7 @@ impl Driver {
 
     fn children(&mut self) -> Children<'_> {
         Children {
-            engine: &self.engine,
+            kernel: &self.kernel,
             core: &mut self.core,
             link: &mut self.link,
             line: &mut self.line,

@@ -12,7 +12,7 @@ use crate::store::{ExecutionRecord, Message, MessageKind, StoreError};
 impl Loading<'_> {
     /// Plans the rewind of a failed execution; it is written with what first comes of it.
     pub(super) async fn plan_retry(&mut self, record: &ExecutionRecord) -> Result<(), Halt> {
-        let Some(failed) = Failed::read(&self.engine.store, record).await? else {
+        let Some(failed) = Failed::read(&self.kernel.store, record).await? else {
             return Ok(());
         };
         let plan = failed.plan();
@@ -32,7 +32,7 @@ impl Loading<'_> {
 
     /// Plans the rewind of a cancelled or terminated execution: only its end is taken back, and what led to it.
     pub(super) async fn plan_reopen(&mut self, record: &ExecutionRecord) -> Result<(), Halt> {
-        let store = &self.engine.store;
+        let store = &self.kernel.store;
         let Some(last) = store.last_event(record.key).await? else {
             return Ok(());
         };
@@ -80,7 +80,7 @@ impl Loading<'_> {
             let is_request = message.kind == MessageKind::Resume;
             is_request && message.payload.decode() == Ok(ResumeRequest::Retry { rewound })
         };
-        let inbox = self.engine.store.inbox(key).await?;
+        let inbox = self.kernel.store.inbox(key).await?;
         Ok(inbox.iter().any(asks))
     }
 }

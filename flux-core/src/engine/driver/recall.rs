@@ -22,7 +22,7 @@ impl Driver {
         let answers = self.core.arrivals.take_answers();
         self.core.calls.detach_children();
         let machine = self.loading().fresh_machine();
-        self.core.start_over(&self.engine, machine);
+        self.core.start_over(&self.kernel, machine);
         self.link.start_over();
         self.line = None;
         self.core.arrivals.recall(answers);
@@ -32,7 +32,7 @@ impl Driver {
                 Ok(Step::Went)
             }
             Err(Halt::PutOff) => {
-                self.link.salvage(&self.engine, &mut self.core);
+                self.link.salvage(&self.kernel, &mut self.core);
                 Ok(Step::Settled(Box::new(self.put_off().await?)))
             }
             Err(error) => Err(error),

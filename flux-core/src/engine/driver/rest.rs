@@ -8,7 +8,7 @@ use super::core::activation::Activation;
 use super::core::calls::CallState;
 use super::link::Link;
 use super::{Driver, Step};
-use crate::engine::Inner;
+use crate::engine::kernel::Kernel;
 use crate::engine::kernel::wire::Halt;
 use crate::event::EventKind;
 use crate::execution::{Snapshot, Status};
@@ -20,9 +20,9 @@ const SOON: Duration = Duration::from_millis(20);
 impl Driver {
     /// Gives the execution up if it is to sleep, to be held or to be left to others, and nothing is at work.
     pub(super) async fn rest(&mut self) -> Result<Option<Snapshot>, Halt> {
-        let (engine, core, link) = (&self.engine, &self.core, &mut self.link);
-        let is_asked = link.take_request_to_rest() || is_in_the_way(engine, core);
-        let is_drowsy = is_asked && engine.has_worker_for(core.row.placement.queue.as_ref());
+        let (kernel, core, link) = (&self.kernel, &self.core, &mut self.link);
+        let is_asked = link.take_request_to_rest() || is_in_the_way(kernel, core);
+        let is_drowsy = is_asked && kernel.has_worker_for(core.row.placement.queue.as_ref());
         let leaves = (core.inbox.is_held() && core.is_quiet())
             || (link.is_retiring() && link.may_be_left(core))
             || (is_drowsy && link.may_sleep(core));
@@ -48,7 +48,7 @@ impl Driver {
         if self.core.inbox.is_held() {
             self.hold_before_beginning().await?;
         } else {
-            let now = self.engine.clock.now();
+            let now = self.kernel.clock.now();
             self.commits.release(Some(now)).await;
         }
         let Some(record) = self.core.row.record.clone() else {
@@ -68,7 +68,7 @@ impl Driver {
             activation.events.push(event);
         }
         // First: a clock that is set back from here on is noticed when the commit is written.
-        let reckoned_at = self.engine.time.now();
+        let reckoned_at = self.kernel.time.now();
         let standing = self.core.standing(None, &[]);
         // By the clock, as all that a worker waits for: the time of this execution may be ahead of it.
         let ready_at = if has_deferred {
@@ -93,15 +93,15 @@ impl Driver {
         };
         self.write(activation, Some(change)).await?;
         self.core.machine.evict();
-        self.engine.workers.call();
+        self.kernel.workers.call();
         Ok(())
     }
 }
 
 impl Link {
     /// How long an execution may wait before it sleeps; `None` where it may not.
-    pub(super) fn idle_limit(&self, engine: &Inner, core: &Core) -> Option<Duration> {
-        let limit = engine.idle_limit(core.row.placement.queue.as_ref());
+    pub(super) fn idle_limit(&self, kernel: &Kernel, core: &Core) -> Option<Duration> {
+        let limit = kernel.idle_limit(core.row.placement.queue.as_ref());
         limit.filter(|_| self.may_sleep(core))
     }
 
@@ -120,7 +120,7 @@ impl Link {
 
 /// Whether others wait for a place in a full worker, so that this execution leaves as soon as it only waits; for less than a
 /// moment it is not worth it.
-fn is_in_the_way(engine: &Inner, core: &Core) -> bool {
-    let soon = || engine.clock.now().after(SOON);
-    engine.workers.wants_room() && core.next_moment().is_none_or(|due| due > soon())
+fn is_in_the_way(kernel: &Kernel, core: &Core) -> bool {
+    let soon = || kernel.clock.now().after(SOON);
+    kernel.workers.wants_room() && core.next_moment().is_none_or(|due| due > soon())
 }

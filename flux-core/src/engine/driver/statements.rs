@@ -73,7 +73,7 @@ impl Driver {
         let Some((key, _)) = self.core.row.epoch() else {
             return Ok(());
         };
-        let store = Arc::clone(&self.engine.store);
+        let store = Arc::clone(&self.kernel.store);
         let Some(task) = self.core.calls.task(call) else {
             return Ok(());
         };

@@ -8,7 +8,7 @@ use super::core::Core;
 use super::core::arrivals::NewOutcome;
 use super::core::calls::{CutOffBodies, Progress};
 use super::core::values::keep_unseen;
-use crate::engine::Inner;
+use crate::engine::kernel::Kernel;
 use crate::engine::kernel::wire::Halt;
 use crate::event::EventKind;
 use crate::id::EventSeq;
@@ -30,7 +30,7 @@ impl Driver {
         let retried = self.core.rewinding.retried().to_vec();
         // Their outcome is recorded, and will be delivered once more.
         let answered = self.core.arrivals.answered();
-        let mut salvaged = take_salvaged(&self.engine, &mut self.core);
+        let mut salvaged = take_salvaged(&self.kernel, &mut self.core);
         let mut answered_again = BTreeSet::new();
         for (call, startable) in pending {
             let is_answered = answered.contains(&call) || salvaged.remove(&call);
@@ -66,8 +66,8 @@ impl Driver {
 
 /// What bodies returned when the store failed arrives before anything else is taken up, so that it is not
 /// lost if that fails.
-fn take_salvaged(engine: &Inner, core: &mut Core) -> BTreeSet<EventSeq> {
-    let salvaged = engine.take_salvaged(&core.id);
+fn take_salvaged(kernel: &Kernel, core: &mut Core) -> BTreeSet<EventSeq> {
+    let salvaged = kernel.salvage.take(&core.id);
     let salvaged = salvaged.into_iter().map(|(call, payload)| {
         let mut outcome = NewOutcome::new(EventKind::TaskCompleted, call);
         outcome.payload = Some(payload);

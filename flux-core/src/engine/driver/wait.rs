@@ -7,7 +7,7 @@ use super::Driver;
 use super::core::Core;
 use super::link::Link;
 use super::watch;
-use crate::engine::Inner;
+use crate::engine::kernel::Kernel;
 use crate::store::StoreError;
 
 /// A driver that waits longer than this is told of what other processes send; before that it is not worth a
@@ -27,7 +27,7 @@ impl Driver {
         let length = due.first_length().filter(|_| is_free);
         let length = length.into_iter().chain(self.core.next_stop()).min();
         let moment = due.first_moment().filter(|_| is_free);
-        let time = Arc::clone(&self.engine.time);
+        let time = Arc::clone(&self.kernel.time);
         let passed = async {
             match length {
                 Some(at) => time.pass(at.since(now)).await,
@@ -49,7 +49,7 @@ impl Driver {
         };
         let idle_limit = self
             .link
-            .idle_limit(&self.engine, &self.core)
+            .idle_limit(&self.kernel, &self.core)
             .filter(|_| self.link.is_watched);
         let drowsy = async move {
             match idle_limit {
@@ -65,7 +65,7 @@ impl Driver {
             () = passed => length.into_iter().for_each(|at| self.core.time.reach(at)),
             () = come => moment.into_iter().for_each(|at| self.core.time.reach(at)),
             () = drowsy => self.link.ask_to_rest(),
-            () = brief => self.link.listen(&self.engine, &mut self.core),
+            () = brief => self.link.listen(&self.kernel, &mut self.core),
         }
     }
 }
@@ -73,23 +73,23 @@ impl Driver {
 impl Link {
     /// Counts turns that were taken without a wait as long as [`BRIEF`]. Code that never waits is told of what other
     /// processes send nevertheless.
-    pub(super) fn count_turns(&mut self, engine: &Arc<Inner>, core: &mut Core, turns: u32) {
+    pub(super) fn count_turns(&mut self, kernel: &Arc<Kernel>, core: &mut Core, turns: u32) {
         self.brief_turns = self.brief_turns.saturating_add(turns);
         if self.brief_turns >= MOST_BRIEF_TURNS && !self.is_watched {
-            self.listen(engine, core);
+            self.listen(kernel, core);
         }
     }
 
     /// From here on, this driver is told of what other processes send.
-    fn listen(&mut self, engine: &Arc<Inner>, core: &mut Core) {
+    fn listen(&mut self, kernel: &Arc<Kernel>, core: &mut Core) {
         self.is_watched = true;
-        watch::ensure(engine);
+        watch::ensure(kernel);
         core.inbox.expect_news();
     }
 }
 
 /// Reads the inbox again if there may be something new.
-pub(super) async fn refresh_inbox(engine: &Arc<Inner>, core: &mut Core) -> Result<(), StoreError> {
+pub(super) async fn refresh_inbox(kernel: &Arc<Kernel>, core: &mut Core) -> Result<(), StoreError> {
     if !core.inbox.take_news() {
         return Ok(());
     }
@@ -97,7 +97,7 @@ pub(super) async fn refresh_inbox(engine: &Arc<Inner>, core: &mut Core) -> Resul
         return Ok(());
     };
     let after = core.inbox.last();
-    for message in engine.store.inbox_after(key, after).await? {
+    for message in kernel.store.inbox_after(key, after).await? {
         core.receive(message);
     }
     Ok(())

@@ -4,46 +4,45 @@
 //! executions. It lives on the runtime of the driver that first needed it; when that runtime ends, the next
 //! driver that waits starts it anew.
 
-use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 
-use crate::engine::{AFTER_FAULT, Inner};
+use crate::engine::kernel::{AFTER_FAULT, Kernel};
 use crate::store::MessageId;
 
 /// Starts watching, unless somebody does.
-pub(crate) fn ensure(engine: &Arc<Inner>) {
-    if engine.is_watching.swap(true, Ordering::AcqRel) {
+pub(crate) fn ensure(kernel: &Arc<Kernel>) {
+    if !kernel.drivers.begin_watch() {
         return;
     }
-    let watching = Watching(Arc::downgrade(engine));
+    let watching = Watching(Arc::downgrade(kernel));
     tokio::spawn(watch(watching));
 }
 
 /// Says that nobody watches any more when it is dropped.
-struct Watching(Weak<Inner>);
+struct Watching(Weak<Kernel>);
 
 impl Drop for Watching {
     fn drop(&mut self) {
-        if let Some(engine) = self.0.upgrade() {
-            engine.is_watching.store(false, Ordering::Release);
+        if let Some(kernel) = self.0.upgrade() {
+            kernel.drivers.end_watch();
         }
     }
 }
 
 async fn watch(watching: Watching) {
     let mut told = None;
-    while let Some(engine) = watching.0.upgrade() {
-        let store = Arc::clone(&engine.store);
-        if engine.active.is_empty() {
+    while let Some(kernel) = watching.0.upgrade() {
+        let store = Arc::clone(&kernel.store);
+        if kernel.drivers.is_empty() {
             return;
         }
         let changed = store.changed();
-        let fault_is_over = engine.time.pass(AFTER_FAULT);
+        let fault_is_over = kernel.time.pass(AFTER_FAULT);
         match store.posted(told).await {
             Ok(posted) => {
                 if told.is_none() {
                     // What came before the first look is in the inboxes, and may be news to somebody.
-                    engine.active.notify_all();
+                    kernel.drivers.notify_all();
                 }
                 told = posted
                     .last()
@@ -51,14 +50,14 @@ async fn watch(watching: Watching) {
                     .or(told)
                     .or(Some(MessageId(0)));
                 for (_, id) in posted {
-                    engine.active.notify_inbox(&id);
+                    kernel.drivers.notify_inbox(&id);
                 }
-                drop(engine);
+                drop(kernel);
                 changed.await;
             }
             Err(error) => {
                 tracing::warn!(%error, "could not read the messages of other processes; retrying");
-                drop(engine);
+                drop(kernel);
                 fault_is_over.await;
             }
         }

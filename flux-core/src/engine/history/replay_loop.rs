@@ -10,8 +10,8 @@ use super::reader::{History, ReplayStep};
 use crate::clock::Timestamp;
 use crate::context::request::Request;
 use crate::context::shared::Shared;
-use crate::engine::Inner;
 use crate::engine::driver::Inputs;
+use crate::engine::kernel::Kernel;
 use crate::engine::kernel::wire::DriverInput;
 use crate::error::{Error, NonDeterminism};
 use crate::event::{Event, EventKind, FORMAT};
@@ -28,14 +28,14 @@ const FOREIGN_PATIENCE: Duration = Duration::from_secs(30);
 
 /// A machine at the beginning of a history.
 pub(crate) fn fresh_machine(
-    engine: &Arc<Inner>,
+    kernel: &Arc<Kernel>,
     def: &'static WorkflowDef,
     id: &ExecutionId,
     sender: &mpsc::UnboundedSender<DriverInput>,
     scheduled_at: Option<Timestamp>,
     next: EventSeq,
 ) -> Machine {
-    let shared = Shared::new(id.clone(), def, Arc::clone(&engine.env), scheduled_at);
+    let shared = Shared::new(id.clone(), def, Arc::clone(&kernel.env), scheduled_at);
     let sender = sender.clone();
     let on_foreign = move || {
         let _ = sender.send(DriverInput::Woken);

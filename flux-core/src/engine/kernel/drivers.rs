@@ -10,8 +10,8 @@ use tokio::sync::{Notify, mpsc, watch};
 use tracing::Instrument;
 
 use super::wire::{Begin, DriverInput, Halt};
-use crate::engine::Inner;
 use crate::engine::driver::Driver;
+use crate::engine::kernel::Kernel;
 use crate::engine::verb::shutdown::Stopping;
 use crate::error::Error;
 use crate::execution::{Snapshot, Status};
@@ -31,13 +31,15 @@ pub(crate) type OnSettled = Box<dyn FnOnce(&Settled) + Send>;
 
 /// The drivers of this process by execution.
 #[derive(Debug, Default)]
-pub(crate) struct ActiveSet {
+pub(crate) struct Drivers {
     drivers: Mutex<BTreeMap<ExecutionId, Active>>,
     /// Those that somebody is claiming from the store, to drive them: a second claim by this process would
     /// succeed, too, and fence the first.
     claiming: Mutex<BTreeSet<ExecutionId>>,
     next: AtomicU64,
     changes: Notify,
+    /// Whether a task watches for what other processes send to them.
+    is_watched: AtomicBool,
 }
 
 /// Who waits for a driver in this process, beyond its execution itself.
@@ -99,7 +101,7 @@ enum DriverProgress {
     Settled(Box<Settled>),
 }
 
-impl ActiveSet {
+impl Drivers {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<ExecutionId, Active>> {
         lock(&self.drivers)
     }
@@ -129,6 +131,16 @@ impl ActiveSet {
         self.lock()
             .get(id)
             .is_some_and(|active| active.sender.send(DriverInput::Inbox).is_ok())
+    }
+
+    /// Whether the caller is the one that is to watch for what other processes send to these executions.
+    pub(crate) fn begin_watch(&self) -> bool {
+        !self.is_watched.swap(true, Ordering::AcqRel)
+    }
+
+    /// The watch has ended: the next driver that waits begins another.
+    pub(crate) fn end_watch(&self) {
+        self.is_watched.store(false, Ordering::Release);
     }
 
     /// Asks drivers that only wait to put their executions to sleep.
@@ -328,7 +340,7 @@ impl Driving {
 /// Stops a driver when it is dropped, as a crash would.
 #[derive(Debug)]
 pub(crate) struct DriverGuard {
-    engine: Arc<Inner>,
+    kernel: Arc<Kernel>,
     id: ExecutionId,
     number: u64,
     abort: Option<tokio::task::AbortHandle>,
@@ -376,7 +388,7 @@ impl DriverGuard {
 impl Drop for DriverGuard {
     fn drop(&mut self) {
         if let Some(abort) = self.abort.take() {
-            self.engine.active.abandon(&self.id, self.number);
+            self.kernel.drivers.abandon(&self.id, self.number);
             abort.abort();
         }
     }
@@ -384,7 +396,7 @@ impl Drop for DriverGuard {
 
 /// Takes the driver out of the set when it ends, or is dropped wherever it stands.
 struct Leave {
-    engine: Arc<Inner>,
+    kernel: Arc<Kernel>,
     id: ExecutionId,
     number: u64,
     /// In here, so that it closes after the driver has left the set: whoever waits for that may resume at once.
@@ -393,8 +405,8 @@ struct Leave {
 
 impl Leave {
     fn leave(&self) {
-        self.engine.active.leave(&self.id, self.number);
-        self.engine.waiters.ring(&self.id);
+        self.kernel.drivers.leave(&self.id, self.number);
+        self.kernel.waiters.ring(&self.id);
     }
 }
 
@@ -408,7 +420,7 @@ impl Drop for Leave {
 #[derive(Debug)]
 pub(crate) struct Claiming {
     /// Weak, since a claim that the store never answers must not keep its engine alive.
-    engine: Weak<Inner>,
+    kernel: Weak<Kernel>,
     id: ExecutionId,
 }
 
@@ -420,19 +432,19 @@ impl Claiming {
 
 impl Drop for Claiming {
     fn drop(&mut self) {
-        if let Some(engine) = self.engine.upgrade() {
-            engine.active.claiming().remove(&self.id);
+        if let Some(kernel) = self.kernel.upgrade() {
+            kernel.drivers.claiming().remove(&self.id);
         }
     }
 }
 
-impl Inner {
+impl Kernel {
     /// Nothing where somebody in this process drives the execution or is about to.
     pub(crate) fn begin_claim(self: &Arc<Self>, id: &ExecutionId) -> Option<Claiming> {
-        let drivers = self.active.lock();
-        let is_mine = !drivers.contains_key(id) && self.active.claiming().insert(id.clone());
+        let drivers = self.drivers.lock();
+        let is_mine = !drivers.contains_key(id) && self.drivers.claiming().insert(id.clone());
         is_mine.then(|| Claiming {
-            engine: Arc::downgrade(self),
+            kernel: Arc::downgrade(self),
             id: id.clone(),
         })
     }
@@ -448,7 +460,7 @@ impl Inner {
 
     /// Waits until a driver whose future was dropped is gone: it is on its way out. Whether there was one.
     pub(crate) async fn see_off(&self, id: &ExecutionId) -> bool {
-        match self.active.get(id) {
+        match self.drivers.get(id) {
             Some(active) if active.is_abandoned() => {
                 active.gone().await;
                 true
@@ -464,7 +476,7 @@ impl Inner {
         self.see_off(id).await;
         let record = self.record(id).await?;
         let is_given_up = record.owner.is_none() && !record.status.is_finished();
-        match self.active.get(id).filter(|_| is_given_up) {
+        match self.drivers.get(id).filter(|_| is_given_up) {
             Some(leaving) => {
                 // Perhaps it is not leaving, but has claimed the execution since.
                 let _ = tokio::time::timeout(LEAVING, leaving.gone()).await;
@@ -475,7 +487,7 @@ impl Inner {
     }
 
     pub(crate) fn is_active(&self, id: &ExecutionId) -> bool {
-        self.active.get(id).is_some()
+        self.drivers.get(id).is_some()
     }
 
     /// Sets a driver to work on the caller's runtime. Refused where one is at work; what was claimed is then released.
@@ -488,7 +500,7 @@ impl Inner {
     ) -> Result<Driving, Error> {
         let (sender, inputs) = mpsc::unbounded_channel();
         let (report, progress) = watch::channel(DriverProgress::Starting);
-        let number = self.active.next.fetch_add(1, Ordering::Relaxed);
+        let number = self.drivers.next.fetch_add(1, Ordering::Relaxed);
         let attendance = Attendance::by_caller();
         let abort_later = Arc::new(OnceLock::new());
         let active = Active {
@@ -500,11 +512,11 @@ impl Inner {
             abort: Arc::clone(&abort_later),
         };
         // What was claimed under a refused `begin` is released as that is dropped.
-        self.active.enter(&id, active)?;
+        self.drivers.enter(&id, active)?;
         begin.entered();
         self.waiters.ring(&id);
         let leave = Leave {
-            engine: Arc::clone(self),
+            kernel: Arc::clone(self),
             id: id.clone(),
             number,
             report,
@@ -536,7 +548,7 @@ impl Inner {
         let abort = tokio::spawn(driving.instrument(span)).abort_handle();
         let _ = abort_later.set(abort.clone());
         let guard = DriverGuard {
-            engine: Arc::clone(self),
+            kernel: Arc::clone(self),
             id,
             number,
             abort: Some(abort),

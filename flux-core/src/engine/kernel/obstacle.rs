@@ -1,11 +1,11 @@
 //! Writes down what keeps an execution from continuing: the process that met it is not there when somebody asks.
 
-use crate::engine::Inner;
+use crate::engine::kernel::Kernel;
 use crate::error::Error;
 use crate::execution::Obstacle;
 use crate::id::{Epoch, ExecutionKey};
 
-impl Inner {
+impl Kernel {
     /// Keeps an error beside the row of the execution that it stopped, if it is about the execution. A store that fails
     /// at that, too, is no second error.
     pub(crate) async fn note_obstacle(&self, key: ExecutionKey, epoch: Epoch, error: &Error) {

@@ -2,7 +2,7 @@
 
 use tokio::sync::OnceCell;
 
-use crate::engine::Inner;
+use crate::engine::kernel::Kernel;
 use crate::id::WorkerId;
 use crate::store::{StoreError, WorkerGuard};
 
@@ -10,7 +10,7 @@ use crate::store::{StoreError, WorkerGuard};
 #[derive(Debug, Default)]
 pub(crate) struct Owner(OnceCell<WorkerGuard>);
 
-impl Inner {
+impl Kernel {
     /// Who this engine is to the store; registers it if it is nobody yet.
     pub(crate) async fn owner(&self) -> Result<WorkerId, StoreError> {
         let join = || self.store.join();

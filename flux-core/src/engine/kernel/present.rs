@@ -10,7 +10,7 @@ use futures::future::{Either, select};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::engine::Inner;
+use crate::engine::kernel::Kernel;
 use crate::store::{ExecutionRecord, Serves, StoreError};
 use crate::sync::lock;
 
@@ -118,20 +118,20 @@ impl LocalWorkers {
 /// A worker that is at work.
 #[derive(Debug)]
 pub(crate) struct Present {
-    engine: Arc<Inner>,
+    kernel: Arc<Kernel>,
     serving: Serving,
 }
 
 impl Present {
     /// Counts a worker in for as long as this is kept.
-    pub(crate) fn enter(engine: &Arc<Inner>, queues: Served, concurrency: usize) -> Self {
+    pub(crate) fn enter(kernel: &Arc<Kernel>, queues: Served, concurrency: usize) -> Self {
         let serving = Serving {
             queues,
             concurrency: u32::try_from(concurrency).unwrap_or(u32::MAX),
         };
-        engine.workers.present().push(serving.clone());
+        kernel.workers.present().push(serving.clone());
         Self {
-            engine: Arc::clone(engine),
+            kernel: Arc::clone(kernel),
             serving,
         }
     }
@@ -140,17 +140,17 @@ impl Present {
 impl Drop for Present {
     fn drop(&mut self) {
         {
-            let mut present = self.engine.workers.present();
+            let mut present = self.kernel.workers.present();
             if let Some(place) = present.iter().position(|other| *other == self.serving) {
                 present.swap_remove(place);
             }
         }
         // Whoever waited for it to see to something has to see to it himself.
-        self.engine.workers.call();
+        self.kernel.workers.call();
     }
 }
 
-impl Inner {
+impl Kernel {
     /// Whether this engine has a worker at all.
     pub(crate) fn has_worker(&self) -> bool {
         !self.workers.present().is_empty()
@@ -193,6 +193,7 @@ impl Inner {
 
     /// How long an execution of this queue may wait in memory; `None` where nobody would wake it.
     pub(crate) fn idle_limit(&self, queue: Option<&Arc<str>>) -> Option<Duration> {
-        self.has_worker_for(queue).then_some(self.idle_after)
+        self.has_worker_for(queue)
+            .then_some(self.settings.idle_after)
     }
 }

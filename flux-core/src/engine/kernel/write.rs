@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use super::drivers::Claiming;
 use crate::clock::Timestamp;
-use crate::engine::Inner;
+use crate::engine::kernel::Kernel;
 use crate::engine::ownership::{Claimed, Ownership, shield};
 use crate::event::FORMAT;
 use crate::id::{Epoch, ExecutionKey};
@@ -16,7 +16,7 @@ use crate::store::{
     Commit, CommitError, Committed, Correction, NewExecution, StoreError, Target, is_to_come,
 };
 
-impl Inner {
+impl Kernel {
     /// Commits, and calls the workers where that makes something ready.
     pub(crate) fn commit(
         &self,
@@ -44,8 +44,8 @@ impl Inner {
         self: &Arc<Self>,
         commit: Commit,
     ) -> Result<Committed, CommitError> {
-        let engine = Arc::clone(self);
-        shield(async move { engine.commit(commit).await }).await
+        let kernel = Arc::clone(self);
+        shield(async move { kernel.commit(commit).await }).await
     }
 
     /// Sees to it that an execution is woken in time whose owner has reckoned by a clock that was set back before the commit was
@@ -79,13 +79,13 @@ impl Inner {
         let children: Vec<NewExecution> = commit.children.iter().map(|c| c.new.clone()).collect();
         let claims = |child: &NewExecution| self.begin_claim(&child.id);
         let claiming: Vec<Option<Claiming>> = children.iter().map(claims).collect();
-        let (engine, store) = (Arc::downgrade(self), Arc::clone(&self.store));
+        let (kernel, store) = (Arc::downgrade(self), Arc::clone(&self.store));
         let start = async move {
             let committed = store.commit(commit).await;
             // Without an engine there is no owner any more, and no caller.
-            let engine = engine.upgrade().ok_or(CommitError::Fenced)?;
+            let kernel = kernel.upgrade().ok_or(CommitError::Fenced)?;
             if makes_ready && may_be_written(&committed) {
-                engine.workers.call();
+                kernel.workers.call();
             }
             match committed {
                 Ok(committed) => {
@@ -94,17 +94,17 @@ impl Inner {
                     Ok(Begun {
                         key: committed.key,
                         ownership: is_start
-                            .then(|| Ownership::new(&engine, committed.key, Epoch(1))),
+                            .then(|| Ownership::new(&kernel, committed.key, Epoch(1))),
                         children: born
                             .map(|(key, (new, claiming))| {
-                                key.map(|key| own(&engine, key, new, claiming))
+                                key.map(|key| own(&kernel, key, new, claiming))
                             })
                             .collect(),
                     })
                 }
                 Err(error) => {
                     if matches!(error, CommitError::Unknown(_)) {
-                        engine.ledger.suspect(&engine);
+                        kernel.ledger.suspect(&kernel);
                     }
                     Err(error)
                 }
@@ -171,7 +171,7 @@ pub(crate) enum Newborn {
 
 /// A child that was created, and the ownership of it where it has an owner.
 fn own(
-    engine: &Arc<Inner>,
+    kernel: &Arc<Kernel>,
     key: ExecutionKey,
     new: NewExecution,
     claiming: Option<Claiming>,
@@ -180,7 +180,7 @@ fn own(
         return Newborn::Waits(key);
     }
     let record = new.into_record(key, FORMAT);
-    Newborn::Owned(Box::new(Claimed::new(engine, record, claiming)))
+    Newborn::Owned(Box::new(Claimed::new(kernel, record, claiming)))
 }
 
 /// Whether an execution without an owner may be ready by this commit, or have a time at which it is.

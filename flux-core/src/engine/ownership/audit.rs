@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Ownership;
-use crate::engine::{Engine, Inner};
+use crate::engine::Engine;
+use crate::engine::kernel::Kernel;
 use crate::id::{Epoch, ExecutionId, ExecutionKey};
 use crate::store::StoreError;
 
@@ -47,33 +48,33 @@ impl Audit {
     }
 
     /// Adopts what was left over at the last look and still is: it is released, and so ready for every worker.
-    pub(crate) async fn look(&mut self, engine: &Arc<Inner>) -> Result<(), StoreError> {
-        if self.reason == AuditReason::Routine && engine.ledger.is_suspicious() {
+    pub(crate) async fn look(&mut self, kernel: &Arc<Kernel>) -> Result<(), StoreError> {
+        if self.reason == AuditReason::Routine && kernel.ledger.is_suspicious() {
             return Ok(());
         }
-        let owned = engine.store.owned_by(engine.owner().await?).await?;
+        let owned = kernel.store.owned_by(kernel.owner().await?).await?;
         let mut left_over = BTreeMap::new();
         for record in owned {
             let (key, epoch) = (record.key, record.epoch);
-            if engine.ledger.accounts_for(key, epoch) {
+            if kernel.ledger.accounts_for(key, epoch) {
                 continue;
             }
             if self.suspects.get(&key) != Some(&epoch) {
                 left_over.insert(key, epoch);
                 continue;
             }
-            self.report(engine, &record.id);
+            self.report(kernel, &record.id);
             // Entering it and dropping it leads to a release that is repeated until it succeeds.
-            drop(Ownership::new(engine, key, epoch));
+            drop(Ownership::new(kernel, key, epoch));
         }
         self.suspects = left_over;
         Ok(())
     }
 
-    fn report(&self, engine: &Inner, id: &ExecutionId) {
+    fn report(&self, kernel: &Kernel, id: &ExecutionId) {
         match self.reason {
             AuditReason::Routine => {
-                engine.ledger.count_adopted();
+                kernel.ledger.count_adopted();
                 tracing::warn!(
                     target: "flux::ownership", execution_id = %id,
                     "this engine owned an execution and did not drive it; it is released for the next worker"
@@ -91,6 +92,6 @@ impl Engine {
     /// Returns the number of executions that this engine owned without driving them, and that its workers therefore
     /// released for the next worker. Anything but 0 is a fault of Flux: please report it.
     pub fn adopted(&self) -> u64 {
-        self.inner().ledger.adopted()
+        self.kernel().ledger.adopted()
     }
 }

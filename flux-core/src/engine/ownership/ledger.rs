@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use super::audit::{AUDIT_SOON, Audit, AuditReason};
-use crate::engine::Inner;
+use crate::engine::kernel::Kernel;
 use crate::id::{Epoch, ExecutionKey};
 use crate::store::StoreError;
 use crate::sync::lock;
@@ -57,7 +57,7 @@ impl Ledger {
     }
 
     /// An ownership was dropped: the store is told in the background.
-    pub(super) fn stray(&self, engine: &Arc<Inner>, key: ExecutionKey, epoch: Epoch) {
+    pub(super) fn stray(&self, kernel: &Arc<Kernel>, key: ExecutionKey, epoch: Epoch) {
         {
             let mut entries = self.entries();
             entries.held.remove(&(key, epoch));
@@ -65,7 +65,7 @@ impl Ledger {
             let stray = entries.strays.entry(key).or_insert(epoch);
             *stray = (*stray).max(epoch);
         }
-        self.ensure_settling(engine);
+        self.ensure_settling(kernel);
     }
 
     /// Whether a value of this process accounts for an execution that the store says it owns.
@@ -75,9 +75,9 @@ impl Ledger {
     }
 
     /// A store call failed, and may have made this engine the owner of something: an audit tells.
-    pub(crate) fn suspect(&self, engine: &Arc<Inner>) {
+    pub(crate) fn suspect(&self, kernel: &Arc<Kernel>) {
         self.entries().is_suspicious = true;
-        self.ensure_settling(engine);
+        self.ensure_settling(kernel);
     }
 
     /// Whether an audit after a failed call is still to come.
@@ -94,7 +94,7 @@ impl Ledger {
     }
 
     /// Sees to it that strays are released, on the runtime of the caller. One that ended took its task along.
-    pub(crate) fn ensure_settling(&self, engine: &Arc<Inner>) {
+    pub(crate) fn ensure_settling(&self, kernel: &Arc<Kernel>) {
         let Ok(runtime) = tokio::runtime::Handle::try_current() else {
             return;
         };
@@ -105,7 +105,7 @@ impl Ledger {
         }
         drop(entries);
         let settling = Settling {
-            engine: Arc::downgrade(engine),
+            kernel: Arc::downgrade(kernel),
             is_done: false,
         };
         drop(runtime.spawn(settle(settling)));
@@ -136,14 +136,14 @@ impl Ledger {
 /// The settling task's hold on its engine. Dropped before the work is done, as with its runtime, it lets another task
 /// take over.
 struct Settling {
-    engine: Weak<Inner>,
+    kernel: Weak<Kernel>,
     is_done: bool,
 }
 
 impl Drop for Settling {
     fn drop(&mut self) {
-        if let Some(engine) = self.engine.upgrade().filter(|_| !self.is_done) {
-            engine.ledger.entries().is_settling = false;
+        if let Some(kernel) = self.kernel.upgrade().filter(|_| !self.is_done) {
+            kernel.ledger.entries().is_settling = false;
         }
     }
 }
@@ -152,16 +152,16 @@ impl Drop for Settling {
 async fn settle(mut settling: Settling) {
     let mut wait = FIRST_WAIT;
     let mut audit = Audit::new(AuditReason::Suspicion);
-    while let Some(engine) = settling.engine.upgrade() {
-        let (outcome, next_wait) = match engine.ledger.next_step() {
+    while let Some(kernel) = settling.kernel.upgrade() {
+        let (outcome, next_wait) = match kernel.ledger.next_step() {
             SettlingStep::Done => {
                 settling.is_done = true;
                 return;
             }
-            SettlingStep::Release(key, epoch) => (release(&engine, key, epoch).await, wait),
-            SettlingStep::Audit => (look(&engine, &mut audit).await, AUDIT_SOON),
+            SettlingStep::Release(key, epoch) => (release(&kernel, key, epoch).await, wait),
+            SettlingStep::Audit => (look(&kernel, &mut audit).await, AUDIT_SOON),
         };
-        drop(engine);
+        drop(kernel);
         match outcome {
             Ok(Rested::No) => wait = FIRST_WAIT,
             Ok(Rested::Yes) => tokio::time::sleep(next_wait).await,
@@ -181,32 +181,32 @@ enum Rested {
 }
 
 async fn release(
-    engine: &Arc<Inner>,
+    kernel: &Arc<Kernel>,
     key: ExecutionKey,
     epoch: Epoch,
 ) -> Result<Rested, StoreError> {
-    let now = engine.clock.now();
-    engine.release(key, epoch, Some(now)).await?;
-    engine.ledger.released(key, epoch);
+    let now = kernel.clock.now();
+    kernel.release(key, epoch, Some(now)).await?;
+    kernel.ledger.released(key, epoch);
     Ok(Rested::No)
 }
 
 /// One look of an audit; another follows until nothing is left over.
-async fn look(engine: &Arc<Inner>, audit: &mut Audit) -> Result<Rested, StoreError> {
-    let looked = audit.look(engine).await;
+async fn look(kernel: &Arc<Kernel>, audit: &mut Audit) -> Result<Rested, StoreError> {
+    let looked = audit.look(kernel).await;
     if looked.is_err() || audit.has_suspects() {
-        engine.ledger.entries().is_suspicious = true;
+        kernel.ledger.entries().is_suspicious = true;
     }
     looked.map(|()| Rested::Yes)
 }
 
 /// Waits until every stray is released, but no longer than `limit`.
-pub(crate) async fn settled(engine: &Arc<Inner>, limit: Duration) {
+pub(crate) async fn settled(kernel: &Arc<Kernel>, limit: Duration) {
     let all = async {
         loop {
-            let settled = engine.ledger.settled.notified();
-            engine.ledger.ensure_settling(engine);
-            if engine.ledger.entries().strays.is_empty() {
+            let settled = kernel.ledger.settled.notified();
+            kernel.ledger.ensure_settling(kernel);
+            if kernel.ledger.entries().strays.is_empty() {
                 return;
             }
             settled.await;

@@ -14,7 +14,7 @@
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
-use crate::engine::Inner;
+use crate::engine::kernel::Kernel;
 use crate::engine::kernel::drivers::Claiming;
 use crate::error::Error;
 use crate::id::{Epoch, ExecutionId, ExecutionKey};
@@ -32,7 +32,7 @@ pub(crate) use shield::shield;
 ///
 /// Dropping it gives the execution up: the store is told in the background, until it has heard it.
 pub(crate) struct Ownership {
-    engine: Arc<Inner>,
+    kernel: Arc<Kernel>,
     key: ExecutionKey,
     epoch: Epoch,
     is_owed: bool,
@@ -49,10 +49,10 @@ pub(crate) struct Claimed {
 }
 
 impl Ownership {
-    pub(crate) fn new(engine: &Arc<Inner>, key: ExecutionKey, epoch: Epoch) -> Self {
-        engine.ledger.enter(key, epoch);
+    pub(crate) fn new(kernel: &Arc<Kernel>, key: ExecutionKey, epoch: Epoch) -> Self {
+        kernel.ledger.enter(key, epoch);
         Self {
-            engine: Arc::clone(engine),
+            kernel: Arc::clone(kernel),
             key,
             epoch,
             is_owed: true,
@@ -62,13 +62,13 @@ impl Ownership {
     /// A commit gave the execution up, or another owner has it: there is nothing left to release.
     pub(crate) fn discharge(mut self) {
         self.is_owed = false;
-        self.engine.ledger.leave(self.key, self.epoch);
+        self.kernel.ledger.leave(self.key, self.epoch);
     }
 
     /// Gives the execution up without another change. Tried at once; if the store fails, or this future is dropped,
     /// it is repeated in the background.
     pub(crate) async fn release(self, ready_at: Option<Timestamp>) {
-        let released = self.engine.release(self.key, self.epoch, ready_at).await;
+        let released = self.kernel.release(self.key, self.epoch, ready_at).await;
         match released {
             Ok(()) => self.discharge(),
             Err(error) => {
@@ -84,7 +84,7 @@ impl Ownership {
 impl Drop for Ownership {
     fn drop(&mut self) {
         if self.is_owed {
-            self.engine.ledger.stray(&self.engine, self.key, self.epoch);
+            self.kernel.ledger.stray(&self.kernel, self.key, self.epoch);
         }
     }
 }
@@ -100,12 +100,12 @@ impl std::fmt::Debug for Ownership {
 
 impl Claimed {
     pub(crate) fn new(
-        engine: &Arc<Inner>,
+        kernel: &Arc<Kernel>,
         record: ExecutionRecord,
         claiming: Option<Claiming>,
     ) -> Self {
         Self {
-            ownership: Ownership::new(engine, record.key, record.epoch),
+            ownership: Ownership::new(kernel, record.key, record.epoch),
             record,
             claiming,
         }
@@ -118,7 +118,7 @@ impl Claimed {
 
     /// Gives the execution up as it was claimed; a worker may take it up at once.
     pub(crate) async fn give_back(self) {
-        let now = self.ownership.engine.clock.now();
+        let now = self.ownership.kernel.clock.now();
         self.ownership.release(Some(now)).await;
     }
 }
@@ -131,7 +131,7 @@ pub(crate) struct ClaimedWork {
     pub(crate) rest: Work,
 }
 
-impl Inner {
+impl Kernel {
     /// Claims an execution for this engine. The claim runs to its end even if this future is dropped; what it then
     /// yields is released.
     pub(crate) async fn acquire(
@@ -139,17 +139,17 @@ impl Inner {
         claiming: Claiming,
     ) -> Result<Claimed, ClaimError> {
         let owner = self.owner().await.map_err(ClaimError::Failed)?;
-        let (engine, store) = (Arc::downgrade(self), Arc::clone(&self.store));
+        let (kernel, store) = (Arc::downgrade(self), Arc::clone(&self.store));
         let claim = async move {
             let claimed = store.claim(claiming.id(), owner).await;
             // Without an engine there is no owner any more, and no caller.
-            let engine = engine.upgrade().ok_or(ClaimError::NotFound)?;
+            let kernel = kernel.upgrade().ok_or(ClaimError::NotFound)?;
             match claimed {
-                Ok(record) => Ok(Claimed::new(&engine, record, Some(claiming))),
+                Ok(record) => Ok(Claimed::new(&kernel, record, Some(claiming))),
                 Err(error) => {
                     if matches!(error, ClaimError::Failed(_)) {
                         // It may have been carried out nevertheless.
-                        engine.ledger.suspect(&engine);
+                        kernel.ledger.suspect(&kernel);
                     }
                     Err(error)
                 }
@@ -194,25 +194,25 @@ impl Inner {
         request: WorkRequest,
         mut claiming: Option<Claiming>,
     ) -> Result<ClaimedWork, StoreError> {
-        let (engine, store) = (Arc::downgrade(self), Arc::clone(&self.store));
+        let (kernel, store) = (Arc::downgrade(self), Arc::clone(&self.store));
         let claim = async move {
             let work = store.claim_ready(request).await;
             // Without an engine there is no owner any more, and no caller.
-            let Some(engine) = engine.upgrade() else {
+            let Some(kernel) = kernel.upgrade() else {
                 return Ok(ClaimedWork::default());
             };
             match work {
                 Ok(mut rest) => {
                     let records = std::mem::take(&mut rest.claimed).into_iter();
                     let claimed =
-                        records.map(|record| Claimed::new(&engine, record, claiming.take()));
+                        records.map(|record| Claimed::new(&kernel, record, claiming.take()));
                     Ok(ClaimedWork {
                         claimed: claimed.collect(),
                         rest,
                     })
                 }
                 Err(error) => {
-                    engine.ledger.suspect(&engine);
+                    kernel.ledger.suspect(&kernel);
                     Err(error)
                 }
             }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde_json::Value;
 
 use crate::clock::Timestamp;
-use crate::engine::Inner;
+use crate::engine::kernel::Kernel;
 use crate::error::Error;
 use crate::names::check_name;
 use crate::payload::Payload;
@@ -34,7 +34,7 @@ pub(crate) fn dedup_key(stored: &str) -> String {
 
 /// Finds out where a new execution belongs.
 pub(crate) async fn place(
-    engine: &Inner,
+    kernel: &Kernel,
     def: &WorkflowDef,
     input: &Payload,
     wishes: Wishes,
@@ -43,7 +43,7 @@ pub(crate) async fn place(
     let queue = wishes.queue.or_else(|| options.queue.map(Arc::from));
     check_name("name of a queue", queue.as_deref())?;
     let partition = match &queue {
-        Some(queue) => partition(engine, queue, def, input).await?,
+        Some(queue) => partition(kernel, queue, def, input).await?,
         None => None,
     };
     let dedup = wishes.dedup.map(|key| {
@@ -87,12 +87,12 @@ pub(crate) fn gate(def: &WorkflowDef, input: &Payload) -> Result<Option<Gate>, E
 }
 
 async fn partition(
-    engine: &Inner,
+    kernel: &Kernel,
     queue: &str,
     def: &WorkflowDef,
     input: &Payload,
 ) -> Result<Option<Arc<str>>, Error> {
-    let settings = engine.store.queue(queue).await?;
+    let settings = kernel.store.queue(queue).await?;
     let Some(path) = settings.partition_by else {
         return Ok(None);
     };
@@ -136,8 +136,9 @@ fn lacks(def: &WorkflowDef, template: &str, path: &str) -> Error {
 
 fn read(def: &WorkflowDef, input: &Payload) -> Result<Value, Error> {
     let decoded = input.decode();
-    decoded
-        .map_err(|error| crate::engine::invalid(format!("input of workflow `{}`", def.name), error))
+    decoded.map_err(|error| {
+        crate::engine::kernel::refuse::invalid(format!("input of workflow `{}`", def.name), error)
+    })
 }
 
 /// The value at a dotted path; the empty path is the whole.

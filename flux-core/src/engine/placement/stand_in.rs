@@ -11,8 +11,9 @@ use serde::Serialize;
 
 use crate::catalog::WorkflowInfo;
 use crate::context::RawContext;
+use crate::engine::Engine;
+use crate::engine::kernel::Kernel;
 use crate::engine::verb::start::Start;
-use crate::engine::{Engine, Inner};
 use crate::error::Error;
 use crate::names::check_name;
 use crate::payload::PayloadError;
@@ -57,7 +58,7 @@ impl Engine {
     }
 }
 
-impl Inner {
+impl Kernel {
     /// What a workflow is started by that a worker is to run: what the catalog says of it, else what is registered here,
     /// else what the executions there are can tell.
     pub(crate) async fn elsewhere(&self, name: &str) -> Result<&'static WorkflowDef, Error> {

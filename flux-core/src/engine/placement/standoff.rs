@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
-use crate::engine::Inner;
+use crate::engine::kernel::Kernel;
 use crate::execution::{Obstacle, Status, Waiting};
 use crate::id::{Epoch, ExecutionId, ExecutionKey};
 use crate::store::{ExecutionRecord, Filter, Placement, StoreError};
@@ -94,7 +94,7 @@ struct Held {
 impl CallerLine {
     /// Reads the line of an execution; `placement` is its own.
     pub(crate) async fn read(
-        engine: &Inner,
+        kernel: &Kernel,
         id: &ExecutionId,
         placement: &Placement,
         parent: Option<&ExecutionId>,
@@ -102,7 +102,7 @@ impl CallerLine {
         let mut line = Self(vec![Held::new(id, placement)]);
         let mut next = parent.cloned();
         while let Some(id) = next.take().filter(|_| line.0.len() < FARTHEST) {
-            if let Some(record) = engine.store.execution(&id).await? {
+            if let Some(record) = kernel.store.execution(&id).await? {
                 line.0.push(Held::new(&id, &record.placement));
                 next = record.parent;
             }
@@ -113,7 +113,7 @@ impl CallerLine {
     /// Whether a child placed so can start only after executions of this line have ended, which wait for it.
     pub(crate) async fn standoff(
         &self,
-        engine: &Inner,
+        kernel: &Kernel,
         placement: &Placement,
     ) -> Result<Option<Standoff>, StoreError> {
         if let Some(gate) = &placement.gate
@@ -133,7 +133,7 @@ impl CallerLine {
         if !self.0.iter().any(is_in_queue) {
             return Ok(None);
         }
-        let Some(limit) = engine.store.queue(queue).await?.concurrency else {
+        let Some(limit) = kernel.store.queue(queue).await?.concurrency else {
             return Ok(None);
         };
         let holder = self.holds_all(limit, is_in_queue);
@@ -170,7 +170,7 @@ struct Full {
     running: Vec<ExecutionRecord>,
 }
 
-impl Inner {
+impl Kernel {
     /// Says once, in the log and beside its row, that a child waits for executions that wait for it.
     pub(crate) async fn tell_of_standoff(
         &self,

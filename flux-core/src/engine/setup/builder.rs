@@ -10,9 +10,9 @@ use std::time::Duration;
 use super::default_store::DefaultStore;
 use super::location::{StoreLocation, open_location};
 use crate::clock::{Clock, SystemClock};
-use crate::context::request::Policy;
+use crate::engine::Engine;
+use crate::engine::kernel::EngineSettings;
 use crate::engine::verb::workflow::Workflow;
-use crate::engine::{Engine, EngineSettings};
 use crate::error::Error;
 use crate::registry::Registry;
 use crate::retry::Backoff;
@@ -219,7 +219,7 @@ impl EngineBuilder {
             }
             Choice::Shared(store) => store,
         };
-        Engine::assemble(store, registry, self.states, &self.settings, self.clock).await
+        Engine::assemble(store, registry, self.states, self.settings, self.clock).await
     }
 }
 
@@ -230,33 +230,6 @@ impl IntoFuture for EngineBuilder {
     fn into_future(self) -> Self::IntoFuture {
         Box::pin(self.build())
     }
-}
-
-impl Default for EngineSettings {
-    fn default() -> Self {
-        Self {
-            payload_limit: 8 * 1024 * 1024,
-            max_recoveries: 10,
-            idle_after: Duration::from_secs(5),
-            task: Policy::ONCE,
-            workflow_max_attempts: 1,
-            cancel_window: Duration::from_secs(30),
-            blocking_patience: Duration::from_secs(10),
-            always_replay: replays_always(),
-            is_onlooker: false,
-        }
-    }
-}
-
-/// Lets a whole test suite run in always-replay mode.
-#[cfg(feature = "test-util")]
-fn replays_always() -> bool {
-    std::env::var_os("FLUX_ALWAYS_REPLAY").is_some_and(|value| value == "1")
-}
-
-#[cfg(not(feature = "test-util"))]
-fn replays_always() -> bool {
-    false
 }
 
 impl fmt::Debug for EngineBuilder {

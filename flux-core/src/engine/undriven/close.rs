@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::engine::Inner;
 use crate::engine::driver::{BY_PARENT, ChildOutcome, LastWord};
+use crate::engine::kernel::Kernel;
 use crate::engine::kernel::log::{About, LogLine};
 use crate::error::Error;
 use crate::event::{Doubt, EndedMeta, Event, EventKind, StartedMeta};
@@ -90,7 +90,7 @@ impl Close {
     }
 }
 
-impl Inner {
+impl Kernel {
     /// Ends an execution. `false` where somebody else has it, or was faster: look again.
     pub(crate) async fn close(
         self: &Arc<Self>,
@@ -123,7 +123,7 @@ impl Inner {
             // Whether it happened is seen at the next look; if not, it is released.
             Err(_) => return Ok(false),
         }
-        self.notify_events(id);
+        self.subscribers.notify(id);
         self.waiters.ring(id);
         self.workers.call();
         for id in told {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::engine::Inner;
 use crate::engine::driver::{ResumeRequest, is_of_hold};
 use crate::engine::history::rewind_plan::{Failed, Rewindable, Rewound};
+use crate::engine::kernel::Kernel;
 use crate::engine::kernel::log::{About, LogLine};
 use crate::engine::ownership::Claimed;
 use crate::error::Error;
@@ -17,7 +17,7 @@ use crate::store::{
     Target,
 };
 
-impl Inner {
+impl Kernel {
     /// Takes an execution off hold and leaves it to a worker, whatever was asked about holds before. `false` where
     /// somebody was faster: look again.
     pub(crate) async fn take_off_hold(self: &Arc<Self>, id: &ExecutionId) -> Result<bool, Error> {
@@ -188,7 +188,7 @@ impl Inner {
         if let Err(error) = self.release(key, epoch, Some(self.clock.now())).await {
             tracing::debug!(execution_id = %id, %error, "workers find out later");
         }
-        self.notify_events(&id);
+        self.subscribers.notify(&id);
         self.waiters.ring(&id);
         Ok(true)
     }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::engine::Engine;
 use crate::engine::kernel::drivers::Driving;
 use crate::engine::kernel::wire::{Begin, Intent};
-use crate::engine::{AFTER_FAULT, Engine, Inner};
+use crate::engine::kernel::{AFTER_FAULT, Kernel};
 use crate::error::Error;
 use crate::execution::{Snapshot, Status};
 use crate::id::ExecutionId;
@@ -14,10 +15,10 @@ impl Engine {
     /// Waits until an execution has settled, whoever drives it; while it is `Pending` and this engine has no worker,
     /// this caller drives it as soon as it may start.
     pub(crate) async fn wait_turn_and_settled(&self, id: &ExecutionId) -> Result<Snapshot, Error> {
-        match self.inner().turn(id).await? {
+        match self.kernel().turn(id).await? {
             Some(driving) => match driving.settled().await? {
                 Ok(snapshot) => Ok(snapshot),
-                Err(_) => Err(self.inner().not_found(id)),
+                Err(_) => Err(self.kernel().not_found(id)),
             },
             None => self.wait_settled(id).await,
         }
@@ -25,11 +26,11 @@ impl Engine {
 
     /// Lets an execution begin when it may, without anybody waiting for it.
     pub(crate) fn begin_in_turn(&self, id: ExecutionId) {
-        Arc::clone(self.inner()).begin_in_turn(id);
+        Arc::clone(self.kernel()).begin_in_turn(id);
     }
 }
 
-impl Inner {
+impl Kernel {
     /// See [`Engine::begin_in_turn`].
     pub(crate) fn begin_in_turn(self: Arc<Self>, id: ExecutionId) {
         tokio::spawn(async move {
@@ -104,7 +105,7 @@ impl Inner {
             queues: None,
             driving: std::collections::BTreeMap::new(),
             except: std::collections::BTreeSet::new(),
-            max_takeovers: self.max_recoveries,
+            max_takeovers: self.settings.max_recoveries,
             only: Some(record.key),
         })
     }

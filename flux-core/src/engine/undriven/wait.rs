@@ -9,8 +9,9 @@ use futures::future::{Either, select};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::engine::Engine;
+use crate::engine::kernel::Kernel;
 use crate::engine::verb::resume::request::waits_at;
-use crate::engine::{Engine, Inner};
 use crate::error::Error;
 use crate::execution::{PausePoint, Snapshot, Status, Waiting};
 use crate::id::{ExecutionId, WorkerId};
@@ -107,33 +108,33 @@ struct Absence {
 
 /// One who waits.
 struct Waiter<'a> {
-    engine: &'a Inner,
+    kernel: &'a Kernel,
     id: &'a ExecutionId,
     bell: Arc<Notify>,
 }
 
 impl<'a> Waiter<'a> {
-    fn new(engine: &'a Inner, id: &'a ExecutionId) -> Self {
-        let bell = engine.waiters.enter(id);
-        Self { engine, id, bell }
+    fn new(kernel: &'a Kernel, id: &'a ExecutionId) -> Self {
+        let bell = kernel.waiters.enter(id);
+        Self { kernel, id, bell }
     }
 }
 
 impl Drop for Waiter<'_> {
     fn drop(&mut self) {
-        self.engine.waiters.leave(self.id);
+        self.kernel.waiters.leave(self.id);
     }
 }
 
 impl Engine {
     /// Waits until an execution has finished or paused, whoever drives it.
     pub(crate) async fn wait_settled(&self, id: &ExecutionId) -> Result<Snapshot, Error> {
-        let engine = self.inner();
-        let waiter = Waiter::new(engine, id);
+        let kernel = self.kernel();
+        let waiter = Waiter::new(kernel, id);
         let mut absence = Absence::default();
         loop {
             let rung = waiter.bell.notified();
-            if let Some(active) = engine.active.get(id) {
+            if let Some(active) = kernel.drivers.get(id) {
                 match active.settled().await {
                     Some(Ok(snapshot)) if !is_settled(snapshot.record.status) => {}
                     // Gone, or it goes on with its new owner.
@@ -143,23 +144,23 @@ impl Engine {
                 continue;
             }
             // From before the look on, so that nothing is missed.
-            let changed = engine.store.changed();
-            let pace = engine.waiters.pace();
-            let record = engine.record(id).await?;
-            if is_settled(record.status) && !engine.is_about_to_go_on(&record).await? {
-                return Ok(engine.snapshot(record).await?);
+            let changed = kernel.store.changed();
+            let pace = kernel.waiters.pace();
+            let record = kernel.record(id).await?;
+            if is_settled(record.status) && !kernel.is_about_to_go_on(&record).await? {
+                return Ok(kernel.snapshot(record).await?);
             }
-            if engine.is_active(id) {
+            if kernel.is_active(id) {
                 continue;
             }
-            if let Some(error) = engine
+            if let Some(error) = kernel
                 .waiters
                 .given_up(id)
                 .filter(|_| record.owner.is_none())
             {
                 return Err(error);
             }
-            if engine.is_stranded(&record, &mut absence).await? {
+            if kernel.is_stranded(&record, &mut absence).await? {
                 return Err(Error::Interrupted { id: id.clone() });
             }
             // What another engine of this process commits is no news of the store.
@@ -167,7 +168,7 @@ impl Engine {
             let news = async {
                 if is_announced {
                     // That nobody comes is no news.
-                    let patience = if engine.has_worker_of(&record) {
+                    let patience = if kernel.has_worker_of(&record) {
                         Duration::MAX
                     } else {
                         HANDOVER
@@ -189,7 +190,7 @@ fn is_settled(status: Status) -> bool {
     status.is_finished() || status == Status::Paused
 }
 
-impl Inner {
+impl Kernel {
     /// Whether it stands at a pause point only because nobody has read yet that it is answered, and somebody may.
     async fn is_about_to_go_on(&self, record: &ExecutionRecord) -> Result<bool, Error> {
         if record.status != Status::Paused || record.hold.is_some() {
@@ -229,7 +230,7 @@ impl Inner {
     ) -> Result<bool, StoreError> {
         let has_hope = record.status == Status::Pending
             || self.has_worker_of(record)
-            || self.active.is_claiming(&record.id);
+            || self.drivers.is_claiming(&record.id);
         if has_hope {
             return Ok(false);
         }

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::engine::Engine;
+use crate::engine::kernel::Kernel;
 use crate::engine::kernel::wire::{Begin, Intent};
 use crate::engine::undriven::close::Close;
-use crate::engine::{Engine, Inner};
 use crate::error::Error;
 use crate::id::ExecutionId;
 use crate::payload::Payload;
@@ -33,20 +34,20 @@ impl Engine {
     /// [`Error::ExecutionNotFound`], [`Error::AlreadyFinished`]; [`Error::InsideWorkflow`] where it would be asked
     /// again at every replay.
     pub async fn cancel(&self, id: impl Into<ExecutionId>) -> Result<(), Error> {
-        crate::engine::refuse_inside_workflow(
+        crate::engine::kernel::refuse::refuse_inside_workflow(
             "engine.cancel(..)",
             "do it in a task or a `flux::step`; a child is cancelled by dropping its call",
         )?;
         let id = id.into();
-        self.inner
+        self.kernel
             .post(&id, MessageKind::Cancel, Payload::null())
             .await?;
-        self.inner.poke(&id).await;
+        self.kernel.poke(&id).await;
         Ok(())
     }
 }
 
-impl Inner {
+impl Kernel {
     /// Puts a message without a name into an execution's inbox.
     pub(crate) async fn post(
         &self,
@@ -74,7 +75,7 @@ impl Inner {
 
     /// An execution was sent something: its driver is told. One that nobody drives is taken up if it is to end.
     pub(crate) async fn poke(self: &Arc<Self>, id: &ExecutionId) {
-        if self.active.notify_inbox(id) {
+        if self.drivers.notify_inbox(id) {
             return;
         }
         match self.end_undriven(id).await {

@@ -1,7 +1,9 @@
 //! The catalog: what programs tell the store of their workflows, and who takes what.
 
 use crate::catalog::WorkflowInfo;
-use crate::engine::{Engine, Inner, invalid};
+use crate::engine::Engine;
+use crate::engine::kernel::Kernel;
+use crate::engine::kernel::refuse::invalid;
 use crate::error::Error;
 use crate::payload::Payload;
 use crate::store::{WorkerRecord, WorkflowDescription};
@@ -9,13 +11,13 @@ use crate::store::{WorkerRecord, WorkflowDescription};
 impl Engine {
     /// Lists the workflows that this program has code for, all versions, by name.
     pub fn registered(&self) -> Vec<WorkflowInfo> {
-        self.inner().registered()
+        self.kernel().registered()
     }
 
     /// Lists the workflows that programs with a [worker](Self::worker) have described in the store, by name and
     /// version. They stay listed when no such program runs any more.
     pub async fn catalog(&self) -> Result<Vec<WorkflowInfo>, Error> {
-        let described = self.inner().store.workflows().await?;
+        let described = self.kernel().store.workflows().await?;
         described.iter().map(read).collect()
     }
 
@@ -37,7 +39,7 @@ impl Engine {
     }
 }
 
-impl Inner {
+impl Kernel {
     fn registered(&self) -> Vec<WorkflowInfo> {
         self.registry.all().map(WorkflowInfo::of).collect()
     }

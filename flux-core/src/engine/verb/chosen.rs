@@ -8,7 +8,9 @@ use std::sync::{Arc, Weak};
 
 use crate::context::current::{self, Current};
 use crate::context::{TaskContext, shared::Environment};
-use crate::engine::{Engine, Inner, refuse_inside_workflow};
+use crate::engine::Engine;
+use crate::engine::kernel::Kernel;
+use crate::engine::kernel::refuse::refuse_inside_workflow;
 use crate::error::Error;
 
 /// The engine that something uses.
@@ -69,9 +71,9 @@ impl WeakEngine {
     }
 
     fn engine(&self) -> Result<Engine, Error> {
-        let inner = self.0.upgrade();
-        let inner = inner.and_then(|engine| Arc::downcast::<Inner>(engine).ok());
-        inner.map(|inner| Engine::of(&inner)).ok_or_else(|| {
+        let kernel = self.0.upgrade();
+        let kernel = kernel.and_then(|engine| Arc::downcast::<Kernel>(engine).ok());
+        kernel.map(|kernel| Engine::of(&kernel)).ok_or_else(|| {
             Error::Configuration("the engine that ran this code has been closed".to_owned())
         })
     }

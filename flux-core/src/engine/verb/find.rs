@@ -21,6 +21,6 @@ impl Engine {
     /// # Ok(()) }
     /// ```
     pub async fn find(&self, fragment: &str, limit: usize) -> Result<Vec<ExecutionId>, Error> {
-        Ok(self.inner().store.matching(fragment, limit).await?)
+        Ok(self.kernel().store.matching(fragment, limit).await?)
     }
 }

@@ -31,7 +31,7 @@ impl Engine {
 
     /// Counts the executions of each workflow, each status by itself: by name, then by status.
     pub async fn workflow_counts(&self) -> Result<Vec<WorkflowCount>, Error> {
-        Ok(self.inner().store.workflow_counts().await?)
+        Ok(self.kernel().store.workflow_counts().await?)
     }
 }
 
@@ -92,12 +92,12 @@ impl List {
 
     async fn read(mut self) -> Result<Vec<Execution>, Error> {
         if let Some(before) = &self.before {
-            self.filter.before = Some(self.engine.inner.record(before).await?.key);
+            self.filter.before = Some(self.engine.kernel.record(before).await?.key);
         }
-        let records = self.engine.inner.store.executions(self.filter).await?;
+        let records = self.engine.kernel.store.executions(self.filter).await?;
         let mut executions = Vec::with_capacity(records.len());
         for record in records {
-            let snapshot = self.engine.inner.snapshot(record).await?;
+            let snapshot = self.engine.kernel.snapshot(record).await?;
             executions.push(Execution::new(self.engine.clone(), snapshot)?);
         }
         Ok(executions)

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use crate::engine::Engine;
 use crate::engine::driver::{is_go_on, is_of_hold, newest_of_hold};
+use crate::engine::kernel::Kernel;
 use crate::engine::kernel::log::{About, LogLine};
-use crate::engine::{Engine, Inner};
 use crate::error::Error;
 use crate::execution::{Snapshot, Status};
 use crate::id::{Epoch, ExecutionId};
@@ -32,9 +33,12 @@ impl Engine {
     /// [`Error::ExecutionNotFound`], [`Error::AlreadyFinished`], and [`Error::NotStarted`] for one that is `Pending`:
     /// pause its queue, or cancel it.
     pub async fn pause(&self, id: impl Into<ExecutionId>) -> Result<(), Error> {
-        crate::engine::refuse_inside_workflow("engine.pause(..)", "use `flux::pause(name)`")?;
+        crate::engine::kernel::refuse::refuse_inside_workflow(
+            "engine.pause(..)",
+            "use `flux::pause(name)`",
+        )?;
         let id = id.into();
-        let record = self.inner().record(&id).await?;
+        let record = self.kernel().record(&id).await?;
         if record.status == Status::Pending {
             return Err(Error::NotStarted { id });
         }
@@ -50,10 +54,10 @@ impl Engine {
             dedup: None,
             at: self.now(),
         };
-        match self.inner().store.post(&id, message).await {
-            Ok(()) if self.inner().active.notify_inbox(&id) => Ok(()),
+        match self.kernel().store.post(&id, message).await {
+            Ok(()) if self.kernel().drivers.notify_inbox(&id) => Ok(()),
             Ok(()) => self.hold_idle(&id).await,
-            Err(PostError::NotFound) => Err(self.inner().not_found(&id)),
+            Err(PostError::NotFound) => Err(self.kernel().not_found(&id)),
             Err(PostError::Finished(status)) => Err(Error::AlreadyFinished { id, status }),
             Err(PostError::Failed(error)) => Err(error.into()),
         }
@@ -61,18 +65,18 @@ impl Engine {
 
     /// Nobody here drives it. If nobody else does, it is put on hold at once; otherwise its driver reads the message.
     async fn hold_idle(&self, id: &ExecutionId) -> Result<(), Error> {
-        let inner = self.inner();
-        let Some(claiming) = inner.begin_claim(id) else {
+        let kernel = self.kernel();
+        let Some(claiming) = kernel.begin_claim(id) else {
             return Ok(());
         };
-        let claimed = match inner.acquire(claiming).await {
+        let claimed = match kernel.acquire(claiming).await {
             Ok(claimed) => claimed,
             Err(ClaimError::Held { .. }) => return Ok(()),
-            Err(ClaimError::NotFound) => return Err(inner.not_found(id)),
+            Err(ClaimError::NotFound) => return Err(kernel.not_found(id)),
             Err(ClaimError::Failed(error)) => return Err(error.into()),
         };
         let record = &claimed.record;
-        let inbox = inner.store.inbox(record.key).await?;
+        let inbox = kernel.store.inbox(record.key).await?;
         if newest_of_hold(&inbox).is_some_and(is_go_on) {
             // Somebody has taken it back since.
             claimed.give_back().await;
@@ -91,7 +95,7 @@ impl Engine {
                 epoch: record.epoch,
             })
         };
-        match inner.commit(commit).await {
+        match kernel.commit(commit).await {
             Ok(_) => {
                 let reason = REASON.into();
                 LogLine::Held { reason }.log(About::of(&claimed.record));
@@ -106,7 +110,7 @@ impl Engine {
     }
 }
 
-impl Inner {
+impl Kernel {
     /// Puts an execution that this engine owns on hold, because its driver panicked. Nothing that was sent before wakes
     /// it, or the same driver would meet the same again.
     pub(crate) async fn hold_faulty(

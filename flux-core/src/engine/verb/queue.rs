@@ -48,7 +48,7 @@ impl Engine {
 
     /// Lists the queues that have limits or hold executions that have not finished.
     pub async fn queues(&self) -> Result<Vec<QueueRecord>, Error> {
-        Ok(self.inner().store.queues().await?)
+        Ok(self.kernel().store.queues().await?)
     }
 }
 
@@ -127,7 +127,7 @@ impl Queue {
 
     /// Reads its limits and how many executions wait in it and run.
     pub async fn info(self) -> Result<QueueRecord, Error> {
-        let queues = self.engine.inner().store.queues().await?;
+        let queues = self.engine.kernel().store.queues().await?;
         let found = queues.into_iter().find(|queue| queue.name == self.name);
         Ok(found.unwrap_or_else(|| QueueRecord {
             name: self.name,
@@ -136,14 +136,17 @@ impl Queue {
     }
 
     async fn change(self) -> Result<QueueSettings, Error> {
-        crate::engine::refuse_inside_workflow("engine.queue(..)", "change queues from outside")?;
+        crate::engine::kernel::refuse::refuse_inside_workflow(
+            "engine.queue(..)",
+            "change queues from outside",
+        )?;
         check_name("name of a queue", Some(&self.name))?;
         if let Some(error) = self.refused {
             return Err(error);
         }
-        let inner = self.engine.inner();
-        let settings = inner.store.set_queue(&self.name, self.change).await?;
-        inner.workers.call();
+        let kernel = self.engine.kernel();
+        let settings = kernel.store.set_queue(&self.name, self.change).await?;
+        kernel.workers.call();
         Ok(settings)
     }
 }

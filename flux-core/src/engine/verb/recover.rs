@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::engine::kernel::Kernel;
 use crate::engine::kernel::log;
 use crate::engine::kernel::wire::{Begin, Intent};
 use crate::engine::undriven::close::Close;
-use crate::engine::{Engine, Inner, ownership};
+use crate::engine::{Engine, ownership};
 use crate::error::Error;
 use crate::execution::{Execution, Status};
 use crate::id::ExecutionId;
@@ -28,10 +29,10 @@ pub struct Recovered {
     pub failures: Vec<(ExecutionId, Error)>,
 }
 
-impl Inner {
+impl Kernel {
     /// What this engine drove until its future was dropped belongs to it until the store knows of that.
     async fn settle_what_was_dropped(self: &Arc<Self>) {
-        for active in self.active.abandoned() {
+        for active in self.drivers.abandoned() {
             active.gone().await;
         }
         ownership::settled(self, STRAYS).await;
@@ -50,17 +51,20 @@ impl Engine {
     ///
     /// Only when the store cannot be read.
     pub async fn recover(&self) -> Result<Recovered, Error> {
-        crate::engine::refuse_inside_workflow("engine.recover()", "call it from outside")?;
-        self.inner.settle_what_was_dropped().await;
+        crate::engine::kernel::refuse::refuse_inside_workflow(
+            "engine.recover()",
+            "call it from outside",
+        )?;
+        self.kernel.settle_what_was_dropped().await;
         let mut recovered = Recovered::default();
         let mut seen = std::collections::BTreeSet::new();
         loop {
-            let now = self.inner.clock.now();
-            let orphans = self.inner.store.orphans(now, AT_ONCE + seen.len()).await?;
+            let now = self.kernel.clock.now();
+            let orphans = self.kernel.store.orphans(now, AT_ONCE + seen.len()).await?;
             let fresh: Vec<_> = orphans
                 .into_iter()
                 .filter(|record| seen.insert(record.id.clone()))
-                .filter(|record| !self.inner.is_active(&record.id))
+                .filter(|record| !self.kernel.is_active(&record.id))
                 .collect();
             if fresh.is_empty() {
                 return Ok(recovered);
@@ -94,25 +98,25 @@ impl Engine {
         if self.close_if_wanted(&record).await? {
             return Ok(None);
         }
-        let code = match self.inner.registry.for_execution(&record, None) {
+        let code = match self.kernel.registry.for_execution(&record, None) {
             Ok(code) => code,
             Err(error) => {
                 let (key, epoch) = (record.key, record.epoch);
-                self.inner.note_obstacle(key, epoch, &error).await;
+                self.kernel.note_obstacle(key, epoch, &error).await;
                 log::cannot_continue(&record.id, &record.workflow, &error);
                 return Err(error);
             }
         };
-        let Some(claiming) = self.inner.begin_claim(&record.id) else {
+        let Some(claiming) = self.kernel.begin_claim(&record.id) else {
             return Ok(None);
         };
-        let claimed = match self.inner.acquire(claiming).await {
+        let claimed = match self.kernel.acquire(claiming).await {
             Ok(claimed) => claimed,
             Err(ClaimError::Held { .. } | ClaimError::NotFound) => return Ok(None),
             Err(ClaimError::Failed(error)) => return Err(error.into()),
         };
         let begin = Begin::claimed(claimed, Intent::Recover);
-        let Ok(driving) = self.inner.drive(code, record.id.clone(), begin, None) else {
+        let Ok(driving) = self.kernel.drive(code, record.id.clone(), begin, None) else {
             return Ok(None);
         };
         match driving.settled().await? {
@@ -123,9 +127,9 @@ impl Engine {
 
     /// Ends an execution that was to be terminated when its process died: no code is needed for that.
     async fn close_if_wanted(&self, record: &ExecutionRecord) -> Result<bool, Error> {
-        let inbox = self.inner.store.inbox(record.key).await?;
+        let inbox = self.kernel.store.inbox(record.key).await?;
         match Close::wanted(record, &inbox) {
-            Some(close) => self.inner.close(&record.id, close).await,
+            Some(close) => self.kernel.close(&record.id, close).await,
             None => Ok(false),
         }
     }
@@ -135,12 +139,12 @@ impl Engine {
         let Some(parent) = &record.parent else {
             return Ok(false);
         };
-        let parent = self.inner.store.execution(parent).await?;
+        let parent = self.kernel.store.execution(parent).await?;
         let lives = parent.is_some_and(|parent| parent.status == Status::Running);
         if !lives {
             return Ok(false);
         }
-        let inbox = self.inner.store.inbox(record.key).await?;
+        let inbox = self.kernel.store.inbox(record.key).await?;
         let lets_go = |kind| {
             matches!(
                 kind,

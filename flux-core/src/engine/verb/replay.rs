@@ -6,11 +6,12 @@ use std::sync::Arc;
 use futures::FutureExt;
 use tokio::sync::mpsc;
 
+use crate::engine::Engine;
 use crate::engine::driver::Inputs;
 use crate::engine::history::reader::{History, is_delivery};
 use crate::engine::history::replay_loop::{Replaying, Trying, check_format, fresh_machine};
+use crate::engine::kernel::Kernel;
 use crate::engine::kernel::wire::DriverInput;
-use crate::engine::{Engine, Inner};
 use crate::error::{Error, panic_message};
 use crate::event::Event;
 use crate::id::{EventSeq, ExecutionId};
@@ -66,14 +67,14 @@ impl Engine {
     /// ```
     pub async fn replay(&self, id: impl Into<ExecutionId>) -> Result<Replayed, Error> {
         let id = id.into();
-        let (record, last) = self.inner.at_one_moment(&id).await?;
+        let (record, last) = self.kernel.at_one_moment(&id).await?;
         check_format(&record)?;
-        let def = self.inner.registry.for_execution(&record, None)?;
-        Rehearsal::new(&self.inner, def, record, last).run().await
+        let def = self.kernel.registry.for_execution(&record, None)?;
+        Rehearsal::new(&self.kernel, def, record, last).run().await
     }
 }
 
-impl Inner {
+impl Kernel {
     /// The row and the last event that belongs to it. Somebody may write meanwhile: a rewind or a new beginning, of which
     /// the row would know nothing.
     async fn at_one_moment(&self, id: &ExecutionId) -> Result<(ExecutionRecord, EventSeq), Error> {
@@ -91,7 +92,7 @@ impl Inner {
 
 /// A replay that nothing follows.
 struct Rehearsal {
-    engine: Arc<Inner>,
+    kernel: Arc<Kernel>,
     def: &'static WorkflowDef,
     record: ExecutionRecord,
     last: EventSeq,
@@ -102,15 +103,15 @@ struct Rehearsal {
 
 impl Rehearsal {
     fn new(
-        engine: &Arc<Inner>,
+        kernel: &Arc<Kernel>,
         def: &'static WorkflowDef,
         record: ExecutionRecord,
         last: EventSeq,
     ) -> Self {
         let (sender, inputs) = mpsc::unbounded_channel();
-        let machine = fresh_machine(engine, def, &record.id, &sender, None, record.base);
+        let machine = fresh_machine(kernel, def, &record.id, &sender, None, record.base);
         Self {
-            engine: Arc::clone(engine),
+            kernel: Arc::clone(kernel),
             def,
             record,
             last,
@@ -148,7 +149,7 @@ impl Rehearsal {
     async fn run_trying(&mut self, tries: Tries) -> Result<Replayed, Error> {
         self.machine = self.fresh_machine();
         self.machine.try_with(tries);
-        let (history, _) = History::open(&self.engine.store, &self.record).await?;
+        let (history, _) = History::open(&self.kernel.store, &self.record).await?;
         let mut history = history.until(self.last);
         let mut replayed = Replayed {
             events: 0,
@@ -174,7 +175,7 @@ impl Rehearsal {
 
     fn fresh_machine(&self) -> Machine {
         fresh_machine(
-            &self.engine,
+            &self.kernel,
             self.def,
             &self.record.id,
             &self.sender,

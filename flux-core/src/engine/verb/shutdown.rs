@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use futures::future::{Either, select};
 
-use crate::engine::{Engine, Inner, ownership};
+use crate::engine::kernel::Kernel;
+use crate::engine::{Engine, ownership};
 use crate::error::Error;
 use crate::id::ExecutionId;
 
@@ -43,17 +44,20 @@ impl Engine {
     /// Dropped, it leaves the drivers that have not ended yet as they are: they begin no more bodies and give their
     /// executions up when those that run have ended.
     pub async fn shutdown(&self, grace: Duration) -> Result<(), Error> {
-        crate::engine::refuse_inside_workflow("engine.shutdown(..)", "call it from outside")?;
-        let inner = self.inner();
-        inner.workers.close(grace);
-        inner
+        crate::engine::kernel::refuse::refuse_inside_workflow(
+            "engine.shutdown(..)",
+            "call it from outside",
+        )?;
+        let kernel = self.kernel();
+        kernel.workers.close(grace);
+        kernel
             .stop_drivers(&Stopping::All, tokio::time::sleep(grace))
             .await;
         Ok(())
     }
 }
 
-impl Inner {
+impl Kernel {
     /// Stops drivers: gracefully until `patience` ends, then at once. Returns when the store knows what is given up.
     pub(crate) async fn stop_drivers(
         self: &Arc<Self>,
@@ -62,8 +66,8 @@ impl Inner {
     ) {
         let mut patience = pin!(patience);
         loop {
-            let changed = self.active.changed();
-            let remaining = self.active.ask_to_retire(which);
+            let changed = self.drivers.changed();
+            let remaining = self.drivers.ask_to_retire(which);
             if remaining.is_empty() {
                 break;
             }
@@ -77,7 +81,7 @@ impl Inner {
 
     /// Drops drivers where they stand, as in a crash, and waits until they are gone.
     async fn drop_drivers(&self, ids: Vec<ExecutionId>) {
-        let dropped: Vec<_> = ids.iter().filter_map(|id| self.active.get(id)).collect();
+        let dropped: Vec<_> = ids.iter().filter_map(|id| self.drivers.get(id)).collect();
         for active in &dropped {
             active.abort();
         }

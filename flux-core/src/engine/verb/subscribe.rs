@@ -33,8 +33,8 @@ impl Engine {
     pub async fn subscribe(&self, id: impl Into<ExecutionId>) -> Result<Events, Error> {
         let id = id.into();
         // Listening begins before the first read, so that nothing falls between them.
-        let commits = self.inner.events.subscribe();
-        let key = self.inner.record(&id).await?.key;
+        let commits = self.kernel.subscribers.subscribe();
+        let key = self.kernel.record(&id).await?.key;
         let follower = Follower {
             engine: self.clone(),
             id,
@@ -82,7 +82,7 @@ impl Follower {
     }
 
     async fn read(&mut self) -> Result<(), Error> {
-        let store = &self.engine.inner.store;
+        let store = &self.engine.kernel.store;
         let events = store.events(self.key, self.next, PAGE).await?;
         if let Some(last) = events.last() {
             self.next = last.seq.next();
@@ -91,7 +91,7 @@ impl Follower {
             self.is_over = may_be_over
                 && self
                     .engine
-                    .inner
+                    .kernel
                     .record(&self.id)
                     .await?
                     .status

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::engine::Engine;
+use crate::engine::kernel::Kernel;
 use crate::engine::undriven::close::Close;
-use crate::engine::{Engine, Inner};
 use crate::error::Error;
 use crate::id::ExecutionId;
 use crate::payload::Payload;
@@ -32,23 +33,23 @@ impl Engine {
         id: impl Into<ExecutionId>,
         reason: impl Into<String>,
     ) -> Result<(), Error> {
-        crate::engine::refuse_inside_workflow(
+        crate::engine::kernel::refuse::refuse_inside_workflow(
             "engine.terminate(..)",
             "do it in a task or a `flux::step`; a child is ended by dropping its call",
         )?;
         let (id, reason) = (id.into(), reason.into());
         let what = || format!("reason to terminate execution `{id}`");
-        let payload =
-            Payload::encode(&reason).map_err(|error| crate::engine::invalid(what(), error))?;
-        self.inner.check_size(&payload, what)?;
-        self.inner
+        let payload = Payload::encode(&reason)
+            .map_err(|error| crate::engine::kernel::refuse::invalid(what(), error))?;
+        self.kernel.check_size(&payload, what)?;
+        self.kernel
             .post(&id, MessageKind::Terminate, payload)
             .await?;
-        self.inner.until_terminated(&id).await
+        self.kernel.until_terminated(&id).await
     }
 }
 
-impl Inner {
+impl Kernel {
     /// Waits until somebody has ended the execution, and does it where nobody else does.
     async fn until_terminated(self: &Arc<Self>, id: &ExecutionId) -> Result<(), Error> {
         loop {
@@ -64,8 +65,8 @@ impl Inner {
                 }
                 _ => {}
             }
-            if let Some(active) = self.active.get(id) {
-                self.active.notify_inbox(id);
+            if let Some(active) = self.drivers.get(id) {
+                self.drivers.notify_inbox(id);
                 active.gone().await;
                 continue;
             }

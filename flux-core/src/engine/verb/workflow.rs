@@ -119,9 +119,9 @@ impl<I, O: DeserializeOwned + 'static> Workflow<I, O> {
     }
 
     async fn get_on(&self, engine: &Engine, id: ExecutionId) -> Result<Execution<O>, Error> {
-        let record = engine.inner().record(&id).await?;
+        let record = engine.kernel().record(&id).await?;
         check_workflow(self.def, &record)?;
-        Execution::new(engine.clone(), engine.inner().snapshot(record).await?)
+        Execution::new(engine.clone(), engine.kernel().snapshot(record).await?)
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::quarantine::{Quarantine, may_pass};
-use crate::engine::Inner;
+use crate::engine::kernel::Kernel;
 use crate::engine::kernel::drivers::{DriverGuard, OnSettled};
 use crate::engine::kernel::log;
 use crate::engine::kernel::present::WantsRoom;
@@ -23,7 +23,7 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// What a worker drives.
 pub(super) struct Crew {
-    engine: Arc<Inner>,
+    kernel: Arc<Kernel>,
     members: BTreeMap<ExecutionKey, Member>,
     by_queue: BTreeMap<Arc<str>, u32>,
     sender: mpsc::UnboundedSender<EndedDriver>,
@@ -63,10 +63,10 @@ impl Drop for Report {
 }
 
 impl Crew {
-    pub(super) fn new(engine: &Arc<Inner>) -> Self {
+    pub(super) fn new(kernel: &Arc<Kernel>) -> Self {
         let (sender, ended) = mpsc::unbounded_channel();
         Self {
-            engine: Arc::clone(engine),
+            kernel: Arc::clone(kernel),
             members: BTreeMap::new(),
             by_queue: BTreeMap::new(),
             sender,
@@ -89,17 +89,17 @@ impl Crew {
     pub(super) async fn take_in(&mut self, claimed: Claimed, queued: Option<Event>) {
         let record = &claimed.record;
         let (key, epoch, id) = (record.key, record.epoch, record.id.clone());
-        if self.engine.active.is_claiming(&id) {
+        if self.kernel.drivers.is_claiming(&id) {
             // Another caller in this process claims it by its id right now. If it does not come to that, it is ready
             // again.
             return claimed.give_back().await;
         }
         // A driver that has just given it up is on its way out.
-        if let Some(active) = self.engine.active.get(&id) {
+        if let Some(active) = self.kernel.drivers.get(&id) {
             let _ = tokio::time::timeout(FAREWELL, active.gone()).await;
         }
         let queue = record.placement.queue.clone();
-        let def = match self.engine.registry.for_execution(record, None) {
+        let def = match self.kernel.registry.for_execution(record, None) {
             Ok(def) => def,
             Err(error) => return self.hand_back(claimed, &error).await,
         };
@@ -124,7 +124,7 @@ impl Crew {
             },
             None => Begin::claimed(claimed, Intent::Recover),
         };
-        match self.engine.drive(def, id.clone(), begin, Some(on_settled)) {
+        match self.kernel.drive(def, id.clone(), begin, Some(on_settled)) {
             Ok(driving) => {
                 let guard = driving.into_guard();
                 guard.leave_unattended();
@@ -152,9 +152,9 @@ impl Crew {
     async fn hand_back(&mut self, claimed: Claimed, error: &Error) {
         let key = claimed.record.key;
         log::cannot_continue(&claimed.record.id, &claimed.record.workflow, error);
-        self.quarantine.put(key, error, self.engine.clock.now());
+        self.quarantine.put(key, error, self.kernel.clock.now());
         let epoch = claimed.record.epoch;
-        self.engine.note_obstacle(key, epoch, error).await;
+        self.kernel.note_obstacle(key, epoch, error).await;
         claimed.give_back().await;
     }
 
@@ -185,13 +185,13 @@ impl Crew {
             Some(Ok(status)) => {
                 tracing::debug!(target: "flux::worker", execution_id = %member.id, %status, "a worker has done what there was to do for an execution");
                 self.quarantine.release(ended.key);
-                self.engine.waiters.hope(&member.id);
+                self.kernel.waiters.hope(&member.id);
             }
             Some(Err(error)) if !matches!(error, Error::TakenOver { .. }) => {
-                let now = self.engine.clock.now();
+                let now = self.kernel.clock.now();
                 self.quarantine.put(ended.key, error, now);
                 if !may_pass(error) {
-                    self.engine.waiters.give_up(&member.id, error);
+                    self.kernel.waiters.give_up(&member.id, error);
                 }
             }
             // Stopped, or another owner sees to it.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::clock::Timestamp;
-use crate::engine::Inner;
+use crate::engine::kernel::Kernel;
 use crate::error::Error;
 use crate::execution::{Obstacle, ObstacleKind, Status};
 use crate::store::{ExecutionRecord, Filter, Serves, StoreError};
@@ -36,46 +36,46 @@ impl Lookout {
     }
 
     /// Looks, if it is time.
-    pub(super) async fn look_if_due(&mut self, engine: &Arc<Inner>) {
+    pub(super) async fn look_if_due(&mut self, kernel: &Arc<Kernel>) {
         if Instant::now() < self.0 {
             return;
         }
         self.0 = Instant::now() + LOOK_EVERY;
-        if let Err(error) = look(engine).await {
+        if let Err(error) = look(kernel).await {
             tracing::debug!(%error, "a worker could not look for executions that no worker has code for");
         }
     }
 }
 
 /// Writes down, beside what is ready and taken by no worker, which code it waits for.
-async fn look(engine: &Inner) -> Result<(), StoreError> {
-    engine.look_for_standoffs().await?;
-    let now = engine.clock.now();
-    let waiting = waiting(engine, now).await?;
+async fn look(kernel: &Kernel) -> Result<(), StoreError> {
+    kernel.look_for_standoffs().await?;
+    let now = kernel.clock.now();
+    let waiting = waiting(kernel, now).await?;
     if waiting.is_empty() {
         return Ok(());
     }
-    let workers = engine.store.workers().await?.into_iter();
+    let workers = kernel.store.workers().await?.into_iter();
     let alive = workers.filter(|worker| worker.is_alive);
     let serves: Vec<Serves> = alive.filter_map(|worker| worker.serves).collect();
     for record in waiting {
-        if let Some(obstacle) = lacks_code(engine, &serves, &record, now) {
+        if let Some(obstacle) = lacks_code(kernel, &serves, &record, now) {
             let (key, epoch) = (record.key, record.epoch);
-            engine.keep_obstacle(key, epoch, &obstacle).await;
+            kernel.keep_obstacle(key, epoch, &obstacle).await;
         }
     }
     Ok(())
 }
 
 /// What could be taken now and has no living owner.
-async fn waiting(engine: &Inner, now: Timestamp) -> Result<Vec<ExecutionRecord>, StoreError> {
-    let started = engine.store.orphans(now, LOOKED_AT).await?.into_iter();
+async fn waiting(kernel: &Kernel, now: Timestamp) -> Result<Vec<ExecutionRecord>, StoreError> {
+    let started = kernel.store.orphans(now, LOOKED_AT).await?.into_iter();
     let pending = Filter {
         statuses: vec![Status::Pending],
         limit: LOOKED_AT,
         ..Filter::default()
     };
-    let pending = engine.store.executions(pending).await?.into_iter();
+    let pending = kernel.store.executions(pending).await?.into_iter();
     let is_due = |record: &ExecutionRecord| {
         let is_ready = record.ready_at.is_none_or(|ready| ready <= now);
         is_ready && (record.owner.is_none() || record.status != Status::Pending)
@@ -86,7 +86,7 @@ async fn waiting(engine: &Inner, now: Timestamp) -> Result<Vec<ExecutionRecord>,
 /// Which code an execution waits for that no living worker has; nothing where one has it, or where that is written down
 /// already. A worker that serves other queues has the code: that is no fault of a deploy.
 fn lacks_code(
-    engine: &Inner,
+    kernel: &Kernel,
     serves: &[Serves],
     record: &ExecutionRecord,
     now: Timestamp,
@@ -95,8 +95,8 @@ fn lacks_code(
     if serves.iter().any(has_code) {
         return None;
     }
-    let owner = engine.owner_if_any();
-    let obstacle = match engine.registry.for_execution(record, None) {
+    let owner = kernel.owner_if_any();
+    let obstacle = match kernel.registry.for_execution(record, None) {
         Ok(_) => return None,
         Err(error @ Error::VersionMismatch { .. }) => Obstacle::of(&error, owner, now)?,
         Err(_) => Obstacle::missing_code(&record.workflow, owner, now),

@@ -88,7 +88,7 @@ impl Engine {
     /// Lists who is registered on the store as an owner of executions: every engine that is open on it, and those
     /// that died and have not been cleared away yet.
     pub async fn workers(&self) -> Result<Vec<WorkerRecord>, Error> {
-        Ok(self.inner().store.workers().await?)
+        Ok(self.kernel().store.workers().await?)
     }
 }
 
@@ -100,7 +100,7 @@ impl Worker {
             concurrency,
             ..
         } = &self.settings;
-        Present::enter(self.engine.inner(), queues.clone(), *concurrency)
+        Present::enter(self.engine.kernel(), queues.clone(), *concurrency)
     }
 
     /// Serves this queue, and of all queues only this one and others that are named so. Without any it serves all.
@@ -133,7 +133,7 @@ impl Worker {
     /// Not those of executions, which are logged; [`Error::InsideWorkflow`], and [`Error::InvalidInput`] of a
     /// `concurrency` of 0.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
-        crate::engine::refuse_inside_workflow(
+        crate::engine::kernel::refuse::refuse_inside_workflow(
             "engine.worker()",
             "start workers outside of workflows",
         )?;
@@ -141,7 +141,7 @@ impl Worker {
         let (stop, stopping) = watch::channel(false);
         let present = self.enter();
         let work = rounds::work(
-            Arc::clone(self.engine.inner()),
+            Arc::clone(self.engine.kernel()),
             self.settings,
             stopping,
             present,
@@ -169,7 +169,7 @@ impl Worker {
         let (stop, stopping) = watch::channel(false);
         let present = self.enter();
         let work = rounds::work(
-            Arc::clone(self.engine.inner()),
+            Arc::clone(self.engine.kernel()),
             self.settings,
             stopping,
             present,

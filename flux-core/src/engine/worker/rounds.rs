@@ -8,13 +8,14 @@ use super::WorkerSettings;
 use super::crew::Crew;
 use super::lookout::Lookout;
 use crate::clock::Timestamp;
+use crate::engine::Engine;
 use crate::engine::kernel::log;
 use crate::engine::kernel::present::Present;
+use crate::engine::kernel::{AFTER_FAULT, Kernel};
 use crate::engine::ownership::ClaimedWork;
 use crate::engine::ownership::audit::{AUDIT_EVERY, Audit, AuditReason};
 use crate::engine::verb::schedule::{bring_forward, declare, fire_due};
 use crate::engine::verb::shutdown::Stopping;
-use crate::engine::{AFTER_FAULT, Engine, Inner};
 use crate::error::Error;
 use crate::store::{LastSetBack, Runnable, StoreError, Work, WorkRequest};
 
@@ -22,40 +23,40 @@ use crate::store::{LastSetBack, Runnable, StoreError, Work, WorkRequest};
 const BATCH: usize = 256;
 
 pub(super) async fn work(
-    engine: Arc<Inner>,
+    kernel: Arc<Kernel>,
     settings: WorkerSettings,
     mut stopping: watch::Receiver<bool>,
     present: Present,
 ) {
-    let code = engine.registry.runnables();
-    introduce(&engine, &mut stopping).await;
-    let mut calls = engine.workers.calls();
-    let mut closing = engine.workers.closing();
+    let code = kernel.registry.runnables();
+    introduce(&kernel, &mut stopping).await;
+    let mut calls = kernel.workers.calls();
+    let mut closing = kernel.workers.closing();
     let mut audit = Audit::new(AuditReason::Routine);
     let mut next_audit = tokio::time::Instant::now() + AUDIT_EVERY;
     let mut lookout = Lookout::new();
-    let mut crew = Crew::new(&engine);
+    let mut crew = Crew::new(&kernel);
     while !*stopping.borrow_and_update() && closing.borrow_and_update().is_none() {
         crew.reap();
         if tokio::time::Instant::now() >= next_audit {
             next_audit = tokio::time::Instant::now() + AUDIT_EVERY;
-            if let Err(error) = audit.look(&engine).await {
+            if let Err(error) = audit.look(&kernel).await {
                 tracing::warn!(%error, "a worker could not compare what it owns with what it drives");
             }
         }
-        lookout.look_if_due(&engine).await;
+        lookout.look_if_due(&kernel).await;
         calls.borrow_and_update();
-        let changed = engine.store.changed();
-        let jumped = engine.time.jumped();
-        let next = match round(&engine, &settings, &code, &mut crew).await {
+        let changed = kernel.store.changed();
+        let jumped = kernel.time.jumped();
+        let next = match round(&kernel, &settings, &code, &mut crew).await {
             Ok(NextRound::AtOnce) => continue,
             Ok(NextRound::At(moment)) => moment,
             Err(error) => {
                 tracing::warn!(%error, "a worker could not look for work; it tries again");
-                Some(engine.clock.now().after(AFTER_FAULT))
+                Some(kernel.clock.now().after(AFTER_FAULT))
             }
         };
-        let due = due(&engine, next);
+        let due = due(&kernel, next);
         tokio::select! {
             biased;
             () = told(&mut stopping) => {}
@@ -69,15 +70,15 @@ pub(super) async fn work(
         }
     }
     drop(present);
-    if let Err(error) = engine.say_what_is_served().await {
+    if let Err(error) = kernel.say_what_is_served().await {
         tracing::warn!(%error, "a worker could not say that it takes nothing more");
     }
-    retire(&engine, &settings, &mut crew).await;
+    retire(&kernel, &settings, &mut crew).await;
 }
 
 /// Writes down what others are to know of this program, however often the store fails.
-async fn introduce(engine: &Arc<Inner>, stopping: &mut watch::Receiver<bool>) {
-    while let Err(error) = write_down(engine).await {
+async fn introduce(kernel: &Arc<Kernel>, stopping: &mut watch::Receiver<bool>) {
+    while let Err(error) = write_down(kernel).await {
         tracing::warn!(%error, "the workflows of this program and their schedules could not be written down");
         tokio::select! {
             () = told(stopping) => return,
@@ -87,21 +88,21 @@ async fn introduce(engine: &Arc<Inner>, stopping: &mut watch::Receiver<bool>) {
 }
 
 /// The schedules that the code declares, what it is, and what workers here take.
-async fn write_down(engine: &Arc<Inner>) -> Result<(), Error> {
-    declare(&Engine::of(engine)).await?;
-    compare_clock(engine).await?;
-    bring_forward(engine).await?;
-    engine.describe_workflows().await?;
-    Ok(engine.say_what_is_served().await?)
+async fn write_down(kernel: &Arc<Kernel>) -> Result<(), Error> {
+    declare(&Engine::of(kernel)).await?;
+    compare_clock(kernel).await?;
+    bring_forward(kernel).await?;
+    kernel.describe_workflows().await?;
+    Ok(kernel.say_what_is_served().await?)
 }
 
 /// Notices that the clock was set back where no process lives that saw it.
-async fn compare_clock(engine: &Arc<Inner>) -> Result<(), StoreError> {
-    let now = engine.clock.now();
-    let Some(LastSetBack { step, .. }) = engine.store.compare_clock(now).await? else {
+async fn compare_clock(kernel: &Arc<Kernel>) -> Result<(), StoreError> {
+    let now = kernel.clock.now();
+    let Some(LastSetBack { step, .. }) = kernel.store.compare_clock(now).await? else {
         return Ok(());
     };
-    engine.time.learn(step.by);
+    kernel.time.learn(step.by);
     if step.at == now {
         tracing::warn!(by = ?step.by, "the clock was set back, and no program that saw it runs any more: some waits take longer");
     }
@@ -117,9 +118,9 @@ async fn told(stopping: &mut watch::Receiver<bool>) {
 }
 
 /// Resolves when the next moment has come.
-async fn due(engine: &Inner, next: Option<Timestamp>) {
+async fn due(kernel: &Kernel, next: Option<Timestamp>) {
     match next {
-        Some(moment) => engine.time.until(moment).await,
+        Some(moment) => kernel.time.until(moment).await,
         None => std::future::pending().await,
     }
 }
@@ -133,38 +134,38 @@ enum NextRound {
 }
 
 async fn round(
-    engine: &Arc<Inner>,
+    kernel: &Arc<Kernel>,
     settings: &WorkerSettings,
     code: &[Runnable],
     crew: &mut Crew,
 ) -> Result<NextRound, StoreError> {
-    tell_of_set_back(engine).await?;
-    let next_fire = fire_due(engine, code).await?;
+    tell_of_set_back(kernel).await?;
+    let next_fire = fire_due(kernel, code).await?;
     let room = settings.concurrency.saturating_sub(crew.len());
-    engine.ledger.ensure_settling(engine);
-    let reading = engine.clock.read();
+    kernel.ledger.ensure_settling(kernel);
+    let reading = kernel.clock.read();
     let now = reading.at();
     let request = WorkRequest {
-        worker: engine.owner().await?,
+        worker: kernel.owner().await?,
         now: reading,
         limit: room.min(BATCH),
         code: code.to_vec(),
         queues: settings.queues.clone(),
         driving: crew.by_queue(),
         except: crew.quarantine.inmates(now),
-        max_takeovers: engine.max_recoveries,
+        max_takeovers: kernel.settings.max_recoveries,
         only: None,
     };
     let limit = request.limit;
     if limit == 0 {
-        let next = engine.store.claim_ready(request).await?.next;
-        let next = make_room(engine, crew, next, next_fire);
+        let next = kernel.store.claim_ready(request).await?.next;
+        let next = make_room(kernel, crew, next, next_fire);
         return Ok(NextRound::At(
             next.into_iter().chain(crew.quarantine.next(now)).min(),
         ));
     }
     crew.wanting = None;
-    let ClaimedWork { claimed, rest } = engine.acquire_ready(request).await?;
+    let ClaimedWork { claimed, rest } = kernel.acquire_ready(request).await?;
     let Work {
         mut queued,
         held,
@@ -173,7 +174,7 @@ async fn round(
     } = rest;
     for (id, reason) in held {
         log::held(&id, &reason);
-        engine.waiters.ring(&id);
+        kernel.waiters.ring(&id);
     }
     let is_full = claimed.len() >= limit;
     for claimed in claimed {
@@ -193,14 +194,14 @@ async fn round(
 
 /// Tells the store that the clock was set back, so that those who sleep keep the length of their waits, and lets schedules
 /// fire from the present moment on.
-async fn tell_of_set_back(engine: &Arc<Inner>) -> Result<(), StoreError> {
-    while let Some(step) = engine.time.take_untold() {
-        let told = match engine.store.clock_set_back(step).await {
-            Ok(()) => bring_forward(engine).await,
+async fn tell_of_set_back(kernel: &Arc<Kernel>) -> Result<(), StoreError> {
+    while let Some(step) = kernel.time.take_untold() {
+        let told = match kernel.store.clock_set_back(step).await {
+            Ok(()) => bring_forward(kernel).await,
             Err(error) => Err(error),
         };
         if let Err(error) = told {
-            engine.time.put_untold(step);
+            kernel.time.put_untold(step);
             return Err(error);
         }
     }
@@ -210,31 +211,31 @@ async fn tell_of_set_back(engine: &Arc<Inner>) -> Result<(), StoreError> {
 /// The worker is full. Where something is ready for it, what only waits makes room, now and as long as the worker is full:
 /// its end starts the next round.
 fn make_room(
-    engine: &Arc<Inner>,
+    kernel: &Arc<Kernel>,
     crew: &mut Crew,
     ready_at: Option<Timestamp>,
     next_fire: Option<Timestamp>,
 ) -> Option<Timestamp> {
-    let is_ready = ready_at.is_some_and(|ready| ready <= engine.clock.now());
+    let is_ready = ready_at.is_some_and(|ready| ready <= kernel.clock.now());
     if !is_ready {
         crew.wanting = None;
         return ready_at.into_iter().chain(next_fire).min();
     }
     if crew.wanting.is_none() {
-        crew.wanting = Some(engine.workers.want_room());
+        crew.wanting = Some(kernel.workers.want_room());
     }
-    engine.active.ask_to_rest();
+    kernel.drivers.ask_to_rest();
     next_fire
 }
 
 /// Stops gracefully. What `start` began in this engine stops with its last worker.
-async fn retire(engine: &Arc<Inner>, settings: &WorkerSettings, crew: &mut Crew) {
-    let which = if engine.has_worker() {
+async fn retire(kernel: &Arc<Kernel>, settings: &WorkerSettings, crew: &mut Crew) {
+    let which = if kernel.has_worker() {
         Stopping::These(crew.ids())
     } else {
         Stopping::Unattended
     };
-    let patience = engine.workers.patience(settings.grace);
-    engine.stop_drivers(&which, patience).await;
+    let patience = kernel.workers.patience(settings.grace);
+    kernel.stop_drivers(&which, patience).await;
     crew.reap();
 }

@@ -12,8 +12,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::super::Inner;
 use crate::clock::Timestamp;
+use crate::engine::kernel::Kernel;
 use crate::error::{Error, FailureKind};
 use crate::event::{Event, EventKind};
 use crate::execution::{Status, Waiting};
@@ -85,7 +85,7 @@ pub(crate) struct Core {
 impl Core {
     /// An execution of which nothing was read yet.
     pub(crate) fn new(
-        engine: &Inner,
+        kernel: &Kernel,
         def: &'static WorkflowDef,
         id: ExecutionId,
         machine: Machine,
@@ -94,27 +94,27 @@ impl Core {
             id,
             def,
             rules: Rules {
-                payload_limit: engine.env.payload_limit,
-                max_recoveries: engine.max_recoveries,
-                max_attempts: engine.workflow_max_attempts,
-                cancel_window: engine.cancel_window,
-                blocking_patience: engine.blocking_patience,
+                payload_limit: kernel.env.payload_limit,
+                max_recoveries: kernel.settings.max_recoveries,
+                max_attempts: kernel.settings.workflow_max_attempts,
+                cancel_window: kernel.settings.cancel_window,
+                blocking_patience: kernel.settings.blocking_patience,
             },
-            row: Row::new(engine.clock.now()),
+            row: Row::new(kernel.clock.now()),
             machine,
             arrivals: Arrivals::default(),
             calls: Calls::default(),
             inbox: Inbox::default(),
             rewinding: Rewinding::default(),
-            time: OwnTime::new(&engine.time),
+            time: OwnTime::new(&kernel.time),
             limits: Limits::default(),
             is_foreign: false,
         }
     }
 
     /// Forgets what was known of the execution, but for the time that has come.
-    pub(crate) fn start_over(&mut self, engine: &Inner, machine: Machine) {
-        let fresh = Self::new(engine, self.def, self.id.clone(), machine);
+    pub(crate) fn start_over(&mut self, kernel: &Kernel, machine: Machine) {
+        let fresh = Self::new(kernel, self.def, self.id.clone(), machine);
         let before = std::mem::replace(self, fresh);
         self.time.reach_as(&before.time);
         self.is_foreign = before.is_foreign;

@@ -11,12 +11,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use self::passing_on::begin_or_pass_on;
+use crate::engine::Engine;
 use crate::engine::driver::choose_pause;
 use crate::engine::kernel::drivers::{Driving, Refusal};
+use crate::engine::kernel::refuse::invalid;
 use crate::engine::kernel::wire::{Answer, Begin, Intent};
 use crate::engine::verb::chosen::Chosen;
 use crate::engine::verb::workflow::check_workflow;
-use crate::engine::{Engine, invalid};
 use crate::error::Error;
 use crate::execution::{Execution, PausePoint, Snapshot, Status, Waiting};
 use crate::id::ExecutionId;
@@ -156,10 +157,10 @@ async fn resume<O: DeserializeOwned>(
     description: ResumeDescription,
 ) -> Result<Execution<O>, Error> {
     let described = describe(description).await?;
-    let inner = described.engine.inner();
+    let kernel = described.engine.kernel();
     match resume_record(&described).await {
         Ok(snapshot) => Execution::new(described.engine, snapshot),
-        Err(error) => Err(inner.tell_whether_it_waited(error).await),
+        Err(error) => Err(kernel.tell_whether_it_waited(error).await),
     }
 }
 
@@ -178,7 +179,7 @@ async fn describe(description: ResumeDescription) -> Result<Described, Error> {
     let what = || format!("value for a pause point of execution `{id}`");
     let value = value.transpose().map_err(|error| invalid(what(), error))?;
     if let Some(value) = &value {
-        engine.inner().check_size(value, what)?;
+        engine.kernel().check_size(value, what)?;
     }
     let answer = Answer {
         at,
@@ -248,7 +249,7 @@ async fn resume_record(described: &Described) -> Result<Snapshot, Error> {
             Resumed::PassedOn => {
                 is_passed_on = true;
                 let snapshot = engine.wait_after_passing_on(id).await?;
-                if !engine.inner().is_to_go_on(&snapshot.record).await? {
+                if !engine.kernel().is_to_go_on(&snapshot.record).await? {
                     return Ok(snapshot);
                 }
             }
@@ -256,14 +257,14 @@ async fn resume_record(described: &Described) -> Result<Snapshot, Error> {
                 return match driving.settled().await? {
                     Ok(snapshot) => Ok(snapshot),
                     Err(Refusal::Full(holder)) => {
-                        let record = engine.inner().record(id).await?;
+                        let record = engine.kernel().record(id).await?;
                         Err(Error::LimitReached {
                             id: record.id,
                             workflow: record.workflow.to_string(),
                             holder,
                         })
                     }
-                    Err(_) => Err(engine.inner().not_found(id)),
+                    Err(_) => Err(engine.kernel().not_found(id)),
                 };
             }
         }
@@ -277,7 +278,7 @@ async fn answering(
     record: &ExecutionRecord,
     answer: &Answer,
 ) -> Result<Intent, Error> {
-    let answered = engine.inner().answers_under_way(record).await?;
+    let answered = engine.kernel().answers_under_way(record).await?;
     let is_own = |point: &PausePoint| point.execution_id() == &record.id;
     let meant = match is_answer(answer) {
         false if answered.iter().any(is_own) => return Ok(Intent::Recover),
@@ -318,14 +319,14 @@ pub(crate) async fn begin_resume(described: &Described) -> Result<Resumed, Error
         ..
     } = described;
     let def = *def;
-    let record = engine.inner().record_left(id).await?;
+    let record = engine.kernel().record_left(id).await?;
     if let Some(def) = def {
         check_workflow(def, &record)?;
     }
     described.check_status(record.status)?;
     let intent = match record.status {
         Status::Completed => {
-            let snapshot = engine.inner().snapshot(record).await?;
+            let snapshot = engine.kernel().snapshot(record).await?;
             return Ok(Resumed::AsItIs(Box::new(snapshot)));
         }
         Status::Cancelled | Status::Terminated => {
@@ -334,7 +335,7 @@ pub(crate) async fn begin_resume(described: &Described) -> Result<Resumed, Error
                 status: record.status,
             });
         }
-        _ if engine.inner().is_active(id) => {
+        _ if engine.kernel().is_active(id) => {
             return Err(Error::AlreadyRunning {
                 id: id.clone(),
                 by: "this process".to_owned(),
@@ -349,16 +350,16 @@ pub(crate) async fn begin_resume(described: &Described) -> Result<Resumed, Error
         _ if is_answer(answer) => Intent::Answer(answer.clone()),
         _ => Intent::Recover,
     };
-    let code = engine.inner().registry.for_execution(&record, def)?;
-    let claimed = engine.inner().acquire_or_refuse(id).await?;
+    let code = engine.kernel().registry.for_execution(&record, def)?;
+    let claimed = engine.kernel().acquire_or_refuse(id).await?;
     if !claimed.record.status.is_finished()
-        && let Err(error) = engine.inner().go_on(&claimed.record).await
+        && let Err(error) = engine.kernel().go_on(&claimed.record).await
     {
         claimed.give_back().await;
         return Err(error);
     }
     let begin = Begin::claimed(claimed, intent);
-    let driving = engine.inner().drive(code, id.clone(), begin, None)?;
+    let driving = engine.kernel().drive(code, id.clone(), begin, None)?;
     Ok(Resumed::Driving(driving))
 }
 

@@ -31,7 +31,7 @@ impl Engine {
             if snapshot.record.hold.is_none() {
                 return Ok(snapshot);
             }
-            let now = self.inner().record(id).await?;
+            let now = self.kernel().record(id).await?;
             if now.hold.is_some() && now.epoch == snapshot.record.epoch {
                 return Ok(snapshot);
             }
@@ -44,11 +44,11 @@ impl Described {
     /// Sends its driver what is asked for: that a pause is taken back which it has not carried out yet, or the answer to a
     /// pause point at which it stays. `false` where it waits for neither.
     async fn pass_on(&self) -> Result<bool, Error> {
-        let inner = self.engine.inner();
-        let record = inner.record(&self.id).await?;
+        let kernel = self.engine.kernel();
+        let record = kernel.record(&self.id).await?;
         let is_paused = record.status == Status::Paused && record.hold.is_none();
         let stays = is_paused && Waiting::read(record.waiting.as_ref()).cleans_up;
-        if record.status.is_finished() || !(stays || inner.is_to_be_held(&record).await?) {
+        if record.status.is_finished() || !(stays || kernel.is_to_be_held(&record).await?) {
             return Ok(false);
         }
         while !self.try_request().await? {

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use super::{Described, Resume, check_pause, is_answer};
+use crate::engine::Engine;
 use crate::engine::driver::{
     ResumeRequest, choose_pause, is_go_on, newest_of_hold, takes_no_value,
 };
 use crate::engine::history::reader::History;
+use crate::engine::kernel::Kernel;
 use crate::engine::kernel::wire::Answer;
 use crate::engine::verb::workflow::check_workflow;
-use crate::engine::{Engine, Inner};
 use crate::error::Error;
 use crate::event::EventKind;
 use crate::execution::{Handle, PausePoint, Status, Waiting};
@@ -45,7 +46,11 @@ impl<O> Resume<O> {
                 Ok(true) => return Ok(Handle::new(described.engine, described.id)),
                 Ok(false) => tokio::task::yield_now().await,
                 Err(error) => {
-                    return Err(described.engine.inner().tell_whether_it_waited(error).await);
+                    return Err(described
+                        .engine
+                        .kernel()
+                        .tell_whether_it_waited(error)
+                        .await);
                 }
             }
         }
@@ -55,8 +60,8 @@ impl<O> Resume<O> {
 impl Described {
     /// `false` where somebody was faster: look again.
     pub(crate) async fn try_request(&self) -> Result<bool, Error> {
-        let (inner, answer) = (self.engine.inner(), &self.answer);
-        let record = inner.record(&self.id).await?;
+        let (kernel, answer) = (self.engine.kernel(), &self.answer);
+        let record = kernel.record(&self.id).await?;
         if let Some(def) = self.def {
             check_workflow(def, &record)?;
         }
@@ -80,10 +85,10 @@ impl Described {
             Status::Running | Status::Paused => None,
         };
         match point {
-            Some(point) => inner.request_answer(&record, &point, answer).await,
-            None if record.status == Status::Failed => inner.reopen(&record).await,
-            None if record.hold.is_some() => inner.take_off_hold(&record.id).await,
-            None if record.status == Status::Running => inner.go_on(&record).await,
+            Some(point) => kernel.request_answer(&record, &point, answer).await,
+            None if record.status == Status::Failed => kernel.reopen(&record).await,
+            None if record.hold.is_some() => kernel.take_off_hold(&record.id).await,
+            None if record.status == Status::Running => kernel.go_on(&record).await,
             None => Ok(true),
         }
     }
@@ -104,7 +109,7 @@ fn check_request(record: &ExecutionRecord, answer: &Answer) -> Result<Option<Pau
     }
 }
 
-impl Inner {
+impl Kernel {
     /// Sends an answer to the execution that has the pause point: this one, or a child at any depth.
     async fn request_answer(
         self: &Arc<Self>,
@@ -126,8 +131,8 @@ impl Inner {
             value: answer.value.clone(),
         };
         let what = || format!("value for a pause point of execution `{}`", asked.id);
-        let payload =
-            Payload::encode(&request).map_err(|error| crate::engine::invalid(what(), error))?;
+        let payload = Payload::encode(&request)
+            .map_err(|error| crate::engine::kernel::refuse::invalid(what(), error))?;
         let message = NewMessage {
             kind: MessageKind::Resume,
             name: point.name().into(),
@@ -185,7 +190,7 @@ impl Inner {
     async fn post_request(&self, to: &ExecutionId, message: NewMessage) -> Result<bool, Error> {
         match self.store.post(to, message).await {
             Ok(()) => {
-                self.active.notify_inbox(to);
+                self.drivers.notify_inbox(to);
                 Ok(true)
             }
             Err(PostError::Finished(_)) => Ok(false),
@@ -217,7 +222,7 @@ impl Inner {
     }
 }
 
-impl Inner {
+impl Kernel {
     /// Completes the error of an answer that fits no pause point: one that came too late and one that came too early
     /// are mended in different ways.
     pub(crate) async fn tell_whether_it_waited(&self, mut error: Error) -> Error {

@@ -12,7 +12,7 @@ use crate::workflow::WorkflowDef;
 /// Writes down what the code declares, and removes what it no longer does.
 pub(crate) async fn declare(engine: &Engine) -> Result<(), Error> {
     let mut declared = BTreeSet::new();
-    let defs = engine.inner().registry.all_newest();
+    let defs = engine.kernel().registry.all_newest();
     for def in &defs {
         for (place, when) in def.options.schedules.iter().enumerate() {
             let id = id_of(def, place);
@@ -20,10 +20,10 @@ pub(crate) async fn declare(engine: &Engine) -> Result<(), Error> {
             declared.insert(id);
         }
     }
-    for schedule in engine.inner().store.schedules().await? {
+    for schedule in engine.kernel().store.schedules().await? {
         let is_ours = defs.iter().any(|def| *schedule.workflow == *def.name);
         if is_ours && is_declared(&schedule) && !declared.contains(&*schedule.id) {
-            engine.inner().store.delete_schedule(&schedule.id).await?;
+            engine.kernel().store.delete_schedule(&schedule.id).await?;
         }
     }
     Ok(())
@@ -44,7 +44,10 @@ fn is_declared(schedule: &ScheduleRecord) -> bool {
 async fn write(engine: &Engine, def: &WorkflowDef, id: &str, when: &str) -> Result<(), Error> {
     let input = match def.default_input {
         Some(make) => make().map_err(|error| {
-            crate::engine::invalid(format!("default input of workflow `{}`", def.name), error)
+            crate::engine::kernel::refuse::invalid(
+                format!("default input of workflow `{}`", def.name),
+                error,
+            )
         })?,
         None => crate::payload::Payload::null(),
     };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::start::{Planned, about_others, plan};
 use super::stored;
 use crate::clock::Timestamp;
-use crate::engine::Inner;
+use crate::engine::kernel::Kernel;
 use crate::error::Error;
 use crate::schedule::slot_id;
 use crate::store::{DueRequest, Fire, Fired, Runnable, ScheduleRecord, StoreError, Unfinished};
@@ -26,22 +26,22 @@ struct Shot {
 ///
 /// A schedule whose workflow is not among `code` is fired by a worker that has it.
 pub(crate) async fn fire_due(
-    engine: &Arc<Inner>,
+    kernel: &Arc<Kernel>,
     code: &[Runnable],
 ) -> Result<Option<Timestamp>, StoreError> {
-    let now = engine.clock.now();
-    let found = engine.store.due_schedules(due_by(now, code, BATCH)).await?;
+    let now = kernel.clock.now();
+    let found = kernel.store.due_schedules(due_by(now, code, BATCH)).await?;
     let mut shots = Vec::with_capacity(found.due.len());
     for schedule in found.due {
-        if let Ok(def) = engine.registry.newest(&schedule.workflow) {
-            shots.extend(aim(engine, def, &schedule, now).await?);
+        if let Ok(def) = kernel.registry.newest(&schedule.workflow) {
+            shots.extend(aim(kernel, def, &schedule, now).await?);
         }
     }
     if shots.is_empty() {
         return Ok(found.next);
     }
-    fire(engine, shots).await?;
-    let others = engine.store.due_schedules(due_by(now, code, 0)).await?;
+    fire(kernel, shots).await?;
+    let others = kernel.store.due_schedules(due_by(now, code, 0)).await?;
     Ok(others.next)
 }
 
@@ -55,12 +55,12 @@ fn due_by(now: Timestamp, code: &[Runnable], limit: usize) -> DueRequest {
 
 /// What a schedule is to start, and where it then stands.
 async fn aim(
-    engine: &Inner,
+    kernel: &Kernel,
     def: &'static WorkflowDef,
     schedule: &ScheduleRecord,
     now: Timestamp,
 ) -> Result<Option<Shot>, StoreError> {
-    let fire = match planned(engine, def, schedule, now).await {
+    let fire = match planned(kernel, def, schedule, now).await {
         Ok(fire) => fire,
         Err(Error::Store(error)) => return Err(error),
         Err(error) => {
@@ -76,20 +76,20 @@ async fn aim(
     }))
 }
 
-async fn fire(engine: &Arc<Inner>, shots: Vec<Shot>) -> Result<(), StoreError> {
+async fn fire(kernel: &Arc<Kernel>, shots: Vec<Shot>) -> Result<(), StoreError> {
     let (names, firings): (Vec<_>, Vec<_>) = shots
         .into_iter()
         .map(|shot| ((shot.schedule, shot.def), shot.fire))
         .unzip();
-    let fired = engine.store.fire(firings).await?;
+    let fired = kernel.store.fire(firings).await?;
     for ((schedule, def), fired) in names.iter().zip(fired) {
-        announce(engine, schedule, def, fired).await;
+        announce(kernel, schedule, def, fired).await;
     }
     Ok(())
 }
 
 /// Logs what a firing has come to, and wakes those it has cancelled.
-async fn announce(engine: &Arc<Inner>, schedule: &str, def: &WorkflowDef, fired: Fired) {
+async fn announce(kernel: &Arc<Kernel>, schedule: &str, def: &WorkflowDef, fired: Fired) {
     let Fired::Done {
         started,
         skipped,
@@ -105,12 +105,12 @@ async fn announce(engine: &Arc<Inner>, schedule: &str, def: &WorkflowDef, fired:
         tracing::info!(target: "flux::schedule", schedule, workflow = def.name, "a moment is skipped: an earlier execution has not finished");
     }
     for id in cancelled {
-        engine.poke(&id).await;
+        kernel.poke(&id).await;
     }
 }
 
 async fn planned(
-    engine: &Inner,
+    kernel: &Kernel,
     def: &'static WorkflowDef,
     schedule: &ScheduleRecord,
     now: Timestamp,
@@ -131,7 +131,7 @@ async fn planned(
             due: spec.starts_at(&schedule.id, slot),
             waits,
         };
-        start.push(plan(engine, def, schedule, planned).await?);
+        start.push(plan(kernel, def, schedule, planned).await?);
     }
     Ok(Some(Fire {
         schedule: Arc::clone(&schedule.id),

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::stored;
 use crate::clock::Timestamp;
-use crate::engine::Inner;
+use crate::engine::kernel::Kernel;
 use crate::store::{ScheduleChange, ScheduleRecord, StoreError};
 
 /// Clocks of processes are not read at the same moment.
@@ -13,10 +13,10 @@ const SLACK: Duration = Duration::from_secs(2);
 
 /// Lets the schedules of this program that stand later than the clock accounts for fire at their next moment by the clock.
 /// A moment that has fired does not fire again: its execution exists.
-pub(crate) async fn bring_forward(engine: &Arc<Inner>) -> Result<(), StoreError> {
-    let now = engine.clock.now();
-    for schedule in engine.store.schedules().await? {
-        if engine.registry.newest(&schedule.workflow).is_err() {
+pub(crate) async fn bring_forward(kernel: &Arc<Kernel>) -> Result<(), StoreError> {
+    let now = kernel.clock.now();
+    for schedule in kernel.store.schedules().await? {
+        if kernel.registry.newest(&schedule.workflow).is_err() {
             continue;
         }
         let Some(next) = earlier(&schedule, now) else {
@@ -27,7 +27,7 @@ pub(crate) async fn bring_forward(engine: &Arc<Inner>) -> Result<(), StoreError>
             next_at: Some(Some(next)),
             ..ScheduleChange::default()
         };
-        engine.store.change_schedule(&schedule.id, change).await?;
+        kernel.store.change_schedule(&schedule.id, change).await?;
     }
     Ok(())
 }

@@ -120,7 +120,7 @@ impl Engine {
 
     /// Lists the schedules by name.
     pub async fn schedules(&self) -> Result<Vec<Schedule>, Error> {
-        let records = self.inner().store.schedules().await?;
+        let records = self.kernel().store.schedules().await?;
         records
             .into_iter()
             .map(|record| Schedule::new(self.clone(), record))
@@ -133,14 +133,14 @@ impl Engine {
     ///
     /// [`Error::ScheduleNotFound`].
     pub async fn get_schedule(&self, id: &str) -> Result<Schedule, Error> {
-        let found = self.inner().store.schedule(id).await?;
+        let found = self.kernel().store.schedule(id).await?;
         Schedule::new(self.clone(), found.ok_or_else(|| self.no_schedule(id))?)
     }
 
     fn no_schedule(&self, id: &str) -> Error {
         Error::ScheduleNotFound {
             id: id.to_owned(),
-            store: self.inner().store.describe(),
+            store: self.kernel().store.describe(),
         }
     }
 }
@@ -184,7 +184,7 @@ impl NewSchedule {
     }
 
     async fn write(self) -> Result<Schedule, Error> {
-        crate::engine::refuse_inside_workflow(
+        crate::engine::kernel::refuse::refuse_inside_workflow(
             "engine.schedule(..)",
             "make schedules outside of workflows",
         )?;
@@ -192,13 +192,13 @@ impl NewSchedule {
         check_id(&self.id)?;
         let input = self
             .input
-            .map_err(|error| crate::engine::invalid(what(), error))?;
+            .map_err(|error| crate::engine::kernel::refuse::invalid(what(), error))?;
         let def = match &self.workflow {
             Named::Code(def) => def,
-            Named::Name(name) => self.engine.inner().known(name).await?,
+            Named::Name(name) => self.engine.kernel().known(name).await?,
         };
         (def.reencode)(&input).map_err(|error| {
-            crate::engine::invalid(
+            crate::engine::kernel::refuse::invalid(
                 format!("input of workflow `{}` in {}", def.name, what()),
                 error,
             )
@@ -248,7 +248,7 @@ fn stored(record: &ScheduleRecord) -> Result<Stored, Error> {
     record
         .spec
         .decode()
-        .map_err(|error| crate::engine::invalid(what(), error))
+        .map_err(|error| crate::engine::kernel::refuse::invalid(what(), error))
 }
 
 /// Writes a schedule down. One that fires as before stands where it stood, so that what it missed is not forgotten.
@@ -259,11 +259,12 @@ async fn put(
     input: Payload,
     stored: &Stored,
 ) -> Result<ScheduleRecord, Error> {
-    let store = &engine.inner().store;
+    let store = &engine.kernel().store;
     let now = engine.now();
     let existing = store.schedule(id).await?;
-    let payload = Payload::encode(stored)
-        .map_err(|error| crate::engine::invalid(format!("schedule `{id}`"), error))?;
+    let payload = Payload::encode(stored).map_err(|error| {
+        crate::engine::kernel::refuse::invalid(format!("schedule `{id}`"), error)
+    })?;
     let fires_as_before = |record: &ScheduleRecord| {
         record
             .spec
@@ -286,7 +287,7 @@ async fn put(
     };
     if existing.as_ref() != Some(&record) {
         store.put_schedule(record.clone()).await?;
-        engine.inner().workers.call();
+        engine.kernel().workers.call();
     }
     Ok(record)
 }
@@ -388,7 +389,7 @@ impl Schedule {
 
     /// Removes it. Executions it has started go on.
     pub async fn delete(self) -> Result<(), Error> {
-        let store = &self.engine.inner().store;
+        let store = &self.engine.kernel().store;
         if store.delete_schedule(&self.record.id).await? {
             Ok(())
         } else {
@@ -397,21 +398,25 @@ impl Schedule {
     }
 
     async fn change(&self, change: ScheduleChange) -> Result<(), Error> {
-        crate::engine::refuse_inside_workflow(
+        crate::engine::kernel::refuse::refuse_inside_workflow(
             "a schedule's change",
             "change schedules outside of workflows",
         )?;
-        let inner = self.engine.inner();
-        if !inner.store.change_schedule(&self.record.id, change).await? {
+        let kernel = self.engine.kernel();
+        if !kernel
+            .store
+            .change_schedule(&self.record.id, change)
+            .await?
+        {
             return Err(self.engine.no_schedule(self.id()));
         }
-        inner.workers.call();
+        kernel.workers.call();
         Ok(())
     }
 
     /// Its workflow, or what stands for it where the code is elsewhere.
     async fn def(&self) -> Result<&'static WorkflowDef, Error> {
-        self.engine.inner().known(&self.record.workflow).await
+        self.engine.kernel().known(&self.record.workflow).await
     }
 }
 

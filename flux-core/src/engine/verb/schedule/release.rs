@@ -98,15 +98,15 @@ impl Schedule {
     }
 
     async fn start(&self, planned: Vec<Planned>) -> Result<Vec<Handle>, Error> {
-        crate::engine::refuse_inside_workflow(
+        crate::engine::kernel::refuse::refuse_inside_workflow(
             "starting a schedule's execution",
             "do it outside of workflows",
         )?;
         let def = self.def().await?;
-        let inner = self.engine.inner();
+        let kernel = self.engine.kernel();
         let mut start = Vec::with_capacity(planned.len());
         for planned in planned {
-            start.push(plan(inner, def, &self.record, planned).await?);
+            start.push(plan(kernel, def, &self.record, planned).await?);
         }
         let fire = Fire {
             schedule: shared(self.id()),
@@ -115,10 +115,10 @@ impl Schedule {
             unfinished: Unfinished::Leave,
             now: self.engine.now(),
         };
-        match inner.store.fire(vec![fire]).await?.pop() {
+        match kernel.store.fire(vec![fire]).await?.pop() {
             None | Some(Fired::Stale) => Err(self.gone()),
             Some(Fired::Done { started, .. }) => {
-                inner.workers.call();
+                kernel.workers.call();
                 let handle = |id| Handle::new(self.engine.clone(), id);
                 Ok(started.into_iter().map(handle).collect())
             }
@@ -155,7 +155,7 @@ impl SlotRelease {
             });
         }
         let id = slot_id(schedule.id(), self.at);
-        let store = &schedule.engine.inner().store;
+        let store = &schedule.engine.kernel().store;
         match store.execution(&id).await? {
             None => self.start(id).await,
             Some(record) => {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::clock::Timestamp;
-use crate::engine::Inner;
+use crate::engine::kernel::Kernel;
 use crate::engine::placement::place::{Wishes, place};
 use crate::engine::verb::start::carry_out::{QueuedInput, queued_start};
 use crate::error::Error;
@@ -26,7 +26,7 @@ pub(super) struct Planned {
 
 /// The row and the first event of an execution that a schedule starts.
 pub(super) async fn plan(
-    engine: &Inner,
+    kernel: &Kernel,
     def: &'static WorkflowDef,
     schedule: &ScheduleRecord,
     planned: Planned,
@@ -35,7 +35,7 @@ pub(super) async fn plan(
         due: Some(planned.due),
         ..Wishes::default()
     };
-    let mut placement = place(engine, def, &schedule.input, wishes).await?;
+    let mut placement = place(kernel, def, &schedule.input, wishes).await?;
     placement.schedule = Some(Arc::clone(&schedule.id));
     placement.scheduled_at = Some(planned.slot);
     // A limit of the workflow's own is as good: one execution cannot wait at two gates.
@@ -46,7 +46,7 @@ pub(super) async fn plan(
             refuses: false,
         });
     }
-    let now = engine.clock.now();
+    let now = kernel.clock.now();
     let input = QueuedInput {
         value: schedule.input.clone(),
         // The code may have changed since the schedule was written, or not have been there.

@@ -5,12 +5,13 @@ use serde::de::DeserializeOwned;
 use super::{StartDescription, StartTime};
 use crate::clock::Timestamp;
 use crate::digest::digest;
+use crate::engine::Engine;
 use crate::engine::kernel::drivers::{Driving, Refusal};
+use crate::engine::kernel::refuse::invalid;
 use crate::engine::kernel::wire::{Begin, Intent};
 use crate::engine::placement::place::{Wishes, dedup_key, place};
 use crate::engine::placement::stand_in::Named;
 use crate::engine::verb::workflow::check_workflow;
-use crate::engine::{Engine, invalid};
 use crate::error::Error;
 use crate::event::{Event, EventKind, StartedMeta};
 use crate::execution::{Execution, Handle, Snapshot, Status};
@@ -77,7 +78,7 @@ pub(crate) async fn start<O>(description: StartDescription) -> Result<Handle<O>,
             }
             // It has to wait for others, not for a worker: nobody else may see to it.
             StartOutcome::Elsewhere if request.has_to_begin_in_turn() => {
-                if !engine.inner().has_worker() {
+                if !engine.kernel().has_worker() {
                     engine.begin_in_turn(request.id.clone());
                 }
             }
@@ -93,10 +94,10 @@ pub(crate) async fn start<O>(description: StartDescription) -> Result<Handle<O>,
 
 /// Whether the start that somebody else has under way is durable; waits for it while it is on its way.
 async fn is_durable(engine: &Engine, id: &ExecutionId) -> Result<bool, Error> {
-    if let Some(active) = engine.inner().active.get(id) {
+    if let Some(active) = engine.kernel().drivers.get(id) {
         active.begun().await;
     }
-    Ok(engine.inner().store.execution(id).await?.is_some())
+    Ok(engine.kernel().store.execution(id).await?.is_some())
 }
 
 /// A start whose input has been checked.
@@ -158,10 +159,10 @@ async fn prepare(
         .await?;
     let what = || format!("input of workflow `{name}`");
     let input = input.map_err(|error| invalid(what(), error))?;
-    engine.inner().check_size(&input, what)?;
+    engine.kernel().check_size(&input, what)?;
     let def = match &workflow {
         Named::Code(def) => def,
-        Named::Name(name) => engine.inner().elsewhere(name).await?,
+        Named::Name(name) => engine.kernel().elsewhere(name).await?,
     };
     // Refused before anything is written: what does not survive its own round trip.
     (def.reencode)(&input).map_err(|error| invalid(what(), error))?;
@@ -180,7 +181,7 @@ async fn prepare(
         is_delay: matches!(due, StartTime::After(_)),
         dedup: dedup.map(Into::into),
     };
-    let placement = place(engine.inner(), def, &input, wishes).await?;
+    let placement = place(engine.kernel(), def, &input, wishes).await?;
     let is_queued =
         is_for_worker || placement.queue.is_some() || placement.due.is_some_and(|due| due > now);
     let request = CheckedStart {
@@ -287,7 +288,7 @@ fn check_id(id: &ExecutionId) -> Result<(), Error> {
 
 async fn begin(engine: &Engine, request: &CheckedStart) -> Result<StartOutcome, Error> {
     if request.is_named
-        && let Some(record) = engine.inner().store.execution(&request.id).await?
+        && let Some(record) = engine.kernel().store.execution(&request.id).await?
     {
         return attach(engine, request, record).await;
     }
@@ -299,7 +300,7 @@ async fn begin(engine: &Engine, request: &CheckedStart) -> Result<StartOutcome, 
         placement: request.placement.clone(),
     };
     match engine
-        .inner()
+        .kernel()
         .drive(request.def, request.id.clone(), begin, None)
     {
         Ok(driving) => Ok(StartOutcome::Driving(driving)),
@@ -321,46 +322,46 @@ async fn attach(
     check_input(engine, request, &record).await?;
     if record.status.is_finished() || record.status == Status::Paused {
         return Ok(StartOutcome::Settled(Box::new(
-            engine.inner().snapshot(record).await?,
+            engine.kernel().snapshot(record).await?,
         )));
     }
     // It has its turn when it has it, and one that sleeps is woken by a worker.
-    let sleeps = record.owner.is_none() && engine.inner().has_worker_of(&record);
+    let sleeps = record.owner.is_none() && engine.kernel().has_worker_of(&record);
     if record.status == Status::Pending || sleeps || request.is_for_worker {
         return Ok(StartOutcome::Elsewhere);
     }
-    if engine.inner().is_active(&request.id) {
+    if engine.kernel().is_active(&request.id) {
         return attach_to_active(engine, request).await;
     }
     let def = engine
-        .inner()
+        .kernel()
         .registry
         .for_execution(&record, Some(request.def))?;
     // Another caller in this process is about to drive it: look again.
-    let Some(claiming) = engine.inner().begin_claim(&request.id) else {
+    let Some(claiming) = engine.kernel().begin_claim(&request.id) else {
         tokio::task::yield_now().await;
         return Ok(StartOutcome::Again);
     };
-    match engine.inner().acquire(claiming).await {
+    match engine.kernel().acquire(claiming).await {
         Ok(claimed) => {
             let begin = Begin::claimed(claimed, Intent::Recover);
-            match engine.inner().drive(def, request.id.clone(), begin, None) {
+            match engine.kernel().drive(def, request.id.clone(), begin, None) {
                 Ok(driving) => Ok(StartOutcome::Driving(driving)),
                 Err(_) => Ok(StartOutcome::Again),
             }
         }
         Err(ClaimError::Held { .. }) => Ok(StartOutcome::Elsewhere),
-        Err(ClaimError::NotFound) => Err(engine.inner().not_found(&request.id)),
+        Err(ClaimError::NotFound) => Err(engine.kernel().not_found(&request.id)),
         Err(ClaimError::Failed(error)) => Err(error.into()),
     }
 }
 
 /// Waits until the driver in this process has an input to compare with, or is gone.
 async fn attach_to_active(engine: &Engine, request: &CheckedStart) -> Result<StartOutcome, Error> {
-    if engine.inner().see_off(&request.id).await {
+    if engine.kernel().see_off(&request.id).await {
         return Ok(StartOutcome::Again);
     }
-    if let Some(record) = engine.inner().store.execution(&request.id).await? {
+    if let Some(record) = engine.kernel().store.execution(&request.id).await? {
         check_workflow(request.def, &record)?;
         check_input(engine, request, &record).await?;
     }
@@ -376,7 +377,7 @@ async fn check_input(
         return Ok(());
     }
     let first = engine
-        .inner()
+        .kernel()
         .store
         .events(record.key, crate::id::EventSeq::FIRST, 1)
         .await?
@@ -406,13 +407,13 @@ async fn check_input(
 
 /// Creates an execution that waits for a worker.
 async fn enqueue(engine: &Engine, request: &CheckedStart) -> Result<StartOutcome, Error> {
-    let inner = engine.inner();
-    let (new, event) = queued(request, inner.clock.now());
+    let kernel = engine.kernel();
+    let (new, event) = queued(request, kernel.clock.now());
     let commit = Commit {
         events: vec![event],
         ..Commit::to(Target::New(Box::new(new)))
     };
-    match inner.commit_waiting(commit).await {
+    match kernel.commit_waiting(commit).await {
         Ok(_) => Ok(StartOutcome::Elsewhere),
         Err(CommitError::Exists) => Ok(StartOutcome::Refused(Refusal::Exists)),
         Err(CommitError::Full(other)) => Ok(StartOutcome::Refused(Refusal::Full(other.holder))),
@@ -422,7 +423,7 @@ async fn enqueue(engine: &Engine, request: &CheckedStart) -> Result<StartOutcome
         Err(CommitError::Fenced | CommitError::Unread) => Ok(StartOutcome::Again),
         Err(CommitError::Failed(error)) => Err(error.into()),
         // The id is this start's own: if it is there, it was written.
-        Err(CommitError::Unknown(error)) => match inner.store.execution(&request.id).await? {
+        Err(CommitError::Unknown(error)) => match kernel.store.execution(&request.id).await? {
             Some(_) => Ok(StartOutcome::Elsewhere),
             None => Err(error.into()),
         },

@@ -235,7 +235,7 @@ impl Engine {
     /// [`Error::WorkflowNotFound`], which lists what is registered; [`Error::InvalidInput`] with the JSON path when
     /// the input is not what the workflow takes. Nothing is stored then.
     pub fn start_by_name(&self, name: &str, input: impl Serialize) -> Start<serde_json::Value> {
-        match self.inner().registry.newest(name) {
+        match self.kernel().registry.newest(name) {
             Ok(def) => Start::new(Some(self.clone()), Named::Code(def), &input),
             Err(error) => Start(Launch::Going(Box::pin(async { Err(error) }))),
         }
@@ -243,7 +243,7 @@ impl Engine {
 
     /// As [`start_by_name`](Self::start_by_name), but [runs](crate::Workflow::run) it until it finishes or pauses.
     pub fn run_by_name(&self, name: &str, input: impl Serialize) -> Run<serde_json::Value> {
-        match self.inner().registry.newest(name) {
+        match self.kernel().registry.newest(name) {
             Ok(def) => Run::new(Some(self.clone()), def, &input),
             Err(error) => Run(Launch::Going(Box::pin(async { Err(error) }))),
         }
