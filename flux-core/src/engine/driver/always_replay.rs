@@ -1,10 +1,10 @@
 //! Always-replay mode: a test drops the code before every activation, and replays it.
 
 use super::core::arrivals::Arrival;
+use super::halt::Halt;
 use super::load::Loading;
 use crate::engine::history::reader::{History, ReplayStep};
 use crate::engine::history::replay_loop::{Replaying, Trying};
-use crate::engine::kernel::wire::Halt;
 use crate::replay::Machine;
 use crate::store::ExecutionRecord;
 

@@ -7,10 +7,14 @@ use super::core::Core;
 use super::core::activation::Activation;
 use super::core::births::WantedChild;
 use super::core::calls::ChildState;
+use super::halt::Halt;
+use super::intent::{Begin, Intent};
+use super::launch::launch;
 use super::link::Link;
 use crate::engine::kernel::Kernel;
-use crate::engine::kernel::drivers::{Driving, OnSettled};
-use crate::engine::kernel::wire::{Answer, Begin, ChildReport, DriverInput, Halt, Intent};
+use crate::engine::kernel::driving::{Driving, OnSettled};
+use crate::engine::kernel::input::{ChildReport, DriverInput};
+use crate::engine::kernel::pausing::Answer;
 use crate::engine::placement::standoff::CallerLine;
 use crate::error::Error;
 use crate::event::EndedMeta;
@@ -36,7 +40,7 @@ impl Children<'_> {
             return Ok(None);
         };
         // A driver that an earlier run of this execution has just dropped is on its way out.
-        self.kernel.see_off(&wanted.id).await;
+        self.kernel.drivers.see_off(&wanted.id).await;
         match self.kernel.store.execution(&wanted.id).await? {
             None => {
                 let mut activation = Box::<Activation>::default();
@@ -150,7 +154,7 @@ impl Children<'_> {
         intent: Intent,
     ) -> Result<(), Halt> {
         let kernel = Arc::clone(self.kernel);
-        let Some(claiming) = kernel.begin_claim(&wanted.id) else {
+        let Some(claiming) = kernel.drivers.begin_claim(&wanted.id) else {
             // Driven in this process, perhaps by a driver that is about to be gone.
             self.watch_child(call, &wanted, since);
             self.look_again(call, &wanted.id, since);
@@ -245,7 +249,7 @@ impl Children<'_> {
             });
         });
         let id = wanted.id.clone();
-        self.kernel.drive(wanted.def, id, begin, Some(on_settled))
+        launch(self.kernel, wanted.def, id, begin, Some(on_settled))
     }
 
     /// Hears of children that have finished before their last words came.

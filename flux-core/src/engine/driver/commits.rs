@@ -1,10 +1,10 @@
 //! The way into the store: what a driver commits under its ownership of the execution.
 
 use super::core::Core;
+use super::halt::Halt;
 use crate::clock::Timestamp;
 use crate::engine::kernel::Kernel;
-use crate::engine::kernel::drivers::Refusal;
-use crate::engine::kernel::wire::Halt;
+use crate::engine::kernel::driving::Refusal;
 use crate::engine::kernel::write::Born;
 use crate::engine::ownership::Ownership;
 use crate::error::Error;

@@ -17,11 +17,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::core::Core;
-use super::core::pauses::newest_of_hold;
+use super::halt::Halt;
 use super::link::Link;
 use super::wait::refresh_inbox;
 use crate::engine::kernel::Kernel;
-use crate::engine::kernel::wire::Halt;
+use crate::engine::kernel::message::newest_of_hold;
 use crate::event::{Doubt, EndedMeta};
 use crate::id::ExecutionId;
 use crate::store::{ExecutionRecord, MessageKind};

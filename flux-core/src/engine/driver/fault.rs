@@ -7,7 +7,7 @@ use futures::FutureExt;
 
 use super::Driver;
 use super::core::Core;
-use crate::engine::kernel::wire::Halt;
+use super::halt::Halt;
 use crate::engine::kernel::{AFTER_FAULT, Kernel};
 use crate::error::Error;
 use crate::execution::Snapshot;

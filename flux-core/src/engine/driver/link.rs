@@ -6,11 +6,9 @@ use tokio::sync::mpsc;
 
 use super::bodies::Bodies;
 use super::core::Core;
-use super::inputs::Inputs;
-use super::statements::FromBody;
 use crate::engine::kernel::Kernel;
 use crate::engine::kernel::drivers::Attendance;
-use crate::engine::kernel::wire::DriverInput;
+use crate::engine::kernel::input::{DriverInput, FromBody, Inputs};
 use crate::error::Error;
 
 /// What comes in, who is told, and what is wanted of the driver itself.

@@ -19,11 +19,12 @@ use std::sync::Arc;
 use futures::FutureExt;
 use tokio::sync::mpsc;
 
+use self::halt::Halt;
 use crate::engine::history::replay_loop::fresh_machine;
 use crate::engine::kernel::Kernel;
 use crate::engine::kernel::drivers::Attendance;
+use crate::engine::kernel::input::DriverInput;
 use crate::engine::kernel::log;
-use crate::engine::kernel::wire::{Begin, DriverInput, Halt};
 use crate::engine::ownership::Claimed;
 use crate::engine::placement::standoff::CallerLine;
 use crate::error::{Error, FailureData, panic_message};
@@ -43,13 +44,16 @@ mod commits;
 mod core;
 mod doubts;
 mod fault;
-mod inputs;
+mod halt;
+mod intent;
+mod launch;
 mod lines;
 mod link;
 mod load;
 mod plan;
 mod recall;
 mod rest;
+mod retire;
 mod statements;
 mod take_up;
 mod threads;
@@ -58,16 +62,13 @@ mod watch;
 
 use self::core::Core;
 use self::core::delivery::LookForNews;
-pub(crate) use self::core::family::{BY_PARENT, ChildOutcome, LastWord};
-pub(crate) use self::core::pauses::{
-    ResumeRequest, choose_pause, is_go_on, is_of_hold, newest_of_hold, takes_no_value,
-};
 use children::Children;
 use commits::Commits;
-pub(crate) use inputs::Inputs;
+pub(crate) use intent::{Begin, Intent};
+pub(crate) use launch::launch;
 use link::Link;
 use load::Loading;
-pub(crate) use statements::FromBody;
+pub(crate) use retire::stop;
 use wait::refresh_inbox;
 
 /// So many turns are counted for one that took as many deliveries as one commit may.

@@ -1,10 +1,10 @@
 //! Taking back what ended, when an execution is taken up that had ended.
 
-use super::core::pauses::ResumeRequest;
+use super::halt::Halt;
 use super::load::Loading;
 use crate::engine::history::reader::History;
 use crate::engine::history::rewind_plan::{Failed, RewindPlan, event_before, recorded_input};
-use crate::engine::kernel::wire::Halt;
+use crate::engine::kernel::message::ResumeRequest;
 use crate::error::{FailureData, FailureKind};
 use crate::event::EndedMeta;
 use crate::store::{ExecutionRecord, Message, MessageKind, StoreError};

@@ -9,8 +9,9 @@
 //! Other processes post commands at any time, and a driver may hear of them up to 100 ms later. Without this, a command that
 //! was accepted in that time would never be read.
 
+use super::halt::Halt;
+use super::intent::Intent;
 use super::{Driver, Step};
-use crate::engine::kernel::wire::{Halt, Intent};
 
 impl Driver {
     /// Takes the execution up once more, as it is in the store, and reads the inbox.

@@ -7,22 +7,14 @@ use super::Driver;
 use super::commits::Commits;
 use super::core::Core;
 use super::core::calls::Task;
+use super::halt::Halt;
 use crate::context::statements::{Came, StatementsRequest};
 use crate::engine::history::reader::History;
-use crate::engine::kernel::wire::Halt;
+use crate::engine::kernel::input::FromBody;
 use crate::event::{BodyTransactionMeta, Event, EventKind};
 use crate::id::{EventSeq, ExecutionKey};
 use crate::payload::Payload;
 use crate::store::{Store, StoreError, Transaction};
-
-/// What a body has asked for.
-#[derive(Debug)]
-pub(crate) struct FromBody {
-    pub(super) call: EventSeq,
-    /// Which run of the body: an earlier one has nothing more to say.
-    pub(super) run: u64,
-    pub(super) asked: StatementsRequest,
-}
 
 /// What the transactions of a call have come to so far, by their names, their numbers, and whether it was the fallback that
 /// ran them.

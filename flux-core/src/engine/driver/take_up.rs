@@ -8,8 +8,8 @@ use super::core::Core;
 use super::core::arrivals::NewOutcome;
 use super::core::calls::{CutOffBodies, Progress};
 use super::core::values::keep_unseen;
+use super::halt::Halt;
 use crate::engine::kernel::Kernel;
-use crate::engine::kernel::wire::Halt;
 use crate::event::EventKind;
 use crate::id::EventSeq;
 

@@ -17,15 +17,18 @@ use crate::store::{ExecutionRecord, Store, StoreError};
 use crate::task::States;
 
 pub(crate) mod drivers;
+pub(crate) mod driving;
+pub(crate) mod input;
 pub(crate) mod log;
+pub(crate) mod message;
 mod obstacle;
 pub(crate) mod owner;
+pub(crate) mod pausing;
 pub(crate) mod present;
 pub(crate) mod refuse;
 mod salvage;
 mod settings;
 mod subscribers;
-pub(crate) mod wire;
 pub(crate) mod write;
 
 use self::drivers::Drivers;
@@ -48,7 +51,7 @@ pub(crate) struct Kernel {
     pub(crate) time: Arc<Timekeeper>,
     pub(crate) settings: EngineSettings,
     owner: Owner,
-    pub(crate) drivers: Drivers,
+    pub(crate) drivers: Arc<Drivers>,
     pub(crate) ledger: Ledger,
     pub(crate) waiters: Waiters,
     pub(crate) workers: LocalWorkers,
@@ -78,7 +81,7 @@ impl Kernel {
             clock,
             settings,
             owner: Owner::default(),
-            drivers: Drivers::default(),
+            drivers: Arc::default(),
             ledger: Ledger::default(),
             waiters: Waiters::default(),
             workers: LocalWorkers::default(),

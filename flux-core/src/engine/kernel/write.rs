@@ -77,7 +77,7 @@ impl Kernel {
         let makes_ready = makes_ready(&commit);
         let is_start = matches!(&commit.target, Target::New(_));
         let children: Vec<NewExecution> = commit.children.iter().map(|c| c.new.clone()).collect();
-        let claims = |child: &NewExecution| self.begin_claim(&child.id);
+        let claims = |child: &NewExecution| self.drivers.begin_claim(&child.id);
         let claiming: Vec<Option<Claiming>> = children.iter().map(claims).collect();
         let (kernel, store) = (Arc::downgrade(self), Arc::clone(&self.store));
         let start = async move {

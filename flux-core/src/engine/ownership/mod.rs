@@ -163,7 +163,7 @@ impl Kernel {
         self: &Arc<Self>,
         id: &ExecutionId,
     ) -> Result<Claimed, Error> {
-        let claiming = self.claim_alone(id).await?;
+        let claiming = self.drivers.claim_alone(id).await?;
         match self.acquire(claiming).await {
             Ok(claimed) => Ok(claimed),
             Err(ClaimError::Held { by }) => Err(Error::AlreadyRunning { id: id.clone(), by }),

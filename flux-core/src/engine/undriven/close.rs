@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::engine::driver::{BY_PARENT, ChildOutcome, LastWord};
 use crate::engine::kernel::Kernel;
 use crate::engine::kernel::log::{About, LogLine};
+use crate::engine::kernel::message::{BY_PARENT, ChildOutcome, LastWord};
 use crate::error::Error;
 use crate::event::{Doubt, EndedMeta, Event, EventKind, StartedMeta};
 use crate::id::{EventSeq, ExecutionId};
@@ -97,7 +97,7 @@ impl Kernel {
         id: &ExecutionId,
         close: Close,
     ) -> Result<bool, Error> {
-        let Some(claiming) = self.begin_claim(id) else {
+        let Some(claiming) = self.drivers.begin_claim(id) else {
             return Ok(false);
         };
         let claimed = match self.acquire(claiming).await {

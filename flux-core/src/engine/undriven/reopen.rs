@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::engine::driver::{ResumeRequest, is_of_hold};
 use crate::engine::history::rewind_plan::{Failed, Rewindable, Rewound};
 use crate::engine::kernel::Kernel;
 use crate::engine::kernel::log::{About, LogLine};
+use crate::engine::kernel::message::{ResumeRequest, is_of_hold};
 use crate::engine::ownership::Claimed;
 use crate::error::Error;
 use crate::event::{Event, EventKind, FORMAT};

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::engine::Engine;
-use crate::engine::kernel::drivers::Driving;
-use crate::engine::kernel::wire::{Begin, Intent};
+use crate::engine::driver::launch;
+use crate::engine::driver::{Begin, Intent};
+use crate::engine::kernel::driving::Driving;
 use crate::engine::kernel::{AFTER_FAULT, Kernel};
 use crate::error::Error;
 use crate::execution::{Snapshot, Status};
@@ -66,7 +67,7 @@ impl Kernel {
             // A worker of this engine sees to it, for as long as there is one.
             let mut next = None;
             if !self.has_worker_of(&record)
-                && let Some(claiming) = self.begin_claim(id)
+                && let Some(claiming) = self.drivers.begin_claim(id)
             {
                 let code = self.registry.for_execution(&record, None)?;
                 let request = self.request(&record).await?;
@@ -74,7 +75,7 @@ impl Kernel {
                 if let Some(claimed) = work.claimed.into_iter().next() {
                     let begin = Begin::claimed(claimed, Intent::Recover);
                     // Refused where somebody in this process was faster.
-                    return Ok(self.drive(code, id.clone(), begin, None).ok());
+                    return Ok(launch(self, code, id.clone(), begin, None).ok());
                 }
                 next = work.rest.next;
             }

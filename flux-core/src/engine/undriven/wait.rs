@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::engine::Engine;
 use crate::engine::kernel::Kernel;
-use crate::engine::verb::resume::request::waits_at;
+use crate::engine::kernel::pausing::waits_at;
 use crate::error::Error;
 use crate::execution::{PausePoint, Snapshot, Status, Waiting};
 use crate::id::{ExecutionId, WorkerId};
@@ -150,7 +150,7 @@ impl Engine {
             if is_settled(record.status) && !kernel.is_about_to_go_on(&record).await? {
                 return Ok(kernel.snapshot(record).await?);
             }
-            if kernel.is_active(id) {
+            if kernel.drivers.contains(id) {
                 continue;
             }
             if let Some(error) = kernel

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::engine::Engine;
+use crate::engine::driver::launch;
+use crate::engine::driver::{Begin, Intent};
 use crate::engine::kernel::Kernel;
-use crate::engine::kernel::wire::{Begin, Intent};
 use crate::engine::undriven::close::Close;
 use crate::error::Error;
 use crate::id::ExecutionId;
@@ -113,14 +114,14 @@ impl Kernel {
     /// Drives an execution on, which its message will end; it goes on by itself.
     async fn recover_cancelled(self: &Arc<Self>, record: ExecutionRecord) -> Result<(), Error> {
         let code = self.registry.for_execution(&record, None)?;
-        let Some(claiming) = self.begin_claim(&record.id) else {
+        let Some(claiming) = self.drivers.begin_claim(&record.id) else {
             return Ok(());
         };
         match self.acquire(claiming).await {
             Ok(claimed) => {
                 let begin = Begin::claimed(claimed, Intent::Recover);
                 // Refused where somebody in this process was faster: the message is read by the next driver.
-                if let Ok(driving) = self.drive(code, record.id, begin, None) {
+                if let Ok(driving) = launch(self, code, record.id, begin, None) {
                     driving.into_guard().detach();
                 }
                 Ok(())

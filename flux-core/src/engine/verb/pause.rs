@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use crate::engine::Engine;
-use crate::engine::driver::{is_go_on, is_of_hold, newest_of_hold};
 use crate::engine::kernel::Kernel;
 use crate::engine::kernel::log::{About, LogLine};
+use crate::engine::kernel::message::{is_go_on, is_of_hold, newest_of_hold};
 use crate::error::Error;
 use crate::execution::{Snapshot, Status};
 use crate::id::{Epoch, ExecutionId};
@@ -66,7 +66,7 @@ impl Engine {
     /// Nobody here drives it. If nobody else does, it is put on hold at once; otherwise its driver reads the message.
     async fn hold_idle(&self, id: &ExecutionId) -> Result<(), Error> {
         let kernel = self.kernel();
-        let Some(claiming) = kernel.begin_claim(id) else {
+        let Some(claiming) = kernel.drivers.begin_claim(id) else {
             return Ok(());
         };
         let claimed = match kernel.acquire(claiming).await {

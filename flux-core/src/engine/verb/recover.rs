@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::engine::driver::launch;
+use crate::engine::driver::{Begin, Intent};
 use crate::engine::kernel::Kernel;
 use crate::engine::kernel::log;
-use crate::engine::kernel::wire::{Begin, Intent};
 use crate::engine::undriven::close::Close;
 use crate::engine::{Engine, ownership};
 use crate::error::Error;
@@ -64,7 +65,7 @@ impl Engine {
             let fresh: Vec<_> = orphans
                 .into_iter()
                 .filter(|record| seen.insert(record.id.clone()))
-                .filter(|record| !self.kernel.is_active(&record.id))
+                .filter(|record| !self.kernel.drivers.contains(&record.id))
                 .collect();
             if fresh.is_empty() {
                 return Ok(recovered);
@@ -107,7 +108,7 @@ impl Engine {
                 return Err(error);
             }
         };
-        let Some(claiming) = self.kernel.begin_claim(&record.id) else {
+        let Some(claiming) = self.kernel.drivers.begin_claim(&record.id) else {
             return Ok(None);
         };
         let claimed = match self.kernel.acquire(claiming).await {
@@ -116,7 +117,7 @@ impl Engine {
             Err(ClaimError::Failed(error)) => return Err(error.into()),
         };
         let begin = Begin::claimed(claimed, Intent::Recover);
-        let Ok(driving) = self.kernel.drive(code, record.id.clone(), begin, None) else {
+        let Ok(driving) = launch(&self.kernel, code, record.id.clone(), begin, None) else {
             return Ok(None);
         };
         match driving.settled().await? {

@@ -7,11 +7,10 @@ use futures::FutureExt;
 use tokio::sync::mpsc;
 
 use crate::engine::Engine;
-use crate::engine::driver::Inputs;
 use crate::engine::history::reader::{History, is_delivery};
 use crate::engine::history::replay_loop::{Replaying, Trying, check_format, fresh_machine};
 use crate::engine::kernel::Kernel;
-use crate::engine::kernel::wire::DriverInput;
+use crate::engine::kernel::input::{DriverInput, Inputs};
 use crate::error::{Error, panic_message};
 use crate::event::Event;
 use crate::id::{EventSeq, ExecutionId};

@@ -7,11 +7,12 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::quarantine::{Quarantine, may_pass};
+use crate::engine::driver::launch;
+use crate::engine::driver::{Begin, Intent};
 use crate::engine::kernel::Kernel;
-use crate::engine::kernel::drivers::{DriverGuard, OnSettled};
+use crate::engine::kernel::driving::{DriverGuard, OnSettled};
 use crate::engine::kernel::log;
 use crate::engine::kernel::present::WantsRoom;
-use crate::engine::kernel::wire::{Begin, Intent};
 use crate::engine::ownership::Claimed;
 use crate::error::Error;
 use crate::event::Event;
@@ -124,7 +125,7 @@ impl Crew {
             },
             None => Begin::claimed(claimed, Intent::Recover),
         };
-        match self.kernel.drive(def, id.clone(), begin, Some(on_settled)) {
+        match launch(&self.kernel, def, id.clone(), begin, Some(on_settled)) {
             Ok(driving) => {
                 let guard = driving.into_guard();
                 guard.leave_unattended();

@@ -9,13 +9,14 @@ use super::crew::Crew;
 use super::lookout::Lookout;
 use crate::clock::Timestamp;
 use crate::engine::Engine;
+use crate::engine::driver::stop;
+use crate::engine::kernel::drivers::Stopping;
 use crate::engine::kernel::log;
 use crate::engine::kernel::present::Present;
 use crate::engine::kernel::{AFTER_FAULT, Kernel};
 use crate::engine::ownership::ClaimedWork;
 use crate::engine::ownership::audit::{AUDIT_EVERY, Audit, AuditReason};
 use crate::engine::verb::schedule::{bring_forward, declare, fire_due};
-use crate::engine::verb::shutdown::Stopping;
 use crate::error::Error;
 use crate::store::{LastSetBack, Runnable, StoreError, Work, WorkRequest};
 
@@ -236,6 +237,6 @@ async fn retire(kernel: &Arc<Kernel>, settings: &WorkerSettings, crew: &mut Crew
         Stopping::Unattended
     };
     let patience = kernel.workers.patience(settings.grace);
-    kernel.stop_drivers(&which, patience).await;
+    stop(kernel, &which, patience).await;
     crew.reap();
 }

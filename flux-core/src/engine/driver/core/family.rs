@@ -2,80 +2,20 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
 use super::Core;
 use super::activation::Activation;
 use super::arrivals::NewOutcome;
 use super::calls::{CallWork, ChildState};
-use crate::clock::Timestamp;
 use crate::context::request::Request;
-use crate::engine::kernel::wire::ChildReport;
-use crate::error::{Error, ErrorRecord, FailureData, FailureKind, TaskErrorKind, TaskFailure};
+use crate::engine::kernel::input::ChildReport;
+use crate::engine::kernel::message::{ChildOutcome, LastWord, PauseWord};
+use crate::error::{Error, ErrorRecord, FailureKind, TaskErrorKind, TaskFailure};
 use crate::event::{Doubt, EndedMeta, Event, EventKind};
-use crate::execution::{PausePoint, Snapshot, Status};
+use crate::execution::{Snapshot, Status};
 use crate::id::{Epoch, EventSeq, ExecutionId};
 use crate::payload::Payload;
-use crate::policy::ChildPolicy;
 use crate::store::{Message, MessageId, MessageKind, NewMessage};
 use crate::workflow::WorkflowDef;
-
-/// The name of an order that a parent sends. A child that is ended so may be needed again: a parent that failed may be
-/// resumed.
-pub(crate) const BY_PARENT: &str = "by-parent";
-
-impl NewMessage {
-    /// What a child is told when its parent lets go of it.
-    pub(crate) fn to_child(policy: ChildPolicy, at: Timestamp) -> Self {
-        let (kind, payload) = match policy {
-            ChildPolicy::Cancel => (MessageKind::Cancel, Payload::null()),
-            ChildPolicy::Abandon => (MessageKind::Abandon, Payload::null()),
-            ChildPolicy::Terminate => {
-                let reason = Payload::from_json(r#""its parent let go of it""#.to_owned());
-                (MessageKind::Terminate, reason)
-            }
-        };
-        Self {
-            kind,
-            name: BY_PARENT.into(),
-            payload,
-            dedup: None,
-            at,
-        }
-    }
-}
-
-/// How a child has ended, for its parent.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum ChildOutcome {
-    Completed(Payload),
-    Failed(Box<FailureData>),
-    Cancelled,
-    CancelledByParent,
-    Terminated { reason: String },
-    TerminatedByParent,
-}
-
-impl ChildOutcome {
-    pub(crate) fn terminated(reason: String, by_parent: bool) -> Self {
-        if by_parent {
-            Self::TerminatedByParent
-        } else {
-            Self::Terminated { reason }
-        }
-    }
-}
-
-/// What a child tells its parent when it has finished: which of its beginnings has ended, and how. A parent that fails
-/// and tries again begins its children again, and has heard of an end under an earlier epoch before.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct LastWord {
-    epoch: i64,
-    outcome: ChildOutcome,
-    #[serde(default, skip_serializing_if = "Doubt::is_none")]
-    doubt: Doubt,
-}
 
 /// How the end of a child was heard.
 #[derive(Debug, Clone, Default)]
@@ -93,34 +33,6 @@ impl HeardBy {
             outcome.meta = Payload::encode(&self.doubt).ok();
         }
         outcome
-    }
-}
-
-/// What a child tells its parent when it waits for a `resume`.
-#[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct PauseWord {
-    epoch: i64,
-    points: Vec<PausePoint>,
-}
-
-impl LastWord {
-    pub(crate) fn new(epoch: Epoch, outcome: ChildOutcome, doubt: Doubt) -> Self {
-        Self {
-            epoch: epoch.0,
-            outcome,
-            doubt,
-        }
-    }
-
-    /// The message to a parent.
-    pub(crate) fn message(&self, child: &ExecutionId, at: Timestamp) -> Option<NewMessage> {
-        Some(NewMessage {
-            kind: MessageKind::ChildEnded,
-            name: child.as_str().into(),
-            payload: Payload::encode(self).ok()?,
-            dedup: None,
-            at,
-        })
     }
 }
 

@@ -1,53 +1,16 @@
 //! Answers to pause points: of a `resume` that has claimed the execution, and of processes that ask by message.
 
-use serde::{Deserialize, Serialize};
-
 use super::Core;
 use super::arrivals::NewOutcome;
 use crate::context::request::{Request, WantedValue};
-use crate::engine::kernel::wire::Answer;
+use crate::engine::kernel::message::ResumeRequest;
+use crate::engine::kernel::pausing::{Answer, choose_pause, takes_no_value};
 use crate::error::Error;
 use crate::event::EventKind;
-use crate::execution::{PausePoint, Status};
-use crate::id::{EventSeq, ExecutionId};
+use crate::execution::PausePoint;
+use crate::id::EventSeq;
 use crate::payload::Payload;
-use crate::store::{Message, MessageKind};
-
-/// What a message of the kind [`Resume`](MessageKind::Resume) asks for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum ResumeRequest {
-    /// This pause point is to be answered, and no later one in its stead.
-    Answer {
-        /// The event that recorded it.
-        point: EventSeq,
-        /// The value given to it.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        value: Option<Payload>,
-    },
-    /// What failed is to be tried again. While the message lies there, nothing has been begun since this rewind.
-    Retry {
-        /// The event.
-        rewound: EventSeq,
-    },
-    /// Off hold, if somebody has asked for one before.
-    GoOn,
-}
-
-/// The newest message that asks for a hold, or takes that back.
-pub(crate) fn newest_of_hold(inbox: &[Message]) -> Option<&Message> {
-    inbox.iter().rev().find(|message| is_of_hold(message))
-}
-
-/// Whether a message asks for a hold, or takes that back.
-pub(crate) fn is_of_hold(message: &Message) -> bool {
-    message.kind == MessageKind::Pause || is_go_on(message)
-}
-
-/// Whether a message takes back what was asked before, to be on hold.
-pub(crate) fn is_go_on(message: &Message) -> bool {
-    message.kind == MessageKind::Resume && message.payload.decode() == Ok(ResumeRequest::GoOn)
-}
+use crate::store::Message;
 
 impl Core {
     /// Turns a resume's answer into an arrival, or says why it does not fit; then nothing was written. A pause
@@ -178,56 +141,5 @@ impl Core {
             status: self.row.status(),
             has_waited_there: None,
         }
-    }
-}
-
-/// The pause point an answer is meant for; none where the answer says nothing and nothing waits.
-pub(crate) fn choose_pause(
-    id: &ExecutionId,
-    points: &[PausePoint],
-    answer: &Answer,
-    status: Status,
-) -> Result<Option<PausePoint>, Error> {
-    let names = || points.iter().map(PausePoint::full_name).collect::<Vec<_>>();
-    let fitting: Vec<&PausePoint> = match &answer.at {
-        Some(name) => points.iter().filter(|point| point.is_named(name)).collect(),
-        None => points.iter().collect(),
-    };
-    match (fitting.as_slice(), &answer.at) {
-        ([one], _) => Ok(Some((*one).clone())),
-        ([], Some(name)) => Err(Error::NotPausedAt {
-            id: id.clone(),
-            name: name.clone(),
-            pending: names(),
-            status,
-            has_waited_there: None,
-        }),
-        ([], None) if answer.value.is_some() => Err(Error::NotPaused { id: id.clone() }),
-        ([], None) => Ok(None),
-        // Several points of one name are answered in the order they were reached.
-        ([first, rest @ ..], Some(_))
-            if rest
-                .iter()
-                .all(|point| point.full_name() == first.full_name()) =>
-        {
-            Ok(Some((*first).clone()))
-        }
-        _ => Err(Error::AmbiguousPause {
-            id: id.clone(),
-            names: names(),
-        }),
-    }
-}
-
-/// The error of a value that the pause point does not want.
-pub(crate) fn takes_no_value(id: &ExecutionId, point: &PausePoint) -> Error {
-    Error::InvalidInput {
-        what: format!(
-            "value for pause point `{}` of execution `{id}`",
-            point.name()
-        ),
-        path: ".".to_owned(),
-        message: "this pause point takes no value; `flux::pause(name).value::<T>()` would"
-            .to_owned(),
     }
 }

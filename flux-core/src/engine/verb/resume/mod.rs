@@ -5,6 +5,7 @@ use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures::future::BoxFuture;
 use serde::Serialize;
@@ -12,14 +13,16 @@ use serde::de::DeserializeOwned;
 
 use self::passing_on::begin_or_pass_on;
 use crate::engine::Engine;
-use crate::engine::driver::choose_pause;
-use crate::engine::kernel::drivers::{Driving, Refusal};
+use crate::engine::driver::launch;
+use crate::engine::driver::{Begin, Intent};
+use crate::engine::kernel::Kernel;
+use crate::engine::kernel::driving::{Driving, Refusal};
+use crate::engine::kernel::pausing::{Answer, check_pause};
 use crate::engine::kernel::refuse::invalid;
-use crate::engine::kernel::wire::{Answer, Begin, Intent};
 use crate::engine::verb::chosen::Chosen;
 use crate::engine::verb::workflow::check_workflow;
 use crate::error::Error;
-use crate::execution::{Execution, PausePoint, Snapshot, Status, Waiting};
+use crate::execution::{Execution, PausePoint, Snapshot, Status};
 use crate::id::ExecutionId;
 use crate::payload::{Payload, PayloadError};
 use crate::store::ExecutionRecord;
@@ -27,6 +30,9 @@ use crate::workflow::WorkflowDef;
 
 mod passing_on;
 pub(crate) mod request;
+
+/// A driver that has given its execution up is gone within this, unless its runtime is badly overloaded.
+const LEAVING: Duration = Duration::from_secs(2);
 
 /// Goes on with an execution until it finishes or pauses again; what
 /// [`Workflow::resume`](crate::Workflow::resume) and [`Engine::resume`] give.
@@ -208,11 +214,6 @@ impl Described {
     }
 }
 
-/// Whether it says which pause point it answers, or what with.
-pub(crate) fn is_answer(answer: &Answer) -> bool {
-    answer.at.is_some() || answer.value.is_some()
-}
-
 impl Engine {
     /// Goes on with an execution that has failed, without waiting for it.
     pub(crate) async fn resume_in_background(&self, id: &ExecutionId) -> Result<(), Error> {
@@ -280,7 +281,7 @@ async fn answering(
 ) -> Result<Intent, Error> {
     let answered = engine.kernel().answers_under_way(record).await?;
     let is_own = |point: &PausePoint| point.execution_id() == &record.id;
-    let meant = match is_answer(answer) {
+    let meant = match answer.answers_a_pause() {
         false if answered.iter().any(is_own) => return Ok(Intent::Recover),
         // Of a child's the child has to be resumed.
         false if !answered.is_empty() => answered.first().cloned(),
@@ -319,7 +320,7 @@ pub(crate) async fn begin_resume(described: &Described) -> Result<Resumed, Error
         ..
     } = described;
     let def = *def;
-    let record = engine.kernel().record_left(id).await?;
+    let record = record_left(engine.kernel(), id).await?;
     if let Some(def) = def {
         check_workflow(def, &record)?;
     }
@@ -335,7 +336,7 @@ pub(crate) async fn begin_resume(described: &Described) -> Result<Resumed, Error
                 status: record.status,
             });
         }
-        _ if engine.kernel().is_active(id) => {
+        _ if engine.kernel().drivers.contains(id) => {
             return Err(Error::AlreadyRunning {
                 id: id.clone(),
                 by: "this process".to_owned(),
@@ -345,9 +346,9 @@ pub(crate) async fn begin_resume(described: &Described) -> Result<Resumed, Error
         Status::Pending => return Ok(Resumed::Waiting),
         Status::Failed => Intent::Retry,
         // Off hold; a pause point is answered only by one that says so.
-        Status::Paused if record.hold.is_some() && !is_answer(answer) => Intent::Recover,
+        Status::Paused if record.hold.is_some() && !answer.answers_a_pause() => Intent::Recover,
         Status::Paused => answering(engine, &record, answer).await?,
-        _ if is_answer(answer) => Intent::Answer(answer.clone()),
+        _ if answer.answers_a_pause() => Intent::Answer(answer.clone()),
         _ => Intent::Recover,
     };
     let code = engine.kernel().registry.for_execution(&record, def)?;
@@ -359,28 +360,24 @@ pub(crate) async fn begin_resume(described: &Described) -> Result<Resumed, Error
         return Err(error);
     }
     let begin = Begin::claimed(claimed, intent);
-    let driving = engine.kernel().drive(code, id.clone(), begin, None)?;
+    let driving = launch(engine.kernel(), code, id.clone(), begin, None)?;
     Ok(Resumed::Driving(driving))
 }
 
-/// Refuses an answer that fits no pause point, before anybody is disturbed.
-pub(crate) fn check_pause(
-    record: &ExecutionRecord,
-    answer: &Answer,
-) -> Result<Option<PausePoint>, Error> {
-    let points = Waiting::read(record.waiting.as_ref()).pauses;
-    let point = choose_pause(&record.id, &points, answer, record.status)?;
-    let wants = point.as_ref().and_then(PausePoint::wants);
-    match (wants, &answer.value) {
-        (Some(wanted), None) => Err(Error::ResumeValueRequired {
-            id: record.id.clone(),
-            name: point
-                .as_ref()
-                .map(PausePoint::full_name)
-                .unwrap_or_default(),
-            wanted: wanted.to_owned(),
-        }),
-        _ => Ok(point),
+/// The row of an execution, once a driver in this process is gone that has given it up or was dropped: to its caller, it
+/// is not driven here any more.
+async fn record_left(kernel: &Kernel, id: &ExecutionId) -> Result<ExecutionRecord, Error> {
+    // That its future was dropped was a crash, and this comes after it.
+    kernel.drivers.see_off(id).await;
+    let record = kernel.record(id).await?;
+    let is_given_up = record.owner.is_none() && !record.status.is_finished();
+    match kernel.drivers.get(id).filter(|_| is_given_up) {
+        Some(leaving) => {
+            // Perhaps it is not leaving, but has claimed the execution since.
+            let _ = tokio::time::timeout(LEAVING, leaving.gone()).await;
+            kernel.record(id).await
+        }
+        None => Ok(record),
     }
 }
 

@@ -2,14 +2,12 @@
 
 use std::sync::Arc;
 
-use super::{Described, Resume, check_pause, is_answer};
+use super::{Described, Resume};
 use crate::engine::Engine;
-use crate::engine::driver::{
-    ResumeRequest, choose_pause, is_go_on, newest_of_hold, takes_no_value,
-};
 use crate::engine::history::reader::History;
 use crate::engine::kernel::Kernel;
-use crate::engine::kernel::wire::Answer;
+use crate::engine::kernel::message::{ResumeRequest, is_go_on, newest_of_hold};
+use crate::engine::kernel::pausing::{Answer, check_pause, choose_pause, takes_no_value, waits_at};
 use crate::engine::verb::workflow::check_workflow;
 use crate::error::Error;
 use crate::event::EventKind;
@@ -74,10 +72,10 @@ impl Described {
                     status: record.status,
                 });
             }
-            Status::Paused if record.hold.is_none() || is_answer(answer) => {
+            Status::Paused if record.hold.is_none() || answer.answers_a_pause() => {
                 check_request(&record, answer)?
             }
-            Status::Running if is_answer(answer) => check_request(&record, answer)?,
+            Status::Running if answer.answers_a_pause() => check_request(&record, answer)?,
             // It waits at none.
             Status::Pending | Status::Failed => {
                 choose_pause(&record.id, &[], answer, record.status)?
@@ -279,13 +277,6 @@ impl Kernel {
         }
         Ok(answered)
     }
-}
-
-/// Whether an execution waits at this pause point of its own.
-pub(crate) fn waits_at(record: &ExecutionRecord, point: &PausePoint) -> bool {
-    let own = Waiting::read(record.waiting.as_ref()).pauses;
-    own.iter()
-        .any(|own| own.event() == point.event() && own.execution_id() == &record.id)
 }
 
 impl Engine {

@@ -6,9 +6,10 @@ use super::{StartDescription, StartTime};
 use crate::clock::Timestamp;
 use crate::digest::digest;
 use crate::engine::Engine;
-use crate::engine::kernel::drivers::{Driving, Refusal};
+use crate::engine::driver::launch;
+use crate::engine::driver::{Begin, Intent};
+use crate::engine::kernel::driving::{Driving, Refusal};
 use crate::engine::kernel::refuse::invalid;
-use crate::engine::kernel::wire::{Begin, Intent};
 use crate::engine::placement::place::{Wishes, dedup_key, place};
 use crate::engine::placement::stand_in::Named;
 use crate::engine::verb::workflow::check_workflow;
@@ -299,10 +300,13 @@ async fn begin(engine: &Engine, request: &CheckedStart) -> Result<StartOutcome, 
         input: request.input.clone(),
         placement: request.placement.clone(),
     };
-    match engine
-        .kernel()
-        .drive(request.def, request.id.clone(), begin, None)
-    {
+    match launch(
+        engine.kernel(),
+        request.def,
+        request.id.clone(),
+        begin,
+        None,
+    ) {
         Ok(driving) => Ok(StartOutcome::Driving(driving)),
         // A twin of this start is under way in this process.
         Err(Error::AlreadyRunning { .. }) if request.is_named => {
@@ -330,7 +334,7 @@ async fn attach(
     if record.status == Status::Pending || sleeps || request.is_for_worker {
         return Ok(StartOutcome::Elsewhere);
     }
-    if engine.kernel().is_active(&request.id) {
+    if engine.kernel().drivers.contains(&request.id) {
         return attach_to_active(engine, request).await;
     }
     let def = engine
@@ -338,14 +342,14 @@ async fn attach(
         .registry
         .for_execution(&record, Some(request.def))?;
     // Another caller in this process is about to drive it: look again.
-    let Some(claiming) = engine.kernel().begin_claim(&request.id) else {
+    let Some(claiming) = engine.kernel().drivers.begin_claim(&request.id) else {
         tokio::task::yield_now().await;
         return Ok(StartOutcome::Again);
     };
     match engine.kernel().acquire(claiming).await {
         Ok(claimed) => {
             let begin = Begin::claimed(claimed, Intent::Recover);
-            match engine.kernel().drive(def, request.id.clone(), begin, None) {
+            match launch(engine.kernel(), def, request.id.clone(), begin, None) {
                 Ok(driving) => Ok(StartOutcome::Driving(driving)),
                 Err(_) => Ok(StartOutcome::Again),
             }
@@ -358,7 +362,7 @@ async fn attach(
 
 /// Waits until the driver in this process has an input to compare with, or is gone.
 async fn attach_to_active(engine: &Engine, request: &CheckedStart) -> Result<StartOutcome, Error> {
-    if engine.kernel().see_off(&request.id).await {
+    if engine.kernel().drivers.see_off(&request.id).await {
         return Ok(StartOutcome::Again);
     }
     if let Some(record) = engine.kernel().store.execution(&request.id).await? {

@@ -1,6 +1,6 @@
 //! A child that an execution waits for.
 
-use crate::engine::kernel::drivers::DriverGuard;
+use crate::engine::kernel::driving::DriverGuard;
 use crate::execution::{PausePoint, Snapshot};
 use crate::id::{Epoch, ExecutionId};
 use crate::policy::ChildPolicy;
