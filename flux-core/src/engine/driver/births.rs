@@ -17,8 +17,8 @@ use super::core::calls::ChildState;
 use super::halt::Halt;
 use super::intent::Begin;
 use crate::clock::Timestamp;
-use crate::engine::kernel::write::{Born, Newborn};
 use crate::engine::ownership::Claimed;
+use crate::engine::ownership::{Born, Newborn};
 use crate::engine::placement::place::{Wishes, place};
 use crate::engine::placement::standoff::{CallerLine, Standoff};
 use crate::engine::verb::start::carry_out::{QueuedInput, queued_start};
@@ -294,7 +294,7 @@ impl Children<'_> {
     /// The child waits for its turn.
     fn await_turn(&mut self, call: EventSeq, birth: &Birth, new: &NewChild) {
         let queue = new.new.placement.queue.as_ref();
-        if !self.kernel.has_worker_for(queue) {
+        if !self.kernel.workers.serve(queue) {
             Arc::clone(self.kernel).begin_in_turn(new.new.id.clone());
         }
         if !birth.is_let_go {

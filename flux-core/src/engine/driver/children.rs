@@ -15,6 +15,7 @@ use crate::engine::kernel::Kernel;
 use crate::engine::kernel::driving::{Driving, OnSettled};
 use crate::engine::kernel::input::{ChildReport, DriverInput};
 use crate::engine::kernel::pausing::Answer;
+use crate::engine::ownership::claim;
 use crate::engine::placement::standoff::CallerLine;
 use crate::error::Error;
 use crate::event::EndedMeta;
@@ -87,7 +88,7 @@ impl Children<'_> {
             Status::Cancelled if self.core.rewinding.last.is_some() => Intent::Reopen,
             // Pending: a worker starts it when its queue and gate allow, so it is not claimed here.
             Status::Pending => {
-                if !self.kernel.has_worker_of(&record) {
+                if !self.kernel.workers.see_to(&record) {
                     Arc::clone(self.kernel).begin_in_turn(wanted.id.clone());
                 }
                 self.watch_child(call, &wanted, record.epoch);
@@ -122,7 +123,7 @@ impl Children<'_> {
     /// for nothing but this execution.
     fn is_woken_by_worker(&self, record: &ExecutionRecord) -> bool {
         let waits = record.ready_at.is_some() || record.waiting.is_some();
-        record.owner.is_none() && waits && self.kernel.has_worker_of(record)
+        record.owner.is_none() && waits && self.kernel.workers.see_to(record)
     }
 
     /// Whether this execution terminated the child, before it was resumed itself.
@@ -153,14 +154,13 @@ impl Children<'_> {
         since: Epoch,
         intent: Intent,
     ) -> Result<(), Halt> {
-        let kernel = Arc::clone(self.kernel);
-        let Some(claiming) = kernel.drivers.begin_claim(&wanted.id) else {
+        let Some(claiming) = self.kernel.drivers.begin_claim(&wanted.id) else {
             // Driven in this process, perhaps by a driver that is about to be gone.
             self.watch_child(call, &wanted, since);
             self.look_again(call, &wanted.id, since);
             return Ok(());
         };
-        match kernel.acquire(claiming).await {
+        match claim(self.kernel, claiming).await {
             Ok(claimed) => {
                 let since = claimed.record.epoch;
                 let begin = Begin::claimed(claimed, intent);

@@ -5,8 +5,8 @@ use super::halt::Halt;
 use crate::clock::Timestamp;
 use crate::engine::kernel::Kernel;
 use crate::engine::kernel::driving::Refusal;
-use crate::engine::kernel::write::Born;
-use crate::engine::ownership::Ownership;
+use crate::engine::ownership::Born;
+use crate::engine::ownership::{Ownership, commit_owning};
 use crate::error::Error;
 use crate::event::Event;
 use crate::id::{Epoch, EventSeq, ExecutionKey};
@@ -103,7 +103,7 @@ impl Commits {
         &mut self,
         commit: Commit,
     ) -> Result<(ExecutionKey, Option<Vec<Born>>), CommitError> {
-        let begun = self.kernel.commit_owning(commit).await?;
+        let begun = commit_owning(&self.kernel, commit).await?;
         if begun.ownership.is_some() {
             self.ownership = begun.ownership;
         }

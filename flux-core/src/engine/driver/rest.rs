@@ -22,7 +22,7 @@ impl Driver {
     pub(super) async fn rest(&mut self) -> Result<Option<Snapshot>, Halt> {
         let (kernel, core, link) = (&self.kernel, &self.core, &mut self.link);
         let is_asked = link.take_request_to_rest() || is_in_the_way(kernel, core);
-        let is_drowsy = is_asked && kernel.has_worker_for(core.row.placement.queue.as_ref());
+        let is_drowsy = is_asked && kernel.workers.serve(core.row.placement.queue.as_ref());
         let leaves = (core.inbox.is_held() && core.is_quiet())
             || (link.is_retiring() && link.may_be_left(core))
             || (is_drowsy && link.may_sleep(core));

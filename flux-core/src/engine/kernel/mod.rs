@@ -4,13 +4,13 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use self::ledger::Ledger;
+use self::waiters::Waiters;
 use crate::clock::{Clock, Timekeeper};
 use crate::context::shared::Environment;
-use crate::engine::ownership::Ledger;
-use crate::engine::undriven::Waiters;
 use crate::error::Error;
 use crate::execution::Snapshot;
-use crate::id::ExecutionId;
+use crate::id::{ExecutionId, WorkerId};
 use crate::payload::Payload;
 use crate::registry::Registry;
 use crate::store::{ExecutionRecord, Store, StoreError};
@@ -19,6 +19,7 @@ use crate::task::States;
 pub(crate) mod drivers;
 pub(crate) mod driving;
 pub(crate) mod input;
+pub(crate) mod ledger;
 pub(crate) mod log;
 pub(crate) mod message;
 mod obstacle;
@@ -28,7 +29,9 @@ pub(crate) mod present;
 pub(crate) mod refuse;
 mod salvage;
 mod settings;
+pub(crate) mod shield;
 mod subscribers;
+pub(crate) mod waiters;
 pub(crate) mod write;
 
 use self::drivers::Drivers;
@@ -54,7 +57,7 @@ pub(crate) struct Kernel {
     pub(crate) drivers: Arc<Drivers>,
     pub(crate) ledger: Ledger,
     pub(crate) waiters: Waiters,
-    pub(crate) workers: LocalWorkers,
+    pub(crate) workers: Arc<LocalWorkers>,
     pub(crate) subscribers: Subscribers,
     pub(crate) salvage: Salvage,
 }
@@ -84,10 +87,26 @@ impl Kernel {
             drivers: Arc::default(),
             ledger: Ledger::default(),
             waiters: Waiters::default(),
-            workers: LocalWorkers::default(),
+            workers: Arc::default(),
             subscribers: Subscribers::default(),
             salvage: Salvage::default(),
         })
+    }
+
+    /// Who this engine is to the store; registers it if it is nobody yet.
+    pub(crate) async fn owner(&self) -> Result<WorkerId, StoreError> {
+        self.owner.join(&*self.store).await
+    }
+
+    /// Who this engine is to the store; `None` for one that has only looked at it.
+    pub(crate) fn owner_if_any(&self) -> Option<WorkerId> {
+        self.owner.id()
+    }
+
+    /// How long an execution of this queue may wait in memory; `None` where nobody would wake it.
+    pub(crate) fn idle_limit(&self, queue: Option<&Arc<str>>) -> Option<Duration> {
+        let is_woken = self.workers.serve(queue);
+        is_woken.then_some(self.settings.idle_after)
     }
 
     pub(crate) fn not_found(&self, id: &ExecutionId) -> Error {

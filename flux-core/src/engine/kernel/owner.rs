@@ -2,23 +2,20 @@
 
 use tokio::sync::OnceCell;
 
-use crate::engine::kernel::Kernel;
 use crate::id::WorkerId;
-use crate::store::{StoreError, WorkerGuard};
+use crate::store::{Store, StoreError, WorkerGuard};
 
 /// The registration of an engine as an owner, once there is one.
 #[derive(Debug, Default)]
 pub(crate) struct Owner(OnceCell<WorkerGuard>);
 
-impl Kernel {
-    /// Who this engine is to the store; registers it if it is nobody yet.
-    pub(crate) async fn owner(&self) -> Result<WorkerId, StoreError> {
-        let join = || self.store.join();
-        Ok(self.owner.0.get_or_try_init(join).await?.id())
+impl Owner {
+    /// Registers the engine if it is nobody yet.
+    pub(crate) async fn join(&self, store: &dyn Store) -> Result<WorkerId, StoreError> {
+        Ok(self.0.get_or_try_init(|| store.join()).await?.id())
     }
 
-    /// Who this engine is to the store; `None` for one that has only looked at it.
-    pub(crate) fn owner_if_any(&self) -> Option<WorkerId> {
-        self.owner.0.get().map(WorkerGuard::id)
+    pub(crate) fn id(&self) -> Option<WorkerId> {
+        self.0.get().map(WorkerGuard::id)
     }
 }

@@ -10,8 +10,8 @@ use futures::future::{Either, select};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-use crate::engine::kernel::Kernel;
-use crate::store::{ExecutionRecord, Serves, StoreError};
+use crate::id::WorkerId;
+use crate::store::{ExecutionRecord, Runnable, Serves, Store, StoreError};
 use crate::sync::lock;
 
 /// The queues that a worker serves; `None`: all of them.
@@ -62,6 +62,50 @@ impl Default for LocalWorkers {
 impl LocalWorkers {
     fn present(&self) -> MutexGuard<'_, Vec<Serving>> {
         lock(&self.present)
+    }
+
+    /// Whether this engine has a worker at all.
+    pub(crate) fn are_present(&self) -> bool {
+        !self.present().is_empty()
+    }
+
+    /// Whether a worker of this engine sees to what is in this queue, or in none.
+    pub(crate) fn serve(&self, queue: Option<&Arc<str>>) -> bool {
+        let serves = |serving: &Serving| match (&serving.queues, queue) {
+            (Some(served), Some(queue)) => served.contains(queue),
+            _ => true,
+        };
+        self.present().iter().any(serves)
+    }
+
+    /// Whether a worker of this engine sees to this execution.
+    pub(crate) fn see_to(&self, record: &ExecutionRecord) -> bool {
+        self.serve(record.placement.queue.as_ref())
+    }
+
+    /// Tells the store what the workers of this engine take together: `code` is what it has code for.
+    pub(crate) async fn say_what_is_served(
+        &self,
+        store: &dyn Store,
+        owner: WorkerId,
+        code: Vec<Runnable>,
+    ) -> Result<(), StoreError> {
+        let _saying = self.saying.lock().await;
+        store.serve(owner, self.served(code)).await
+    }
+
+    fn served(&self, code: Vec<Runnable>) -> Option<Serves> {
+        let present = self.present();
+        let all = |a: Served, b: &Served| Some(&a? | b.as_ref()?);
+        let (first, others) = present.split_first()?;
+        let queues = others.iter().map(|serving| &serving.queues);
+        Some(Serves {
+            queues: queues.fold(first.queues.clone(), all),
+            concurrency: present
+                .iter()
+                .fold(0, |sum, serving| sum.saturating_add(serving.concurrency)),
+            code,
+        })
     }
 
     /// There may be work: whoever rests until there is looks for it.
@@ -118,20 +162,20 @@ impl LocalWorkers {
 /// A worker that is at work.
 #[derive(Debug)]
 pub(crate) struct Present {
-    kernel: Arc<Kernel>,
+    workers: Arc<LocalWorkers>,
     serving: Serving,
 }
 
 impl Present {
     /// Counts a worker in for as long as this is kept.
-    pub(crate) fn enter(kernel: &Arc<Kernel>, queues: Served, concurrency: usize) -> Self {
+    pub(crate) fn enter(workers: &Arc<LocalWorkers>, queues: Served, concurrency: usize) -> Self {
         let serving = Serving {
             queues,
             concurrency: u32::try_from(concurrency).unwrap_or(u32::MAX),
         };
-        kernel.workers.present().push(serving.clone());
+        workers.present().push(serving.clone());
         Self {
-            kernel: Arc::clone(kernel),
+            workers: Arc::clone(workers),
             serving,
         }
     }
@@ -140,60 +184,12 @@ impl Present {
 impl Drop for Present {
     fn drop(&mut self) {
         {
-            let mut present = self.kernel.workers.present();
+            let mut present = self.workers.present();
             if let Some(place) = present.iter().position(|other| *other == self.serving) {
                 present.swap_remove(place);
             }
         }
         // Whoever waited for it to see to something has to see to it himself.
-        self.kernel.workers.call();
-    }
-}
-
-impl Kernel {
-    /// Whether this engine has a worker at all.
-    pub(crate) fn has_worker(&self) -> bool {
-        !self.workers.present().is_empty()
-    }
-
-    /// Whether a worker of this engine sees to what is in this queue, or in none.
-    pub(crate) fn has_worker_for(&self, queue: Option<&Arc<str>>) -> bool {
-        let serves = |serving: &Serving| match (&serving.queues, queue) {
-            (Some(served), Some(queue)) => served.contains(queue),
-            _ => true,
-        };
-        self.workers.present().iter().any(serves)
-    }
-
-    /// Tells the store what the workers of this engine take together.
-    pub(crate) async fn say_what_is_served(&self) -> Result<(), StoreError> {
-        let _saying = self.workers.saying.lock().await;
-        let serves = self.serves();
-        self.store.serve(self.owner().await?, serves).await
-    }
-
-    fn serves(&self) -> Option<Serves> {
-        let present = self.workers.present();
-        let all = |a: Served, b: &Served| Some(&a? | b.as_ref()?);
-        let (first, others) = present.split_first()?;
-        let queues = others.iter().map(|serving| &serving.queues);
-        Some(Serves {
-            queues: queues.fold(first.queues.clone(), all),
-            concurrency: present
-                .iter()
-                .fold(0, |sum, serving| sum.saturating_add(serving.concurrency)),
-            code: self.registry.runnables(),
-        })
-    }
-
-    /// Whether a worker of this engine sees to this execution.
-    pub(crate) fn has_worker_of(&self, record: &ExecutionRecord) -> bool {
-        self.has_worker_for(record.placement.queue.as_ref())
-    }
-
-    /// How long an execution of this queue may wait in memory; `None` where nobody would wake it.
-    pub(crate) fn idle_limit(&self, queue: Option<&Arc<str>>) -> Option<Duration> {
-        self.has_worker_for(queue)
-            .then_some(self.settings.idle_after)
+        self.workers.call();
     }
 }

@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Ownership;
-use crate::engine::Engine;
 use crate::engine::kernel::Kernel;
 use crate::id::{Epoch, ExecutionId, ExecutionKey};
 use crate::store::StoreError;
@@ -64,8 +62,8 @@ impl Audit {
                 continue;
             }
             self.report(kernel, &record.id);
-            // Entering it and dropping it leads to a release that is repeated until it succeeds.
-            drop(Ownership::new(kernel, key, epoch));
+            // Released as if it had been dropped: that is repeated until it succeeds.
+            kernel.ledger.stray(key, epoch);
         }
         self.suspects = left_over;
         Ok(())
@@ -85,13 +83,5 @@ impl Audit {
                 "a claim that seemed to have failed was carried out; the execution is released for the next worker"
             ),
         }
-    }
-}
-
-impl Engine {
-    /// Returns the number of executions that this engine owned without driving them, and that its workers therefore
-    /// released for the next worker. Anything but 0 is a fault of Flux: please report it.
-    pub fn adopted(&self) -> u64 {
-        self.kernel().ledger.adopted()
     }
 }

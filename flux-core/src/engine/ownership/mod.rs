@@ -16,17 +16,17 @@ use std::sync::Arc;
 use crate::clock::Timestamp;
 use crate::engine::kernel::Kernel;
 use crate::engine::kernel::drivers::Claiming;
-use crate::error::Error;
-use crate::id::{Epoch, ExecutionId, ExecutionKey};
-use crate::store::{ClaimError, ExecutionRecord, StoreError, Work, WorkRequest};
+use crate::id::{Epoch, ExecutionKey};
+use crate::store::ExecutionRecord;
 
 pub(crate) mod audit;
-mod ledger;
-mod shield;
+mod birth;
+mod claim;
+mod settling;
 
-pub(crate) use ledger::Ledger;
-pub(crate) use ledger::settled;
-pub(crate) use shield::shield;
+pub(crate) use birth::{Born, Newborn, commit_owning};
+pub(crate) use claim::{ClaimedWork, claim, claim_or_refuse, claim_ready, claim_turn};
+pub(crate) use settling::{ensure_settling, settled};
 
 /// This engine owns an execution under one epoch, and has to drive it or give it up.
 ///
@@ -84,7 +84,8 @@ impl Ownership {
 impl Drop for Ownership {
     fn drop(&mut self) {
         if self.is_owed {
-            self.kernel.ledger.stray(&self.kernel, self.key, self.epoch);
+            self.kernel.ledger.stray(self.key, self.epoch);
+            ensure_settling(&self.kernel);
         }
     }
 }
@@ -120,103 +121,5 @@ impl Claimed {
     pub(crate) async fn give_back(self) {
         let now = self.ownership.kernel.clock.now();
         self.ownership.release(Some(now)).await;
-    }
-}
-
-/// Executions that were claimed for a worker.
-#[derive(Debug, Default)]
-pub(crate) struct ClaimedWork {
-    pub(crate) claimed: Vec<Claimed>,
-    /// The rest of what the store said; its `claimed` is empty.
-    pub(crate) rest: Work,
-}
-
-impl Kernel {
-    /// Claims an execution for this engine. The claim runs to its end even if this future is dropped; what it then
-    /// yields is released.
-    pub(crate) async fn acquire(
-        self: &Arc<Self>,
-        claiming: Claiming,
-    ) -> Result<Claimed, ClaimError> {
-        let owner = self.owner().await.map_err(ClaimError::Failed)?;
-        let (kernel, store) = (Arc::downgrade(self), Arc::clone(&self.store));
-        let claim = async move {
-            let claimed = store.claim(claiming.id(), owner).await;
-            // Without an engine there is no owner any more, and no caller.
-            let kernel = kernel.upgrade().ok_or(ClaimError::NotFound)?;
-            match claimed {
-                Ok(record) => Ok(Claimed::new(&kernel, record, Some(claiming))),
-                Err(error) => {
-                    if matches!(error, ClaimError::Failed(_)) {
-                        // It may have been carried out nevertheless.
-                        kernel.ledger.suspect(&kernel);
-                    }
-                    Err(error)
-                }
-            }
-        };
-        shield(claim).await
-    }
-
-    /// Claims an execution for a caller who needs it: refusals are errors that say who has it.
-    pub(crate) async fn acquire_or_refuse(
-        self: &Arc<Self>,
-        id: &ExecutionId,
-    ) -> Result<Claimed, Error> {
-        let claiming = self.drivers.claim_alone(id).await?;
-        match self.acquire(claiming).await {
-            Ok(claimed) => Ok(claimed),
-            Err(ClaimError::Held { by }) => Err(Error::AlreadyRunning { id: id.clone(), by }),
-            Err(ClaimError::NotFound) => Err(self.not_found(id)),
-            Err(ClaimError::Failed(error)) => Err(error.into()),
-        }
-    }
-
-    /// Claims what is ready; shielded as [`acquire`](Self::acquire) is.
-    pub(crate) async fn acquire_ready(
-        self: &Arc<Self>,
-        request: WorkRequest,
-    ) -> Result<ClaimedWork, StoreError> {
-        self.acquire_work(request, None).await
-    }
-
-    /// Claims one execution if it is its turn, and keeps other claims of it away until it is driven.
-    pub(crate) async fn acquire_turn(
-        self: &Arc<Self>,
-        claiming: Claiming,
-        request: WorkRequest,
-    ) -> Result<ClaimedWork, StoreError> {
-        self.acquire_work(request, Some(claiming)).await
-    }
-
-    async fn acquire_work(
-        self: &Arc<Self>,
-        request: WorkRequest,
-        mut claiming: Option<Claiming>,
-    ) -> Result<ClaimedWork, StoreError> {
-        let (kernel, store) = (Arc::downgrade(self), Arc::clone(&self.store));
-        let claim = async move {
-            let work = store.claim_ready(request).await;
-            // Without an engine there is no owner any more, and no caller.
-            let Some(kernel) = kernel.upgrade() else {
-                return Ok(ClaimedWork::default());
-            };
-            match work {
-                Ok(mut rest) => {
-                    let records = std::mem::take(&mut rest.claimed).into_iter();
-                    let claimed =
-                        records.map(|record| Claimed::new(&kernel, record, claiming.take()));
-                    Ok(ClaimedWork {
-                        claimed: claimed.collect(),
-                        rest,
-                    })
-                }
-                Err(error) => {
-                    kernel.ledger.suspect(&kernel);
-                    Err(error)
-                }
-            }
-        };
-        shield(claim).await
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::engine::kernel::Kernel;
 use crate::engine::kernel::log::{About, LogLine};
 use crate::engine::kernel::message::{BY_PARENT, ChildOutcome, LastWord};
+use crate::engine::ownership::claim;
 use crate::error::Error;
 use crate::event::{Doubt, EndedMeta, Event, EventKind, StartedMeta};
 use crate::id::{EventSeq, ExecutionId};
@@ -100,7 +101,7 @@ impl Kernel {
         let Some(claiming) = self.drivers.begin_claim(id) else {
             return Ok(false);
         };
-        let claimed = match self.acquire(claiming).await {
+        let claimed = match claim(self, claiming).await {
             Ok(claimed) => claimed,
             Err(ClaimError::Held { .. } | ClaimError::NotFound) => return Ok(false),
             Err(ClaimError::Failed(error)) => return Err(error.into()),

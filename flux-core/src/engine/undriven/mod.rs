@@ -4,4 +4,3 @@ pub(crate) mod close;
 mod reopen;
 mod turn;
 mod wait;
-pub(crate) use wait::Waiters;

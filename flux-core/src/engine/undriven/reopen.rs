@@ -6,7 +6,7 @@ use crate::engine::history::rewind_plan::{Failed, Rewindable, Rewound};
 use crate::engine::kernel::Kernel;
 use crate::engine::kernel::log::{About, LogLine};
 use crate::engine::kernel::message::{ResumeRequest, is_of_hold};
-use crate::engine::ownership::Claimed;
+use crate::engine::ownership::{Claimed, claim_or_refuse};
 use crate::error::Error;
 use crate::event::{Event, EventKind, FORMAT};
 use crate::execution::{Status, Waiting};
@@ -21,7 +21,7 @@ impl Kernel {
     /// Takes an execution off hold and leaves it to a worker, whatever was asked about holds before. `false` where
     /// somebody was faster: look again.
     pub(crate) async fn take_off_hold(self: &Arc<Self>, id: &ExecutionId) -> Result<bool, Error> {
-        let claimed = self.acquire_or_refuse(id).await?;
+        let claimed = claim_or_refuse(self, id).await?;
         let record = &claimed.record;
         let inbox = self.store.inbox(record.key).await?;
         let consumed = inbox.iter().filter(|message| is_of_hold(message));
@@ -58,7 +58,7 @@ impl Kernel {
                 supported: FORMAT,
             });
         }
-        let claimed = self.acquire_or_refuse(&seen.id).await?;
+        let claimed = claim_or_refuse(self, &seen.id).await?;
         if claimed.record.status != Status::Failed {
             claimed.give_back().await;
             return Ok(false);

@@ -7,6 +7,7 @@ use crate::engine::driver::launch;
 use crate::engine::driver::{Begin, Intent};
 use crate::engine::kernel::driving::Driving;
 use crate::engine::kernel::{AFTER_FAULT, Kernel};
+use crate::engine::ownership::claim_turn;
 use crate::error::Error;
 use crate::execution::{Snapshot, Status};
 use crate::id::ExecutionId;
@@ -66,12 +67,12 @@ impl Kernel {
             }
             // A worker of this engine sees to it, for as long as there is one.
             let mut next = None;
-            if !self.has_worker_of(&record)
+            if !self.workers.see_to(&record)
                 && let Some(claiming) = self.drivers.begin_claim(id)
             {
                 let code = self.registry.for_execution(&record, None)?;
                 let request = self.request(&record).await?;
-                let work = self.acquire_turn(claiming, request).await?;
+                let work = claim_turn(self, claiming, request).await?;
                 if let Some(claimed) = work.claimed.into_iter().next() {
                     let begin = Begin::claimed(claimed, Intent::Recover);
                     // Refused where somebody in this process was faster.

@@ -1,103 +1,25 @@
 //! Waiting for an execution that somebody else drives, or nobody yet.
 
-use std::collections::BTreeMap;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use futures::future::{Either, select};
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::engine::Engine;
 use crate::engine::kernel::Kernel;
 use crate::engine::kernel::pausing::waits_at;
+use crate::engine::kernel::waiters::{PACE, Waiter};
 use crate::error::Error;
 use crate::execution::{PausePoint, Snapshot, Status, Waiting};
 use crate::id::{ExecutionId, WorkerId};
 use crate::store::{ExecutionRecord, MessageKind, StoreError};
-use crate::sync::lock;
-use crate::time::scaled;
-
-/// The pace at which an execution is looked at that another engine drives: its commits are not announced.
-const PACE: Duration = Duration::from_millis(50);
 
 /// How long what is ready may be left alone, with nobody there to take it, before whoever waits for it is told.
 const HANDOVER: Duration = Duration::from_secs(10);
 
 /// How often one who waits looks whether the owner in another process still lives.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-
-/// Many who wait spread their looks, so that together they read no more often than this.
-const READ_EVERY: Duration = Duration::from_micros(200);
-
-/// Those who wait for executions, by execution: one is told when its execution begins or ends to be driven here.
-#[derive(Debug, Default)]
-pub(crate) struct Waiters {
-    bells: Mutex<BTreeMap<ExecutionId, (Arc<Notify>, usize)>>,
-    /// What this program cannot drive, and why: its workers leave it alone.
-    hopeless: Mutex<BTreeMap<ExecutionId, Error>>,
-}
-
-impl Waiters {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<ExecutionId, (Arc<Notify>, usize)>> {
-        lock(&self.bells)
-    }
-
-    fn hopeless(&self) -> MutexGuard<'_, BTreeMap<ExecutionId, Error>> {
-        lock(&self.hopeless)
-    }
-
-    /// Workers of this engine will not try an execution again, for this reason.
-    pub(crate) fn give_up(&self, id: &ExecutionId, error: &Error) {
-        self.hopeless().insert(id.clone(), error.clone());
-        self.ring(id);
-    }
-
-    /// An execution could be driven after all.
-    pub(crate) fn hope(&self, id: &ExecutionId) {
-        self.hopeless().remove(id);
-    }
-
-    /// Why workers of this engine do not try an execution again, if they do not.
-    fn given_up(&self, id: &ExecutionId) -> Option<Error> {
-        self.hopeless().get(id).cloned()
-    }
-
-    /// Tells those who wait for it.
-    pub(crate) fn ring(&self, id: &ExecutionId) {
-        if let Some((bell, _)) = self.lock().get(id) {
-            bell.notify_waiters();
-        }
-    }
-
-    fn enter(&self, id: &ExecutionId) -> Arc<Notify> {
-        let mut bells = self.lock();
-        let (bell, count) = bells.entry(id.clone()).or_default();
-        *count += 1;
-        Arc::clone(bell)
-    }
-
-    fn leave(&self, id: &ExecutionId) {
-        let mut bells = self.lock();
-        if let Some((_, count)) = bells.get_mut(id) {
-            *count -= 1;
-            if *count == 0 {
-                bells.remove(id);
-            }
-        }
-    }
-
-    /// How long one waits before it looks at news: many do not all look at the same moment.
-    fn pace(&self) -> Duration {
-        let count = u32::try_from(self.lock().len()).unwrap_or(u32::MAX);
-        let spread = READ_EVERY.saturating_mul(count);
-        if spread < PACE {
-            return spread;
-        }
-        scaled(spread, fastrand::f64()).max(PACE)
-    }
-}
 
 /// What one who waits knows of an owner that is lost.
 #[derive(Default)]
@@ -106,34 +28,14 @@ struct Absence {
     since: Option<(WorkerId, Instant)>,
 }
 
-/// One who waits.
-struct Waiter<'a> {
-    kernel: &'a Kernel,
-    id: &'a ExecutionId,
-    bell: Arc<Notify>,
-}
-
-impl<'a> Waiter<'a> {
-    fn new(kernel: &'a Kernel, id: &'a ExecutionId) -> Self {
-        let bell = kernel.waiters.enter(id);
-        Self { kernel, id, bell }
-    }
-}
-
-impl Drop for Waiter<'_> {
-    fn drop(&mut self) {
-        self.kernel.waiters.leave(self.id);
-    }
-}
-
 impl Engine {
     /// Waits until an execution has finished or paused, whoever drives it.
     pub(crate) async fn wait_settled(&self, id: &ExecutionId) -> Result<Snapshot, Error> {
         let kernel = self.kernel();
-        let waiter = Waiter::new(kernel, id);
+        let waiter = Waiter::new(&kernel.waiters, id);
         let mut absence = Absence::default();
         loop {
-            let rung = waiter.bell.notified();
+            let rung = waiter.rung();
             if let Some(active) = kernel.drivers.get(id) {
                 match active.settled().await {
                     Some(Ok(snapshot)) if !is_settled(snapshot.record.status) => {}
@@ -168,7 +70,7 @@ impl Engine {
             let news = async {
                 if is_announced {
                     // That nobody comes is no news.
-                    let patience = if kernel.has_worker_of(&record) {
+                    let patience = if kernel.workers.see_to(&record) {
                         Duration::MAX
                     } else {
                         HANDOVER
@@ -196,7 +98,7 @@ impl Kernel {
         if record.status != Status::Paused || record.hold.is_some() {
             return Ok(false);
         }
-        if !self.has_worker_of(record) && !self.has_colleagues().await? {
+        if !self.workers.see_to(record) && !self.has_colleagues().await? {
             return Ok(false);
         }
         for point in Waiting::read(record.waiting.as_ref()).pauses {
@@ -229,7 +131,7 @@ impl Kernel {
         absence: &mut Absence,
     ) -> Result<bool, StoreError> {
         let has_hope = record.status == Status::Pending
-            || self.has_worker_of(record)
+            || self.workers.see_to(record)
             || self.drivers.is_claiming(&record.id);
         if has_hope {
             return Ok(false);

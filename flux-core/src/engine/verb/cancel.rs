@@ -6,6 +6,7 @@ use crate::engine::Engine;
 use crate::engine::driver::launch;
 use crate::engine::driver::{Begin, Intent};
 use crate::engine::kernel::Kernel;
+use crate::engine::ownership::claim;
 use crate::engine::undriven::close::Close;
 use crate::error::Error;
 use crate::id::ExecutionId;
@@ -117,7 +118,7 @@ impl Kernel {
         let Some(claiming) = self.drivers.begin_claim(&record.id) else {
             return Ok(());
         };
-        match self.acquire(claiming).await {
+        match claim(self, claiming).await {
             Ok(claimed) => {
                 let begin = Begin::claimed(claimed, Intent::Recover);
                 // Refused where somebody in this process was faster: the message is read by the next driver.

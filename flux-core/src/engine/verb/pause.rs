@@ -6,6 +6,7 @@ use crate::engine::Engine;
 use crate::engine::kernel::Kernel;
 use crate::engine::kernel::log::{About, LogLine};
 use crate::engine::kernel::message::{is_go_on, is_of_hold, newest_of_hold};
+use crate::engine::ownership::claim;
 use crate::error::Error;
 use crate::execution::{Snapshot, Status};
 use crate::id::{Epoch, ExecutionId};
@@ -69,7 +70,7 @@ impl Engine {
         let Some(claiming) = kernel.drivers.begin_claim(id) else {
             return Ok(());
         };
-        let claimed = match kernel.acquire(claiming).await {
+        let claimed = match claim(kernel, claiming).await {
             Ok(claimed) => claimed,
             Err(ClaimError::Held { .. }) => return Ok(()),
             Err(ClaimError::NotFound) => return Err(kernel.not_found(id)),

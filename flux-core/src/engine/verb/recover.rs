@@ -7,6 +7,7 @@ use crate::engine::driver::launch;
 use crate::engine::driver::{Begin, Intent};
 use crate::engine::kernel::Kernel;
 use crate::engine::kernel::log;
+use crate::engine::ownership::claim;
 use crate::engine::undriven::close::Close;
 use crate::engine::{Engine, ownership};
 use crate::error::Error;
@@ -111,7 +112,7 @@ impl Engine {
         let Some(claiming) = self.kernel.drivers.begin_claim(&record.id) else {
             return Ok(None);
         };
-        let claimed = match self.kernel.acquire(claiming).await {
+        let claimed = match claim(&self.kernel, claiming).await {
             Ok(claimed) => claimed,
             Err(ClaimError::Held { .. } | ClaimError::NotFound) => return Ok(None),
             Err(ClaimError::Failed(error)) => return Err(error.into()),

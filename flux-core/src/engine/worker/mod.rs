@@ -71,6 +71,12 @@ impl WorkerSettings {
 }
 
 impl Engine {
+    /// Returns the number of executions that this engine owned without driving them, and that its workers therefore
+    /// released for the next worker. Anything but 0 is a fault of Flux: please report it.
+    pub fn adopted(&self) -> u64 {
+        self.kernel().ledger.adopted()
+    }
+
     /// A worker on this engine's store: see [`Worker`].
     pub fn worker(&self) -> Worker {
         Worker {
@@ -82,9 +88,7 @@ impl Engine {
             },
         }
     }
-}
 
-impl Engine {
     /// Lists who is registered on the store as an owner of executions: every engine that is open on it, and those
     /// that died and have not been cleared away yet.
     pub async fn workers(&self) -> Result<Vec<WorkerRecord>, Error> {
@@ -100,7 +104,7 @@ impl Worker {
             concurrency,
             ..
         } = &self.settings;
-        Present::enter(self.engine.kernel(), queues.clone(), *concurrency)
+        Present::enter(&self.engine.kernel().workers, queues.clone(), *concurrency)
     }
 
     /// Serves this queue, and of all queues only this one and others that are named so. Without any it serves all.

@@ -14,8 +14,8 @@ use crate::engine::kernel::drivers::Stopping;
 use crate::engine::kernel::log;
 use crate::engine::kernel::present::Present;
 use crate::engine::kernel::{AFTER_FAULT, Kernel};
-use crate::engine::ownership::ClaimedWork;
 use crate::engine::ownership::audit::{AUDIT_EVERY, Audit, AuditReason};
+use crate::engine::ownership::{ClaimedWork, claim_ready, ensure_settling};
 use crate::engine::verb::schedule::{bring_forward, declare, fire_due};
 use crate::error::Error;
 use crate::store::{LastSetBack, Runnable, StoreError, Work, WorkRequest};
@@ -44,6 +44,7 @@ pub(super) async fn work(
             if let Err(error) = audit.look(&kernel).await {
                 tracing::warn!(%error, "a worker could not compare what it owns with what it drives");
             }
+            ensure_settling(&kernel);
         }
         lookout.look_if_due(&kernel).await;
         calls.borrow_and_update();
@@ -71,7 +72,7 @@ pub(super) async fn work(
         }
     }
     drop(present);
-    if let Err(error) = kernel.say_what_is_served().await {
+    if let Err(error) = say_what_is_served(&kernel).await {
         tracing::warn!(%error, "a worker could not say that it takes nothing more");
     }
     retire(&kernel, &settings, &mut crew).await;
@@ -94,7 +95,15 @@ async fn write_down(kernel: &Arc<Kernel>) -> Result<(), Error> {
     compare_clock(kernel).await?;
     bring_forward(kernel).await?;
     kernel.describe_workflows().await?;
-    Ok(kernel.say_what_is_served().await?)
+    Ok(say_what_is_served(kernel).await?)
+}
+
+async fn say_what_is_served(kernel: &Kernel) -> Result<(), StoreError> {
+    let (owner, code) = (kernel.owner().await?, kernel.registry.runnables());
+    let saying = kernel
+        .workers
+        .say_what_is_served(&*kernel.store, owner, code);
+    saying.await
 }
 
 /// Notices that the clock was set back where no process lives that saw it.
@@ -143,7 +152,7 @@ async fn round(
     tell_of_set_back(kernel).await?;
     let next_fire = fire_due(kernel, code).await?;
     let room = settings.concurrency.saturating_sub(crew.len());
-    kernel.ledger.ensure_settling(kernel);
+    ensure_settling(kernel);
     let reading = kernel.clock.read();
     let now = reading.at();
     let request = WorkRequest {
@@ -166,7 +175,7 @@ async fn round(
         ));
     }
     crew.wanting = None;
-    let ClaimedWork { claimed, rest } = kernel.acquire_ready(request).await?;
+    let ClaimedWork { claimed, rest } = claim_ready(kernel, request).await?;
     let Work {
         mut queued,
         held,
@@ -231,7 +240,7 @@ fn make_room(
 
 /// Stops gracefully. What `start` began in this engine stops with its last worker.
 async fn retire(kernel: &Arc<Kernel>, settings: &WorkerSettings, crew: &mut Crew) {
-    let which = if kernel.has_worker() {
+    let which = if kernel.workers.are_present() {
         Stopping::These(crew.ids())
     } else {
         Stopping::Unattended

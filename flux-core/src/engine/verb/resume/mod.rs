@@ -19,6 +19,7 @@ use crate::engine::kernel::Kernel;
 use crate::engine::kernel::driving::{Driving, Refusal};
 use crate::engine::kernel::pausing::{Answer, check_pause};
 use crate::engine::kernel::refuse::invalid;
+use crate::engine::ownership::claim_or_refuse;
 use crate::engine::verb::chosen::Chosen;
 use crate::engine::verb::workflow::check_workflow;
 use crate::error::Error;
@@ -352,7 +353,7 @@ pub(crate) async fn begin_resume(described: &Described) -> Result<Resumed, Error
         _ => Intent::Recover,
     };
     let code = engine.kernel().registry.for_execution(&record, def)?;
-    let claimed = engine.kernel().acquire_or_refuse(id).await?;
+    let claimed = claim_or_refuse(engine.kernel(), id).await?;
     if !claimed.record.status.is_finished()
         && let Err(error) = engine.kernel().go_on(&claimed.record).await
     {

@@ -10,6 +10,7 @@ use crate::engine::driver::launch;
 use crate::engine::driver::{Begin, Intent};
 use crate::engine::kernel::driving::{Driving, Refusal};
 use crate::engine::kernel::refuse::invalid;
+use crate::engine::ownership::claim;
 use crate::engine::placement::place::{Wishes, dedup_key, place};
 use crate::engine::placement::stand_in::Named;
 use crate::engine::verb::workflow::check_workflow;
@@ -79,7 +80,7 @@ pub(crate) async fn start<O>(description: StartDescription) -> Result<Handle<O>,
             }
             // It has to wait for others, not for a worker: nobody else may see to it.
             StartOutcome::Elsewhere if request.has_to_begin_in_turn() => {
-                if !engine.kernel().has_worker() {
+                if !engine.kernel().workers.are_present() {
                     engine.begin_in_turn(request.id.clone());
                 }
             }
@@ -330,7 +331,7 @@ async fn attach(
         )));
     }
     // It has its turn when it has it, and one that sleeps is woken by a worker.
-    let sleeps = record.owner.is_none() && engine.kernel().has_worker_of(&record);
+    let sleeps = record.owner.is_none() && engine.kernel().workers.see_to(&record);
     if record.status == Status::Pending || sleeps || request.is_for_worker {
         return Ok(StartOutcome::Elsewhere);
     }
@@ -346,7 +347,7 @@ async fn attach(
         tokio::task::yield_now().await;
         return Ok(StartOutcome::Again);
     };
-    match engine.kernel().acquire(claiming).await {
+    match claim(engine.kernel(), claiming).await {
         Ok(claimed) => {
             let begin = Begin::claimed(claimed, Intent::Recover);
             match launch(engine.kernel(), def, request.id.clone(), begin, None) {

@@ -9,7 +9,7 @@ use futures::future::BoxFuture;
 /// Runs `future` in place. If the returned future is dropped before that is done, the rest runs in a task of its own,
 /// and its output is dropped there: a claim under way is not cut off, and what it yields is released.
 ///
-/// Outside of a runtime, or in one that is shutting down, the rest is lost; the [audit](super::audit) is for that.
+/// Outside of a runtime, or in one that is shutting down, the rest is lost; the [audit](crate::engine::ownership::audit) is for that.
 pub(crate) fn shield<F>(future: F) -> Shield<F::Output>
 where
     F: Future + Send + 'static,
