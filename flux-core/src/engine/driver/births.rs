@@ -16,11 +16,12 @@ use super::core::births::{Birth, Births, WantedChild};
 use super::core::calls::ChildState;
 use super::halt::Halt;
 use super::intent::Begin;
+use super::turn::begin_in_turn;
 use crate::clock::Timestamp;
 use crate::engine::ownership::Claimed;
 use crate::engine::ownership::{Born, Newborn};
 use crate::engine::placement::place::{Wishes, place};
-use crate::engine::placement::standoff::{CallerLine, Standoff};
+use crate::engine::placement::standoff::{CallerLine, Standoff, tell_of_standoff};
 use crate::engine::verb::start::carry_out::{QueuedInput, queued_start};
 use crate::error::{Error, TaskErrorKind};
 use crate::event::{Event, EventKind, StartedMeta};
@@ -220,7 +221,7 @@ impl Children<'_> {
             claimed.ownership.release(None).await;
         }
         for (child, key, standoff) in standoffs {
-            self.kernel.tell_of_standoff(&child, key, &standoff).await;
+            tell_of_standoff(&self.kernel, &child, key, &standoff).await;
         }
     }
 
@@ -295,7 +296,7 @@ impl Children<'_> {
     fn await_turn(&mut self, call: EventSeq, birth: &Birth, new: &NewChild) {
         let queue = new.new.placement.queue.as_ref();
         if !self.kernel.workers.serve(queue) {
-            Arc::clone(self.kernel).begin_in_turn(new.new.id.clone());
+            begin_in_turn(self.kernel, new.new.id.clone());
         }
         if !birth.is_let_go {
             self.core.calls.set_child(call, ChildState::Elsewhere);

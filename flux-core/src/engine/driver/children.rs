@@ -11,6 +11,7 @@ use super::halt::Halt;
 use super::intent::{Begin, Intent};
 use super::launch::launch;
 use super::link::Link;
+use super::turn::begin_in_turn;
 use crate::engine::kernel::Kernel;
 use crate::engine::kernel::driving::{Driving, OnSettled};
 use crate::engine::kernel::input::{ChildReport, DriverInput};
@@ -89,7 +90,7 @@ impl Children<'_> {
             // Pending: a worker starts it when its queue and gate allow, so it is not claimed here.
             Status::Pending => {
                 if !self.kernel.workers.see_to(&record) {
-                    Arc::clone(self.kernel).begin_in_turn(wanted.id.clone());
+                    begin_in_turn(self.kernel, wanted.id.clone());
                 }
                 self.watch_child(call, &wanted, record.epoch);
                 return Ok(());

@@ -8,6 +8,7 @@ use super::core::arrivals::Arrival;
 use super::core::calls::Progress;
 use super::core::stop::Termination;
 use super::halt::Halt;
+use super::poke::poke;
 use super::wait::refresh_inbox;
 use super::{Driver, Step, lines};
 use crate::context::request::Request;
@@ -308,7 +309,7 @@ impl Recipients {
         kernel.subscribers.notify(from);
         for (id, is_to_end) in self.0 {
             if is_to_end {
-                Box::pin(kernel.poke(&id)).await;
+                Box::pin(poke(kernel, &id)).await;
             } else {
                 // One that nobody drives is ready now, and a worker's.
                 kernel.drivers.notify_inbox(&id);

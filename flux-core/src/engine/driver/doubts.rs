@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use super::core::Core;
 use super::halt::Halt;
 use super::link::Link;
+use super::poke::poke;
 use super::wait::refresh_inbox;
 use crate::engine::kernel::Kernel;
 use crate::engine::kernel::message::newest_of_hold;
@@ -121,7 +122,7 @@ impl Doubts<'_> {
                 return Ok(None);
             }
             // Its process may have died before it ended.
-            self.kernel.poke(&record.id).await;
+            poke(self.kernel, &record.id).await;
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(LAST_LOOK);
             match self.kernel.store.execution(&record.id).await? {

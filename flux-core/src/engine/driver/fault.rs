@@ -9,6 +9,7 @@ use super::Driver;
 use super::core::Core;
 use super::halt::Halt;
 use crate::engine::kernel::{AFTER_FAULT, Kernel};
+use crate::engine::undriven::hold_faulty;
 use crate::error::Error;
 use crate::execution::Snapshot;
 use crate::id::{Epoch, ExecutionId};
@@ -58,7 +59,7 @@ async fn hold_at_last(
     reason: &str,
 ) -> Result<Snapshot, Error> {
     loop {
-        let holding = kernel.hold_faulty(id, epoch, reason);
+        let holding = hold_faulty(kernel, id, epoch, reason);
         match AssertUnwindSafe(holding).catch_unwind().await {
             Ok(Err(error @ Error::Store(_))) => {
                 tracing::warn!(execution_id = %id, %error, "could not put the execution on hold; it is tried again");

@@ -51,12 +51,14 @@ mod lines;
 mod link;
 mod load;
 mod plan;
+mod poke;
 mod recall;
 mod rest;
 mod retire;
 mod statements;
 mod take_up;
 mod threads;
+mod turn;
 mod wait;
 mod watch;
 
@@ -68,7 +70,9 @@ pub(crate) use intent::{Begin, Intent};
 pub(crate) use launch::launch;
 use link::Link;
 use load::Loading;
+pub(crate) use poke::{close_and_poke, poke};
 pub(crate) use retire::stop;
+pub(crate) use turn::{begin_in_turn, wait_turn_and_settled};
 use wait::refresh_inbox;
 
 /// So many turns are counted for one that took as many deliveries as one commit may.

@@ -52,6 +52,17 @@ pub(crate) fn is_go_on(message: &Message) -> bool {
 pub(crate) const BY_PARENT: &str = "by-parent";
 
 impl NewMessage {
+    /// What says everything by its kind.
+    pub(crate) fn command(kind: MessageKind, payload: Payload, at: Timestamp) -> Self {
+        Self {
+            kind,
+            name: "".into(),
+            payload,
+            dedup: None,
+            at,
+        }
+    }
+
     /// What a child is told when its parent lets go of it.
     pub(crate) fn to_child(policy: ChildPolicy, at: Timestamp) -> Self {
         let (kind, payload) = match policy {

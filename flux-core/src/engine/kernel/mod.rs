@@ -13,7 +13,7 @@ use crate::execution::Snapshot;
 use crate::id::{ExecutionId, WorkerId};
 use crate::payload::Payload;
 use crate::registry::Registry;
-use crate::store::{ExecutionRecord, Store, StoreError};
+use crate::store::{ExecutionRecord, NewMessage, PostError, Store, StoreError};
 use crate::task::States;
 
 pub(crate) mod drivers;
@@ -127,6 +127,19 @@ impl Kernel {
         let snapshot = Snapshot::read(&*self.store, record).await?;
         let now = self.clock.now();
         snapshot.with_limit(&*self.store, now).await
+    }
+
+    /// Puts a message into an execution's inbox.
+    pub(crate) async fn post(&self, to: &ExecutionId, message: NewMessage) -> Result<(), Error> {
+        match self.store.post(to, message).await {
+            Ok(()) => Ok(()),
+            Err(PostError::NotFound) => Err(self.not_found(to)),
+            Err(PostError::Finished(status)) => Err(Error::AlreadyFinished {
+                id: to.clone(),
+                status,
+            }),
+            Err(PostError::Failed(error)) => Err(error.into()),
+        }
     }
 
     pub(crate) fn check_size(

@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use crate::clock::Timestamp;
 use crate::engine::kernel::Kernel;
+use crate::engine::kernel::refuse::invalid;
 use crate::error::Error;
 use crate::names::check_name;
 use crate::payload::Payload;
@@ -136,9 +137,7 @@ fn lacks(def: &WorkflowDef, template: &str, path: &str) -> Error {
 
 fn read(def: &WorkflowDef, input: &Payload) -> Result<Value, Error> {
     let decoded = input.decode();
-    decoded.map_err(|error| {
-        crate::engine::kernel::refuse::invalid(format!("input of workflow `{}`", def.name), error)
-    })
+    decoded.map_err(|error| invalid(format!("input of workflow `{}`", def.name), error))
 }
 
 /// The value at a dotted path; the empty path is the whole.

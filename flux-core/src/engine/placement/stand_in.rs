@@ -7,17 +7,14 @@
 use std::collections::BTreeMap;
 use std::sync::Mutex;
 
-use serde::Serialize;
-
 use crate::catalog::WorkflowInfo;
 use crate::context::RawContext;
-use crate::engine::Engine;
 use crate::engine::kernel::Kernel;
-use crate::engine::verb::start::Start;
+use crate::engine::kernel::refuse::invalid;
 use crate::error::Error;
 use crate::names::check_name;
 use crate::payload::PayloadError;
-use crate::store::Filter;
+use crate::store::{Filter, WorkflowDescription};
 use crate::sync::lock;
 use crate::workflow::{WorkflowDef, WorkflowFuture, WorkflowOptions};
 
@@ -39,65 +36,63 @@ impl Named {
     }
 }
 
-impl Engine {
-    /// Starts a workflow that this program need not have, with an input that comes as JSON: the execution is recorded
-    /// as `Pending`, and a [worker](Engine::worker) of a program that has the workflow takes it.
-    ///
-    /// Its version, queue, limits and tags are what the newest version in the [catalog](Engine::catalog) says. Of a
-    /// workflow that no program has described, the version is that of its latest execution, else 1, and it has no queue
-    /// and no limits. The input is not compared with the type that the workflow takes: what does not fit is found by the
-    /// worker.
-    ///
-    /// # Errors
-    ///
-    /// Those of any start; [`Error::InvalidInput`] also where the input lacks a field that the workflow's lock is made
-    /// of. Nothing is stored then.
-    pub fn start_elsewhere(&self, name: &str, input: impl Serialize) -> Start<serde_json::Value> {
-        let workflow = Named::Name(name.to_owned());
-        Start::new(Some(self.clone()), workflow, &input).for_worker()
+/// What a workflow is started by that a worker is to run: what the catalog says of it, else what is registered here,
+/// else what the executions there are can tell.
+pub(crate) async fn elsewhere(kernel: &Kernel, name: &str) -> Result<&'static WorkflowDef, Error> {
+    check_name("name of a workflow", Some(name))?;
+    if let Some(info) = described(kernel, name).await? {
+        return Ok(stand_in(info));
     }
+    if let Ok(def) = kernel.registry.newest(name) {
+        return Ok(def);
+    }
+    let latest = Filter {
+        workflow: Some(name.into()),
+        limit: 1,
+        ..Filter::default()
+    };
+    let latest = kernel.store.executions(latest).await?.pop();
+    let version = latest.map_or(1, |record| record.version);
+    Ok(stand_in(WorkflowInfo::unknown(name, version)))
 }
 
-impl Kernel {
-    /// What a workflow is started by that a worker is to run: what the catalog says of it, else what is registered here,
-    /// else what the executions there are can tell.
-    pub(crate) async fn elsewhere(&self, name: &str) -> Result<&'static WorkflowDef, Error> {
-        check_name("name of a workflow", Some(name))?;
-        if let Some(info) = self.described(name).await? {
-            return Ok(stand_in(info));
-        }
-        if let Ok(def) = self.registry.newest(name) {
-            return Ok(def);
-        }
-        let latest = Filter {
-            workflow: Some(name.into()),
-            limit: 1,
-            ..Filter::default()
-        };
-        let latest = self.store.executions(latest).await?.pop();
-        let version = latest.map_or(1, |record| record.version);
-        Ok(stand_in(WorkflowInfo::unknown(name, version)))
+/// The newest version that is registered here, else the newest in the catalog.
+pub(crate) async fn known(kernel: &Kernel, name: &str) -> Result<&'static WorkflowDef, Error> {
+    if let Ok(def) = kernel.registry.newest(name) {
+        return Ok(def);
     }
+    if let Some(info) = described(kernel, name).await? {
+        return Ok(stand_in(info));
+    }
+    let described = kernel.store.workflows().await?.into_iter();
+    let mut described: Vec<_> = described
+        .map(|workflow| workflow.name.to_string())
+        .collect();
+    described.dedup();
+    Err(Error::WorkflowNotFound {
+        name: name.to_owned(),
+        available: kernel.registry.names(),
+        described,
+    })
+}
 
-    /// The newest version that is registered here, else the newest in the catalog.
-    pub(crate) async fn known(&self, name: &str) -> Result<&'static WorkflowDef, Error> {
-        if let Ok(def) = self.registry.newest(name) {
-            return Ok(def);
-        }
-        if let Some(info) = self.described(name).await? {
-            return Ok(stand_in(info));
-        }
-        let described = self.store.workflows().await?.into_iter();
-        let mut described: Vec<_> = described
-            .map(|workflow| workflow.name.to_string())
-            .collect();
-        described.dedup();
-        Err(Error::WorkflowNotFound {
-            name: name.to_owned(),
-            available: self.registry.names(),
-            described,
-        })
-    }
+/// What the catalog says of the newest version of a workflow.
+pub(crate) async fn described(kernel: &Kernel, name: &str) -> Result<Option<WorkflowInfo>, Error> {
+    let described = kernel.store.workflows().await?;
+    let versions = described.iter().filter(|workflow| *workflow.name == *name);
+    let newest = versions.max_by_key(|workflow| workflow.version);
+    newest.map(read).transpose()
+}
+
+/// Reads what a program has described.
+pub(crate) fn read(workflow: &WorkflowDescription) -> Result<WorkflowInfo, Error> {
+    workflow.described.decode().map_err(|error| {
+        let WorkflowDescription { name, version, .. } = workflow;
+        invalid(
+            format!("description of workflow `{name}` version {version} in the store"),
+            error,
+        )
+    })
 }
 
 /// What stands for a workflow that is described and has no code here.

@@ -170,137 +170,134 @@ struct Full {
     running: Vec<ExecutionRecord>,
 }
 
-impl Kernel {
-    /// Says once, in the log and beside its row, that a child waits for executions that wait for it.
-    pub(crate) async fn tell_of_standoff(
-        &self,
-        child: &ExecutionId,
-        key: ExecutionKey,
-        standoff: &Standoff,
-    ) {
-        tracing::warn!(
-            target: "flux::execution",
-            execution_id = %child,
-            reason = %standoff,
-            "a child waits for executions that wait for it, and may never start"
-        );
-        let obstacle = Obstacle::standoff(standoff.to_string(), self.clock.now());
-        self.keep_obstacle(key, Epoch(1), &obstacle).await;
-    }
+/// Says once, in the log and beside its row, that a child waits for executions that wait for it.
+pub(crate) async fn tell_of_standoff(
+    kernel: &Kernel,
+    child: &ExecutionId,
+    key: ExecutionKey,
+    standoff: &Standoff,
+) {
+    tracing::warn!(
+        target: "flux::execution",
+        execution_id = %child,
+        reason = %standoff,
+        "a child waits for executions that wait for it, and may never start"
+    );
+    let obstacle = Obstacle::standoff(standoff.to_string(), kernel.clock.now());
+    kernel.keep_obstacle(key, Epoch(1), &obstacle).await;
+}
 
-    /// Looks for full queues in which every execution only waits for children that wait in one of these queues, and tells
-    /// of what is pending in them.
-    pub(crate) async fn look_for_standoffs(&self) -> Result<(), StoreError> {
-        let mut full = self.full_queues().await?;
-        // Each queue that can move may free a place for another one.
-        while let Some(moving) = self.one_that_moves(&full).await? {
-            full.remove(&moving);
-        }
-        let names: Vec<&Arc<str>> = full.keys().collect();
-        for (queue, Full { limit, running }) in &full {
-            let Some(holder) = running.first().map(|first| first.id.clone()) else {
-                continue;
-            };
-            let standoff = Standoff::Queue {
-                queue: Arc::clone(queue),
-                limit: *limit,
-                holder,
-                others: names
-                    .iter()
-                    .filter(|name| **name != queue)
-                    .copied()
-                    .cloned()
-                    .collect(),
-            };
-            let waiting = self.of_queue(queue, &[Status::Pending]).await?;
-            let news = waiting.iter().filter(|record| record.obstacle.is_none());
-            for record in news.filter(|record| record.epoch == Epoch(1)) {
-                self.tell_of_standoff(&record.id, record.key, &standoff)
-                    .await;
-            }
-        }
-        Ok(())
+/// Looks for full queues in which every execution only waits for children that wait in one of these queues, and tells
+/// of what is pending in them.
+pub(crate) async fn look_for_standoffs(kernel: &Kernel) -> Result<(), StoreError> {
+    let mut full = full_queues(kernel).await?;
+    // Each queue that can move may free a place for another one.
+    while let Some(moving) = one_that_moves(kernel, &full).await? {
+        full.remove(&moving);
     }
-
-    /// The queues that start nothing more before an execution in them ends, and what runs there.
-    async fn full_queues(&self) -> Result<BTreeMap<Arc<str>, Full>, StoreError> {
-        let mut full = BTreeMap::new();
-        for record in self.store.queues().await? {
-            let limit = record.settings.concurrency;
-            let limit = limit.filter(|limit| record.running >= u64::from(*limit));
-            let is_looked_at = record.pending > 0 && record.running <= LOOKED_AT as u64;
-            if let Some(limit) = limit.filter(|_| is_looked_at) {
-                let statuses = [Status::Running, Status::Paused];
-                let running = self.of_queue(&record.name, &statuses).await?;
-                full.insert(record.name, Full { limit, running });
-            }
+    let names: Vec<&Arc<str>> = full.keys().collect();
+    for (queue, Full { limit, running }) in &full {
+        let Some(holder) = running.first().map(|first| first.id.clone()) else {
+            continue;
+        };
+        let standoff = Standoff::Queue {
+            queue: Arc::clone(queue),
+            limit: *limit,
+            holder,
+            others: names
+                .iter()
+                .filter(|name| **name != queue)
+                .copied()
+                .cloned()
+                .collect(),
+        };
+        let waiting = of_queue(kernel, queue, &[Status::Pending]).await?;
+        let news = waiting.iter().filter(|record| record.obstacle.is_none());
+        for record in news.filter(|record| record.epoch == Epoch(1)) {
+            tell_of_standoff(kernel, &record.id, record.key, &standoff).await;
         }
-        Ok(full)
     }
+    Ok(())
+}
 
-    /// One of these queues in which something is done, or waits for something other than a place in one of them.
-    async fn one_that_moves(
-        &self,
-        full: &BTreeMap<Arc<str>, Full>,
-    ) -> Result<Option<Arc<str>>, StoreError> {
-        for (queue, Full { running, .. }) in full {
-            if running.is_empty() || !self.all_wait_for_children(running.clone(), full).await? {
-                return Ok(Some(Arc::clone(queue)));
-            }
+/// The queues that start nothing more before an execution in them ends, and what runs there.
+async fn full_queues(kernel: &Kernel) -> Result<BTreeMap<Arc<str>, Full>, StoreError> {
+    let mut full = BTreeMap::new();
+    for record in kernel.store.queues().await? {
+        let limit = record.settings.concurrency;
+        let limit = limit.filter(|limit| record.running >= u64::from(*limit));
+        let is_looked_at = record.pending > 0 && record.running <= LOOKED_AT as u64;
+        if let Some(limit) = limit.filter(|_| is_looked_at) {
+            let statuses = [Status::Running, Status::Paused];
+            let running = of_queue(kernel, &record.name, &statuses).await?;
+            full.insert(record.name, Full { limit, running });
         }
-        Ok(None)
     }
+    Ok(full)
+}
 
-    async fn of_queue(
-        &self,
-        queue: &Arc<str>,
-        statuses: &[Status],
-    ) -> Result<Vec<ExecutionRecord>, StoreError> {
+/// One of these queues in which something is done, or waits for something other than a place in one of them.
+async fn one_that_moves(
+    kernel: &Kernel,
+    full: &BTreeMap<Arc<str>, Full>,
+) -> Result<Option<Arc<str>>, StoreError> {
+    for (queue, Full { running, .. }) in full {
+        if running.is_empty() || !all_wait_for_children(kernel, running.clone(), full).await? {
+            return Ok(Some(Arc::clone(queue)));
+        }
+    }
+    Ok(None)
+}
+
+async fn of_queue(
+    kernel: &Kernel,
+    queue: &Arc<str>,
+    statuses: &[Status],
+) -> Result<Vec<ExecutionRecord>, StoreError> {
+    let filter = Filter {
+        statuses: statuses.to_vec(),
+        queue: Some(Arc::clone(queue)),
+        limit: LOOKED_AT,
+        ..Filter::default()
+    };
+    kernel.store.executions(filter).await
+}
+
+/// Whether nothing can move these but a free place in one of the queues: each sleeps, and each unfinished child of it
+/// is pending in one of them or sleeps in the same way.
+async fn all_wait_for_children(
+    kernel: &Kernel,
+    mut left: Vec<ExecutionRecord>,
+    full: &BTreeMap<Arc<str>, Full>,
+) -> Result<bool, StoreError> {
+    let mut seen = BTreeSet::new();
+    while let Some(record) = left.pop() {
+        if !seen.insert(record.key) {
+            continue;
+        }
+        if !waits_for_children_alone(&record) || seen.len() > LOOKED_AT {
+            return Ok(false);
+        }
         let filter = Filter {
-            statuses: statuses.to_vec(),
-            queue: Some(Arc::clone(queue)),
+            statuses: vec![Status::Pending, Status::Running, Status::Paused],
+            parent: Some(record.id),
             limit: LOOKED_AT,
             ..Filter::default()
         };
-        self.store.executions(filter).await
-    }
-
-    /// Whether nothing can move these but a free place in one of the queues: each sleeps, and each unfinished child of it
-    /// is pending in one of them or sleeps in the same way.
-    async fn all_wait_for_children(
-        &self,
-        mut left: Vec<ExecutionRecord>,
-        full: &BTreeMap<Arc<str>, Full>,
-    ) -> Result<bool, StoreError> {
-        let mut seen = BTreeSet::new();
-        while let Some(record) = left.pop() {
-            if !seen.insert(record.key) {
-                continue;
-            }
-            if !waits_for_children_alone(&record) || seen.len() > LOOKED_AT {
-                return Ok(false);
-            }
-            let filter = Filter {
-                statuses: vec![Status::Pending, Status::Running, Status::Paused],
-                parent: Some(record.id),
-                limit: LOOKED_AT,
-                ..Filter::default()
-            };
-            let children = self.store.executions(filter).await?;
-            if children.is_empty() || children.len() == LOOKED_AT {
-                return Ok(false);
-            }
-            for child in children {
-                let queue = child.placement.queue.as_ref();
-                match child.status {
-                    Status::Pending if queue.is_some_and(|queue| full.contains_key(queue)) => {}
-                    Status::Running => left.push(child),
-                    _ => return Ok(false),
-                }
+        let children = kernel.store.executions(filter).await?;
+        if children.is_empty() || children.len() == LOOKED_AT {
+            return Ok(false);
+        }
+        for child in children {
+            let queue = child.placement.queue.as_ref();
+            match child.status {
+                Status::Pending if queue.is_some_and(|queue| full.contains_key(queue)) => {}
+                Status::Running => left.push(child),
+                _ => return Ok(false),
             }
         }
-        Ok(true)
     }
+    Ok(true)
 }
 
 /// Whether it sleeps, and nothing but a child of it will wake it.

@@ -14,7 +14,7 @@ use crate::policy::ChildPolicy;
 use crate::status::Status;
 use crate::store::{
     Change, ClaimError, Commit, CommitError, ExecutionRecord, Filter, Message, MessageId,
-    NewMessage, Release, StoreError, Target,
+    MessageKind, NewMessage, Release, StoreError, Target,
 };
 
 /// How an execution is to end.
@@ -46,6 +46,18 @@ impl Close {
             by_parent: *message.name == *BY_PARENT,
             message: message.id,
         }
+    }
+
+    /// What the inbox of an execution that nobody drives asks for, if its code is not needed for it.
+    pub(crate) fn wanted(record: &ExecutionRecord, inbox: &[Message]) -> Option<Self> {
+        let find = |kind| inbox.iter().find(|message| message.kind == kind);
+        if let Some(message) = find(MessageKind::Terminate) {
+            return Some(Self::terminated(message));
+        }
+        // Code that has not begun has nothing to clean up.
+        find(MessageKind::Cancel)
+            .filter(|_| record.status == Status::Pending)
+            .map(Self::cancelled)
     }
 
     fn line(&self) -> LogLine {
@@ -91,124 +103,123 @@ impl Close {
     }
 }
 
-impl Kernel {
-    /// Ends an execution. `false` where somebody else has it, or was faster: look again.
-    pub(crate) async fn close(
-        self: &Arc<Self>,
-        id: &ExecutionId,
-        close: Close,
-    ) -> Result<bool, Error> {
-        let Some(claiming) = self.drivers.begin_claim(id) else {
-            return Ok(false);
-        };
-        let claimed = match claim(self, claiming).await {
-            Ok(claimed) => claimed,
-            Err(ClaimError::Held { .. } | ClaimError::NotFound) => return Ok(false),
-            Err(ClaimError::Failed(error)) => return Err(error.into()),
-        };
-        if claimed.record.status.is_finished() {
-            claimed.ownership.release(None).await;
-            return Ok(true);
-        }
-        let commit = self.closing(&claimed.record, &close).await?;
-        let told: Vec<ExecutionId> = commit.outbox.iter().map(|(id, _)| id.clone()).collect();
-        match self.commit(commit).await {
-            Ok(_) => {
-                close.line().log(About::of(&claimed.record));
-                claimed.ownership.discharge();
-            }
-            Err(CommitError::Failed(error)) => {
-                claimed.give_back().await;
-                return Err(error.into());
-            }
-            // Whether it happened is seen at the next look; if not, it is released.
-            Err(_) => return Ok(false),
-        }
-        self.subscribers.notify(id);
-        self.waiters.ring(id);
-        self.workers.call();
-        for id in told {
-            Box::pin(self.poke(&id)).await;
-        }
-        Ok(true)
+/// Ends an execution, and returns those whose inboxes tell of it. `None` where somebody else has it, or was faster: look again.
+pub(crate) async fn close(
+    kernel: &Arc<Kernel>,
+    id: &ExecutionId,
+    close: Close,
+) -> Result<Option<Vec<ExecutionId>>, Error> {
+    let Some(claiming) = kernel.drivers.begin_claim(id) else {
+        return Ok(None);
+    };
+    let claimed = match claim(kernel, claiming).await {
+        Ok(claimed) => claimed,
+        Err(ClaimError::Held { .. } | ClaimError::NotFound) => return Ok(None),
+        Err(ClaimError::Failed(error)) => return Err(error.into()),
+    };
+    if claimed.record.status.is_finished() {
+        claimed.ownership.release(None).await;
+        return Ok(Some(Vec::new()));
     }
-
-    /// The last commit of an execution.
-    async fn closing(&self, record: &ExecutionRecord, close: &Close) -> Result<Commit, StoreError> {
-        let last = self.store.last_event(record.key).await?;
-        let has_begun = last.as_ref().is_some_and(|last| last.seq > EventSeq::FIRST);
-        let doubt = Doubt {
-            // Without its code it is not known which of its tasks may not run twice.
-            unknown: has_begun
-                .then(|| record.workflow.clone())
-                .into_iter()
-                .collect(),
-            cut_off: Vec::new(),
-        };
-        let (seq, after) = last.map_or((EventSeq::FIRST, record.created_at), |last| {
-            (last.seq.next(), last.at)
-        });
-        let now = self.clock.now();
-        let at = now.max(after);
-        // Who sleeps is ready from then on, by the clock, which may have been set back behind the history.
-        let mut outbox = self.orders_to_children(record, now).await?;
-        if let Some(parent) = &record.parent {
-            let word = LastWord::new(record.epoch, close.last_word(), doubt.clone());
-            let word = word.message(&record.id, now);
-            outbox.extend(word.map(|word| (parent.clone(), word)));
+    let commit = closing(kernel, &claimed.record, &close).await?;
+    let told: Vec<ExecutionId> = commit.outbox.iter().map(|(id, _)| id.clone()).collect();
+    match kernel.commit(commit).await {
+        Ok(_) => {
+            close.line().log(About::of(&claimed.record));
+            claimed.ownership.discharge();
         }
-        Ok(Commit {
-            events: vec![close.event(seq, at, doubt)],
-            change: Some(Change {
-                status: close.status,
-                finished_at: Some(at),
-                wake_at: None,
-                waiting: None,
-                hold: None,
-                obstacle: None,
-                release: Some(Release::default()),
-                ..record.unchanged()
-            }),
-            consumed: vec![close.message],
-            outbox,
-            ..Commit::to(Target::Existing {
-                key: record.key,
-                epoch: record.epoch,
-            })
+        Err(CommitError::Failed(error)) => {
+            claimed.give_back().await;
+            return Err(error.into());
+        }
+        // Whether it happened is seen at the next look; if not, it is released.
+        Err(_) => return Ok(None),
+    }
+    kernel.subscribers.notify(id);
+    kernel.waiters.ring(id);
+    kernel.workers.call();
+    Ok(Some(told))
+}
+
+/// The last commit of an execution.
+async fn closing(
+    kernel: &Kernel,
+    record: &ExecutionRecord,
+    close: &Close,
+) -> Result<Commit, StoreError> {
+    let last = kernel.store.last_event(record.key).await?;
+    let has_begun = last.as_ref().is_some_and(|last| last.seq > EventSeq::FIRST);
+    let doubt = Doubt {
+        // Without its code it is not known which of its tasks may not run twice.
+        unknown: has_begun
+            .then(|| record.workflow.clone())
+            .into_iter()
+            .collect(),
+        cut_off: Vec::new(),
+    };
+    let (seq, after) = last.map_or((EventSeq::FIRST, record.created_at), |last| {
+        (last.seq.next(), last.at)
+    });
+    let now = kernel.clock.now();
+    let at = now.max(after);
+    // Who sleeps is ready from then on, by the clock, which may have been set back behind the history.
+    let mut outbox = orders_to_children(kernel, record, now).await?;
+    if let Some(parent) = &record.parent {
+        let word = LastWord::new(record.epoch, close.last_word(), doubt.clone());
+        let word = word.message(&record.id, now);
+        outbox.extend(word.map(|word| (parent.clone(), word)));
+    }
+    Ok(Commit {
+        events: vec![close.event(seq, at, doubt)],
+        change: Some(Change {
+            status: close.status,
+            finished_at: Some(at),
+            wake_at: None,
+            waiting: None,
+            hold: None,
+            obstacle: None,
+            release: Some(Release::default()),
+            ..record.unchanged()
+        }),
+        consumed: vec![close.message],
+        outbox,
+        ..Commit::to(Target::Existing {
+            key: record.key,
+            epoch: record.epoch,
         })
-    }
+    })
+}
 
-    /// What its parent's code said of a child.
-    async fn policy_of(&self, child: &ExecutionRecord) -> Result<ChildPolicy, StoreError> {
-        let events = self.store.events(child.key, EventSeq::FIRST, 1).await?;
-        let meta = events.first().map(Event::meta::<StartedMeta>);
-        Ok(meta.unwrap_or_default().when_parent_ends)
-    }
+/// What its parent's code said of a child.
+async fn policy_of(kernel: &Kernel, child: &ExecutionRecord) -> Result<ChildPolicy, StoreError> {
+    let events = kernel.store.events(child.key, EventSeq::FIRST, 1).await?;
+    let meta = events.first().map(Event::meta::<StartedMeta>);
+    Ok(meta.unwrap_or_default().when_parent_ends)
+}
 
-    /// What the children that have not ended are told.
-    async fn orders_to_children(
-        &self,
-        record: &ExecutionRecord,
-        at: crate::clock::Timestamp,
-    ) -> Result<Vec<(ExecutionId, NewMessage)>, StoreError> {
-        let mut orders = Vec::new();
-        let mut before = None;
-        loop {
-            let filter = Filter {
-                statuses: vec![Status::Pending, Status::Running, Status::Paused],
-                parent: Some(record.id.clone()),
-                before,
-                ..Filter::default()
-            };
-            let children = self.store.executions(filter).await?;
-            let Some(last) = children.last() else {
-                return Ok(orders);
-            };
-            before = Some(last.key);
-            for child in children {
-                let policy = self.policy_of(&child).await?;
-                orders.push((child.id, NewMessage::to_child(policy, at)));
-            }
+/// What the children that have not ended are told.
+async fn orders_to_children(
+    kernel: &Kernel,
+    record: &ExecutionRecord,
+    at: crate::clock::Timestamp,
+) -> Result<Vec<(ExecutionId, NewMessage)>, StoreError> {
+    let mut orders = Vec::new();
+    let mut before = None;
+    loop {
+        let filter = Filter {
+            statuses: vec![Status::Pending, Status::Running, Status::Paused],
+            parent: Some(record.id.clone()),
+            before,
+            ..Filter::default()
+        };
+        let children = kernel.store.executions(filter).await?;
+        let Some(last) = children.last() else {
+            return Ok(orders);
+        };
+        before = Some(last.key);
+        for child in children {
+            let policy = policy_of(kernel, &child).await?;
+            orders.push((child.id, NewMessage::to_child(policy, at)));
         }
     }
 }

@@ -17,187 +17,185 @@ use crate::store::{
     Target,
 };
 
-impl Kernel {
-    /// Takes an execution off hold and leaves it to a worker, whatever was asked about holds before. `false` where
-    /// somebody was faster: look again.
-    pub(crate) async fn take_off_hold(self: &Arc<Self>, id: &ExecutionId) -> Result<bool, Error> {
-        let claimed = claim_or_refuse(self, id).await?;
-        let record = &claimed.record;
-        let inbox = self.store.inbox(record.key).await?;
-        let consumed = inbox.iter().filter(|message| is_of_hold(message));
-        let commit = Commit {
-            change: Some(self.off_hold(record)),
-            consumed: consumed.map(|message| message.id).collect(),
-            ..Commit::to(target(record))
-        };
-        self.leave_to_worker(claimed, commit).await
-    }
+/// Takes an execution off hold and leaves it to a worker, whatever was asked about holds before. `false` where
+/// somebody was faster: look again.
+pub(crate) async fn take_off_hold(kernel: &Arc<Kernel>, id: &ExecutionId) -> Result<bool, Error> {
+    let claimed = claim_or_refuse(kernel, id).await?;
+    let record = &claimed.record;
+    let inbox = kernel.store.inbox(record.key).await?;
+    let consumed = inbox.iter().filter(|message| is_of_hold(message));
+    let commit = Commit {
+        change: Some(off_hold(kernel, record)),
+        consumed: consumed.map(|message| message.id).collect(),
+        ..Commit::to(target(record))
+    };
+    leave_to_worker(kernel, claimed, commit).await
+}
 
-    fn off_hold(&self, record: &ExecutionRecord) -> Change {
-        let waits_at_none = Waiting::read(record.waiting.as_ref()).pauses.is_empty();
-        let status = match record.status {
-            Status::Paused if waits_at_none => Status::Running,
-            status => status,
-        };
-        Change {
-            status,
-            hold: None,
-            release: Some(self.at_once()),
-            // It continues when a worker has taken it up: until then the obstacle is the same.
-            ..record.unchanged()
-        }
+fn off_hold(kernel: &Kernel, record: &ExecutionRecord) -> Change {
+    let waits_at_none = Waiting::read(record.waiting.as_ref()).pauses.is_empty();
+    let status = match record.status {
+        Status::Paused if waits_at_none => Status::Running,
+        status => status,
+    };
+    Change {
+        status,
+        hold: None,
+        release: Some(at_once(kernel)),
+        // It continues when a worker has taken it up: until then the obstacle is the same.
+        ..record.unchanged()
     }
+}
 
-    /// Opens a failed execution again, and leaves it to a worker to try again what failed. `false` where somebody was
-    /// faster: look again.
-    pub(crate) async fn reopen(self: &Arc<Self>, seen: &ExecutionRecord) -> Result<bool, Error> {
-        if seen.format > FORMAT {
-            return Err(Error::FormatTooNew {
-                id: seen.id.clone(),
-                found: seen.format,
-                supported: FORMAT,
-            });
+/// Opens a failed execution again, and leaves it to a worker to try again what failed. `false` where somebody was
+/// faster: look again.
+pub(crate) async fn reopen(kernel: &Arc<Kernel>, seen: &ExecutionRecord) -> Result<bool, Error> {
+    if seen.format > FORMAT {
+        return Err(Error::FormatTooNew {
+            id: seen.id.clone(),
+            found: seen.format,
+            supported: FORMAT,
+        });
+    }
+    let claimed = claim_or_refuse(kernel, &seen.id).await?;
+    if claimed.record.status != Status::Failed {
+        claimed.give_back().await;
+        return Ok(false);
+    }
+    match rewound(kernel, &claimed.record).await {
+        Ok(rewound) => {
+            let commit = reopening(kernel, &claimed.record, rewound);
+            leave_to_worker(kernel, claimed, commit).await
         }
-        let claimed = claim_or_refuse(self, &seen.id).await?;
-        if claimed.record.status != Status::Failed {
+        Err(error) => {
             claimed.give_back().await;
-            return Ok(false);
+            Err(error)
         }
-        match self.rewound(&claimed.record).await {
-            Ok(rewound) => {
-                let commit = self.reopening(&claimed.record, rewound);
-                self.leave_to_worker(claimed, commit).await
-            }
-            Err(error) => {
+    }
+}
+
+/// The rewind that lets a failed execution try again.
+async fn rewound(kernel: &Kernel, record: &ExecutionRecord) -> Result<Rewound, Error> {
+    let failed = Failed::read(&kernel.store, record).await?;
+    let failed = failed.ok_or_else(|| unreadable(kernel, record))?;
+    let seq = failed.last.seq.next();
+    if seq >= EventSeq::MAX {
+        return Err(Error::HistoryTooLong {
+            id: record.id.clone(),
+            events: seq.get(),
+        });
+    }
+    let event = Event {
+        seq,
+        at: kernel.clock.now().max(failed.last.at),
+        kind: EventKind::Rewound,
+        refers: None,
+        name: None,
+        payload: None,
+        meta: None,
+    };
+    let plan = failed.plan();
+    let rewindable = Rewindable {
+        base: record.base,
+        rewind: failed.rewind,
+        first_delivery: None,
+        input: failed.input.as_ref(),
+        workflow: &record.workflow,
+    };
+    Ok(plan.carry_out(event, rewindable))
+}
+
+fn unreadable(kernel: &Kernel, record: &ExecutionRecord) -> Error {
+    Error::Store(StoreError {
+        store: kernel.store.describe(),
+        action: format!("read how execution `{}` failed", record.id),
+        reason: "its last event is no failure that this Flux can read".to_owned(),
+        source: None,
+    })
+}
+
+/// One commit: the rewind, the row, and the message that tells its next driver that nothing has been begun since.
+fn reopening(kernel: &Kernel, record: &ExecutionRecord, rewound: Rewound) -> Commit {
+    let rewind = rewound.rewind.as_ref().map(|rewind| rewind.seq);
+    let request = ResumeRequest::Retry {
+        rewound: rewound.event.seq,
+    };
+    let message = NewMessage {
+        kind: MessageKind::Resume,
+        name: "retry".into(),
+        payload: Payload::encode(&request).unwrap_or_else(|_| Payload::null()),
+        dedup: None,
+        at: kernel.clock.now(),
+    };
+    Commit {
+        change: Some(Change {
+            status: Status::Running,
+            attempt: record.attempt + 1,
+            finished_at: None,
+            wake_at: None,
+            waiting: None,
+            base: rewound.base,
+            rewound: rewind,
+            hold: None,
+            obstacle: None,
+            release: Some(at_once(kernel)),
+        }),
+        events: vec![rewound.event],
+        outbox: vec![(record.id.clone(), message)],
+        ..Commit::to(target(record))
+    }
+}
+
+fn at_once(kernel: &Kernel) -> Release {
+    Release {
+        ready_at: Some(kernel.clock.now()),
+        ..Release::default()
+    }
+}
+
+/// Commits what lets the execution go on, and calls the workers.
+async fn leave_to_worker(
+    kernel: &Arc<Kernel>,
+    claimed: Claimed,
+    commit: Commit,
+) -> Result<bool, Error> {
+    let (id, key, epoch) = (
+        claimed.record.id.clone(),
+        claimed.record.key,
+        claimed.record.epoch,
+    );
+    match kernel.commit(commit).await {
+        Ok(_) => {
+            LogLine::Resumed.log(About::of(&claimed.record));
+            claimed.ownership.discharge();
+        }
+        Err(CommitError::Fenced) => return Ok(false),
+        Err(CommitError::Unknown(error)) => {
+            if !is_written(kernel, &claimed.record).await? {
                 claimed.give_back().await;
-                Err(error)
+                return Err(error.into());
             }
+            claimed.ownership.discharge();
+        }
+        Err(error) => {
+            let record = claimed.record.clone();
+            claimed.give_back().await;
+            return Err(refused(record, error));
         }
     }
-
-    /// The rewind that lets a failed execution try again.
-    async fn rewound(&self, record: &ExecutionRecord) -> Result<Rewound, Error> {
-        let failed = Failed::read(&self.store, record).await?;
-        let failed = failed.ok_or_else(|| self.unreadable(record))?;
-        let seq = failed.last.seq.next();
-        if seq >= EventSeq::MAX {
-            return Err(Error::HistoryTooLong {
-                id: record.id.clone(),
-                events: seq.get(),
-            });
-        }
-        let event = Event {
-            seq,
-            at: self.clock.now().max(failed.last.at),
-            kind: EventKind::Rewound,
-            refers: None,
-            name: None,
-            payload: None,
-            meta: None,
-        };
-        let plan = failed.plan();
-        let rewindable = Rewindable {
-            base: record.base,
-            rewind: failed.rewind,
-            first_delivery: None,
-            input: failed.input.as_ref(),
-            workflow: &record.workflow,
-        };
-        Ok(plan.carry_out(event, rewindable))
+    // The commits of a store are no news to those who share it; a release is.
+    if let Err(error) = kernel.release(key, epoch, Some(kernel.clock.now())).await {
+        tracing::debug!(execution_id = %id, %error, "workers find out later");
     }
+    kernel.subscribers.notify(&id);
+    kernel.waiters.ring(&id);
+    Ok(true)
+}
 
-    fn unreadable(&self, record: &ExecutionRecord) -> Error {
-        Error::Store(StoreError {
-            store: self.store.describe(),
-            action: format!("read how execution `{}` failed", record.id),
-            reason: "its last event is no failure that this Flux can read".to_owned(),
-            source: None,
-        })
-    }
-
-    /// One commit: the rewind, the row, and the message that tells its next driver that nothing has been begun since.
-    fn reopening(&self, record: &ExecutionRecord, rewound: Rewound) -> Commit {
-        let rewind = rewound.rewind.as_ref().map(|rewind| rewind.seq);
-        let request = ResumeRequest::Retry {
-            rewound: rewound.event.seq,
-        };
-        let message = NewMessage {
-            kind: MessageKind::Resume,
-            name: "retry".into(),
-            payload: Payload::encode(&request).unwrap_or_else(|_| Payload::null()),
-            dedup: None,
-            at: self.clock.now(),
-        };
-        Commit {
-            change: Some(Change {
-                status: Status::Running,
-                attempt: record.attempt + 1,
-                finished_at: None,
-                wake_at: None,
-                waiting: None,
-                base: rewound.base,
-                rewound: rewind,
-                hold: None,
-                obstacle: None,
-                release: Some(self.at_once()),
-            }),
-            events: vec![rewound.event],
-            outbox: vec![(record.id.clone(), message)],
-            ..Commit::to(target(record))
-        }
-    }
-
-    fn at_once(&self) -> Release {
-        Release {
-            ready_at: Some(self.clock.now()),
-            ..Release::default()
-        }
-    }
-
-    /// Commits what lets the execution go on, and calls the workers.
-    async fn leave_to_worker(
-        self: &Arc<Self>,
-        claimed: Claimed,
-        commit: Commit,
-    ) -> Result<bool, Error> {
-        let (id, key, epoch) = (
-            claimed.record.id.clone(),
-            claimed.record.key,
-            claimed.record.epoch,
-        );
-        match self.commit(commit).await {
-            Ok(_) => {
-                LogLine::Resumed.log(About::of(&claimed.record));
-                claimed.ownership.discharge();
-            }
-            Err(CommitError::Fenced) => return Ok(false),
-            Err(CommitError::Unknown(error)) => {
-                if !self.is_written(&claimed.record).await? {
-                    claimed.give_back().await;
-                    return Err(error.into());
-                }
-                claimed.ownership.discharge();
-            }
-            Err(error) => {
-                let record = claimed.record.clone();
-                claimed.give_back().await;
-                return Err(refused(record, error));
-            }
-        }
-        // The commits of a store are no news to those who share it; a release is.
-        if let Err(error) = self.release(key, epoch, Some(self.clock.now())).await {
-            tracing::debug!(execution_id = %id, %error, "workers find out later");
-        }
-        self.subscribers.notify(&id);
-        self.waiters.ring(&id);
-        Ok(true)
-    }
-
-    /// Reads whether a commit of unknown outcome happened: it would have given the execution up.
-    async fn is_written(&self, record: &ExecutionRecord) -> Result<bool, Error> {
-        let found = self.record(&record.id).await?;
-        Ok(found.epoch != record.epoch || found.owner.is_none())
-    }
+/// Reads whether a commit of unknown outcome happened: it would have given the execution up.
+async fn is_written(kernel: &Kernel, record: &ExecutionRecord) -> Result<bool, Error> {
+    let found = kernel.record(&record.id).await?;
+    Ok(found.epoch != record.epoch || found.owner.is_none())
 }
 
 /// Why nothing was written.

@@ -1,18 +1,12 @@
 //! `cancel`: asks an execution to end, and lets its code clean up.
 
-use std::sync::Arc;
-
 use crate::engine::Engine;
-use crate::engine::driver::launch;
-use crate::engine::driver::{Begin, Intent};
-use crate::engine::kernel::Kernel;
-use crate::engine::ownership::claim;
-use crate::engine::undriven::close::Close;
+use crate::engine::driver::poke;
+use crate::engine::kernel::refuse::refuse_inside_workflow;
 use crate::error::Error;
 use crate::id::ExecutionId;
 use crate::payload::Payload;
-use crate::status::Status;
-use crate::store::{ClaimError, ExecutionRecord, MessageKind, NewMessage, PostError};
+use crate::store::{MessageKind, NewMessage};
 
 impl Engine {
     /// Asks an execution to end.
@@ -36,116 +30,18 @@ impl Engine {
     /// [`Error::ExecutionNotFound`], [`Error::AlreadyFinished`]; [`Error::InsideWorkflow`] where it would be asked
     /// again at every replay.
     pub async fn cancel(&self, id: impl Into<ExecutionId>) -> Result<(), Error> {
-        crate::engine::kernel::refuse::refuse_inside_workflow(
+        refuse_inside_workflow(
             "engine.cancel(..)",
             "do it in a task or a `flux::step`; a child is cancelled by dropping its call",
         )?;
         let id = id.into();
         self.kernel
-            .post(&id, MessageKind::Cancel, Payload::null())
+            .post(
+                &id,
+                NewMessage::command(MessageKind::Cancel, Payload::null(), self.now()),
+            )
             .await?;
-        self.kernel.poke(&id).await;
+        poke(&self.kernel, &id).await;
         Ok(())
-    }
-}
-
-impl Kernel {
-    /// Puts a message without a name into an execution's inbox.
-    pub(crate) async fn post(
-        &self,
-        id: &ExecutionId,
-        kind: MessageKind,
-        payload: Payload,
-    ) -> Result<(), Error> {
-        let message = NewMessage {
-            kind,
-            name: "".into(),
-            payload,
-            dedup: None,
-            at: self.clock.now(),
-        };
-        match self.store.post(id, message).await {
-            Ok(()) => Ok(()),
-            Err(PostError::NotFound) => Err(self.not_found(id)),
-            Err(PostError::Finished(status)) => Err(Error::AlreadyFinished {
-                id: id.clone(),
-                status,
-            }),
-            Err(PostError::Failed(error)) => Err(error.into()),
-        }
-    }
-
-    /// An execution was sent something: its driver is told. One that nobody drives is taken up if it is to end.
-    pub(crate) async fn poke(self: &Arc<Self>, id: &ExecutionId) {
-        if self.drivers.notify_inbox(id) {
-            return;
-        }
-        match self.end_undriven(id).await {
-            Ok(()) => {}
-            // Whoever has the code will find the message.
-            Err(error @ (Error::WorkflowNotFound { .. } | Error::VersionMismatch { .. })) => {
-                tracing::debug!(execution_id = %id, %error, "a message waits for another process");
-            }
-            Err(error) => {
-                tracing::warn!(execution_id = %id, %error, "could not hand on a message");
-            }
-        }
-    }
-
-    /// Takes up an execution that nobody drives, if it is to be cancelled or terminated.
-    async fn end_undriven(self: &Arc<Self>, id: &ExecutionId) -> Result<(), Error> {
-        let Some(record) = self.store.execution(id).await? else {
-            return Ok(());
-        };
-        if record.status.is_finished() {
-            return Ok(());
-        }
-        let inbox = self.store.inbox(record.key).await?;
-        if let Some(close) = Close::wanted(&record, &inbox) {
-            self.close(id, close).await?;
-        } else if inbox
-            .iter()
-            .any(|message| message.kind == MessageKind::Cancel)
-        {
-            self.recover_cancelled(record).await?;
-        }
-        Ok(())
-    }
-
-    /// Drives an execution on, which its message will end; it goes on by itself.
-    async fn recover_cancelled(self: &Arc<Self>, record: ExecutionRecord) -> Result<(), Error> {
-        let code = self.registry.for_execution(&record, None)?;
-        let Some(claiming) = self.drivers.begin_claim(&record.id) else {
-            return Ok(());
-        };
-        match claim(self, claiming).await {
-            Ok(claimed) => {
-                let begin = Begin::claimed(claimed, Intent::Recover);
-                // Refused where somebody in this process was faster: the message is read by the next driver.
-                if let Ok(driving) = launch(self, code, record.id, begin, None) {
-                    driving.into_guard().detach();
-                }
-                Ok(())
-            }
-            Err(ClaimError::Held { .. } | ClaimError::NotFound) => Ok(()),
-            Err(ClaimError::Failed(error)) => Err(error.into()),
-        }
-    }
-}
-
-impl Close {
-    /// What the inbox of an execution that nobody drives asks for, if its code is not needed for it.
-    pub(crate) fn wanted(
-        record: &ExecutionRecord,
-        inbox: &[crate::store::Message],
-    ) -> Option<Self> {
-        let find = |kind| inbox.iter().find(|message| message.kind == kind);
-        if let Some(message) = find(MessageKind::Terminate) {
-            return Some(Self::terminated(message));
-        }
-        // Code that has not begun has nothing to clean up.
-        find(MessageKind::Cancel)
-            .filter(|_| record.status == Status::Pending)
-            .map(Self::cancelled)
     }
 }

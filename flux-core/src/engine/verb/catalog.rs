@@ -4,6 +4,7 @@ use crate::catalog::WorkflowInfo;
 use crate::engine::Engine;
 use crate::engine::kernel::Kernel;
 use crate::engine::kernel::refuse::invalid;
+use crate::engine::placement::stand_in::read;
 use crate::error::Error;
 use crate::payload::Payload;
 use crate::store::{WorkerRecord, WorkflowDescription};
@@ -11,7 +12,7 @@ use crate::store::{WorkerRecord, WorkflowDescription};
 impl Engine {
     /// Lists the workflows that this program has code for, all versions, by name.
     pub fn registered(&self) -> Vec<WorkflowInfo> {
-        self.kernel().registered()
+        registered(self.kernel())
     }
 
     /// Lists the workflows that programs with a [worker](Self::worker) have described in the store, by name and
@@ -39,44 +40,23 @@ impl Engine {
     }
 }
 
-impl Kernel {
-    fn registered(&self) -> Vec<WorkflowInfo> {
-        self.registry.all().map(WorkflowInfo::of).collect()
-    }
-
-    /// Tells the store of the workflows that this program has code for.
-    pub(crate) async fn describe_workflows(&self) -> Result<(), Error> {
-        let seen_at = self.clock.now();
-        let describe = |info: WorkflowInfo| {
-            let described = Payload::encode(&info).map_err(|error| {
-                invalid(format!("description of workflow `{}`", info.name), error)
-            })?;
-            Ok(WorkflowDescription {
-                name: info.name.into(),
-                version: info.version,
-                described,
-                seen_at,
-            })
-        };
-        let all: Result<_, Error> = self.registered().into_iter().map(describe).collect();
-        Ok(self.store.describe_workflows(all?).await?)
-    }
-
-    /// What the catalog says of the newest version of a workflow.
-    pub(crate) async fn described(&self, name: &str) -> Result<Option<WorkflowInfo>, Error> {
-        let described = self.store.workflows().await?;
-        let versions = described.iter().filter(|workflow| *workflow.name == *name);
-        let newest = versions.max_by_key(|workflow| workflow.version);
-        newest.map(read).transpose()
-    }
+fn registered(kernel: &Kernel) -> Vec<WorkflowInfo> {
+    kernel.registry.all().map(WorkflowInfo::of).collect()
 }
 
-fn read(workflow: &WorkflowDescription) -> Result<WorkflowInfo, Error> {
-    workflow.described.decode().map_err(|error| {
-        let WorkflowDescription { name, version, .. } = workflow;
-        invalid(
-            format!("description of workflow `{name}` version {version} in the store"),
-            error,
-        )
-    })
+/// Tells the store of the workflows that this program has code for.
+pub(crate) async fn describe_workflows(kernel: &Kernel) -> Result<(), Error> {
+    let seen_at = kernel.clock.now();
+    let describe = |info: WorkflowInfo| {
+        let described = Payload::encode(&info)
+            .map_err(|error| invalid(format!("description of workflow `{}`", info.name), error))?;
+        Ok(WorkflowDescription {
+            name: info.name.into(),
+            version: info.version,
+            described,
+            seen_at,
+        })
+    };
+    let all: Result<_, Error> = registered(kernel).into_iter().map(describe).collect();
+    Ok(kernel.store.describe_workflows(all?).await?)
 }

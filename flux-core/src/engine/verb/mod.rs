@@ -1,7 +1,7 @@
 //! What users ask an engine for: a file or folder for each verb.
 
 mod cancel;
-mod catalog;
+pub(crate) mod catalog;
 pub(crate) mod chosen;
 mod find;
 mod list;
@@ -15,6 +15,7 @@ pub(crate) mod shutdown;
 pub(crate) mod start;
 mod subscribe;
 mod terminate;
+mod wait;
 pub(crate) mod workflow;
 
 pub use list::List;

@@ -1,20 +1,13 @@
 //! `pause`: keeps an execution from going on until it is resumed.
 
-use std::sync::Arc;
-
 use crate::engine::Engine;
-use crate::engine::kernel::Kernel;
-use crate::engine::kernel::log::{About, LogLine};
-use crate::engine::kernel::message::{is_go_on, is_of_hold, newest_of_hold};
-use crate::engine::ownership::claim;
+use crate::engine::kernel::refuse::refuse_inside_workflow;
+use crate::engine::undriven::hold_idle;
 use crate::error::Error;
-use crate::execution::{Snapshot, Status};
-use crate::id::{Epoch, ExecutionId};
+use crate::execution::Status;
+use crate::id::ExecutionId;
 use crate::payload::Payload;
-use crate::store::{
-    Change, ClaimError, Commit, CommitError, ExecutionRecord, Message, MessageKind, NewMessage,
-    PostError, Release, Target,
-};
+use crate::store::{MessageKind, NewMessage};
 
 /// What the row says of an execution that a person paused.
 const REASON: &str = "somebody paused it; a `resume` goes on with it";
@@ -34,10 +27,7 @@ impl Engine {
     /// [`Error::ExecutionNotFound`], [`Error::AlreadyFinished`], and [`Error::NotStarted`] for one that is `Pending`:
     /// pause its queue, or cancel it.
     pub async fn pause(&self, id: impl Into<ExecutionId>) -> Result<(), Error> {
-        crate::engine::kernel::refuse::refuse_inside_workflow(
-            "engine.pause(..)",
-            "use `flux::pause(name)`",
-        )?;
+        refuse_inside_workflow("engine.pause(..)", "use `flux::pause(name)`")?;
         let id = id.into();
         let record = self.kernel().record(&id).await?;
         if record.status == Status::Pending {
@@ -55,129 +45,10 @@ impl Engine {
             dedup: None,
             at: self.now(),
         };
-        match self.kernel().store.post(&id, message).await {
-            Ok(()) if self.kernel().drivers.notify_inbox(&id) => Ok(()),
-            Ok(()) => self.hold_idle(&id).await,
-            Err(PostError::NotFound) => Err(self.kernel().not_found(&id)),
-            Err(PostError::Finished(status)) => Err(Error::AlreadyFinished { id, status }),
-            Err(PostError::Failed(error)) => Err(error.into()),
-        }
-    }
-
-    /// Nobody here drives it. If nobody else does, it is put on hold at once; otherwise its driver reads the message.
-    async fn hold_idle(&self, id: &ExecutionId) -> Result<(), Error> {
-        let kernel = self.kernel();
-        let Some(claiming) = kernel.drivers.begin_claim(id) else {
-            return Ok(());
-        };
-        let claimed = match claim(kernel, claiming).await {
-            Ok(claimed) => claimed,
-            Err(ClaimError::Held { .. }) => return Ok(()),
-            Err(ClaimError::NotFound) => return Err(kernel.not_found(id)),
-            Err(ClaimError::Failed(error)) => return Err(error.into()),
-        };
-        let record = &claimed.record;
-        let inbox = kernel.store.inbox(record.key).await?;
-        if newest_of_hold(&inbox).is_some_and(is_go_on) {
-            // Somebody has taken it back since.
-            claimed.give_back().await;
+        self.kernel().post(&id, message).await?;
+        if self.kernel().drivers.notify_inbox(&id) {
             return Ok(());
         }
-        let consumed = inbox
-            .iter()
-            .filter(|message| is_of_hold(message))
-            .map(|message| message.id)
-            .collect();
-        let commit = Commit {
-            change: Some(held(record, REASON.into(), &inbox)),
-            consumed,
-            ..Commit::to(Target::Existing {
-                key: record.key,
-                epoch: record.epoch,
-            })
-        };
-        match kernel.commit(commit).await {
-            Ok(_) => {
-                let reason = REASON.into();
-                LogLine::Held { reason }.log(About::of(&claimed.record));
-                claimed.ownership.discharge();
-                Ok(())
-            }
-            // Another owner took it over in between, and reads the message.
-            Err(CommitError::Fenced) => Ok(()),
-            Err(CommitError::Failed(error) | CommitError::Unknown(error)) => Err(error.into()),
-            Err(error) => Err(Error::Configuration(error.to_string())),
-        }
-    }
-}
-
-impl Kernel {
-    /// Puts an execution that this engine owns on hold, because its driver panicked. Nothing that was sent before wakes
-    /// it, or the same driver would meet the same again.
-    pub(crate) async fn hold_faulty(
-        &self,
-        id: &ExecutionId,
-        epoch: Epoch,
-        reason: &str,
-    ) -> Result<Snapshot, Error> {
-        let record = self.record(id).await?;
-        if record.epoch != epoch {
-            return Err(Error::TakenOver { id: id.clone() });
-        }
-        if record.status.is_finished() {
-            return Ok(self.snapshot(record).await?);
-        }
-        let inbox = self.store.inbox(record.key).await?;
-        let mut change = held(&record, reason.into(), &inbox);
-        if let Some(release) = &mut change.release {
-            release.ready_at = None;
-        }
-        let commit = Commit {
-            change: Some(change),
-            ..Commit::to(Target::Existing {
-                key: record.key,
-                epoch: record.epoch,
-            })
-        };
-        match self.commit(commit).await {
-            Ok(_) => LogLine::Held {
-                reason: reason.into(),
-            }
-            .log(About::of(&record)),
-            Err(CommitError::Fenced) => return Err(Error::TakenOver { id: id.clone() }),
-            Err(CommitError::Failed(error) | CommitError::Unknown(error)) => {
-                return Err(error.into());
-            }
-            Err(error) => return Err(Error::Configuration(error.to_string())),
-        }
-        let record = self.record(id).await?;
-        Ok(self.snapshot(record).await?)
-    }
-}
-
-fn held(record: &ExecutionRecord, reason: Arc<str>, inbox: &[Message]) -> Change {
-    let paused = inbox
-        .iter()
-        .rposition(|message| message.kind == MessageKind::Pause);
-    // The latest command counts, but a termination is one that nothing takes back.
-    let counts = |(place, message): &(usize, &Message)| {
-        message.kind == MessageKind::Terminate || (message.kind.ends() && Some(*place) > paused)
-    };
-    let end = inbox.iter().enumerate().find(counts);
-    let end = end.map(|(_, message)| message);
-    Change {
-        status: if record.status.is_finished() {
-            record.status
-        } else {
-            Status::Paused
-        },
-        hold: (!record.status.is_finished()).then_some(reason),
-        release: Some(Release {
-            // Of what came before, only an end reaches it.
-            ready_at: end.map(|message| message.at),
-            seen: inbox.last().map(|message| message.id),
-            ..Release::default()
-        }),
-        ..record.unchanged()
+        hold_idle(self.kernel(), &id, REASON).await
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::Engine;
+use crate::engine::kernel::refuse::refuse_inside_workflow;
 use crate::error::Error;
 use crate::names::check_name;
 use crate::store::{QueueChange, QueueRecord, QueueSettings, Rate};
@@ -136,10 +137,7 @@ impl Queue {
     }
 
     async fn change(self) -> Result<QueueSettings, Error> {
-        crate::engine::kernel::refuse::refuse_inside_workflow(
-            "engine.queue(..)",
-            "change queues from outside",
-        )?;
+        refuse_inside_workflow("engine.queue(..)", "change queues from outside")?;
         check_name("name of a queue", Some(&self.name))?;
         if let Some(error) = self.refused {
             return Err(error);

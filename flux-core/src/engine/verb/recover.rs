@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::engine::driver::launch;
 use crate::engine::driver::{Begin, Intent};
+use crate::engine::driver::{close_and_poke, launch};
 use crate::engine::kernel::Kernel;
 use crate::engine::kernel::log;
+use crate::engine::kernel::refuse::refuse_inside_workflow;
 use crate::engine::ownership::claim;
 use crate::engine::undriven::close::Close;
 use crate::engine::{Engine, ownership};
@@ -31,14 +32,12 @@ pub struct Recovered {
     pub failures: Vec<(ExecutionId, Error)>,
 }
 
-impl Kernel {
-    /// What this engine drove until its future was dropped belongs to it until the store knows of that.
-    async fn settle_what_was_dropped(self: &Arc<Self>) {
-        for active in self.drivers.abandoned() {
-            active.gone().await;
-        }
-        ownership::settled(self, STRAYS).await;
+/// What this engine drove until its future was dropped belongs to it until the store knows of that.
+async fn settle_what_was_dropped(kernel: &Arc<Kernel>) {
+    for active in kernel.drivers.abandoned() {
+        active.gone().await;
     }
+    ownership::settled(kernel, STRAYS).await;
 }
 
 impl Engine {
@@ -53,11 +52,8 @@ impl Engine {
     ///
     /// Only when the store cannot be read.
     pub async fn recover(&self) -> Result<Recovered, Error> {
-        crate::engine::kernel::refuse::refuse_inside_workflow(
-            "engine.recover()",
-            "call it from outside",
-        )?;
-        self.kernel.settle_what_was_dropped().await;
+        refuse_inside_workflow("engine.recover()", "call it from outside")?;
+        settle_what_was_dropped(&self.kernel).await;
         let mut recovered = Recovered::default();
         let mut seen = std::collections::BTreeSet::new();
         loop {
@@ -131,7 +127,7 @@ impl Engine {
     async fn close_if_wanted(&self, record: &ExecutionRecord) -> Result<bool, Error> {
         let inbox = self.kernel.store.inbox(record.key).await?;
         match Close::wanted(record, &inbox) {
-            Some(close) => self.kernel.close(&record.id, close).await,
+            Some(close) => close_and_poke(&self.kernel, &record.id, close).await,
             None => Ok(false),
         }
     }

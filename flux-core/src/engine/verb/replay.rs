@@ -66,26 +66,27 @@ impl Engine {
     /// ```
     pub async fn replay(&self, id: impl Into<ExecutionId>) -> Result<Replayed, Error> {
         let id = id.into();
-        let (record, last) = self.kernel.at_one_moment(&id).await?;
+        let (record, last) = at_one_moment(&self.kernel, &id).await?;
         check_format(&record)?;
         let def = self.kernel.registry.for_execution(&record, None)?;
         Rehearsal::new(&self.kernel, def, record, last).run().await
     }
 }
 
-impl Kernel {
-    /// The row and the last event that belongs to it. Somebody may write meanwhile: a rewind or a new beginning, of which
-    /// the row would know nothing.
-    async fn at_one_moment(&self, id: &ExecutionId) -> Result<(ExecutionRecord, EventSeq), Error> {
-        let mut record = self.record(id).await?;
-        loop {
-            let last = self.store.last_event(record.key).await?;
-            let again = self.record(id).await?;
-            if (again.base, again.rewound) == (record.base, record.rewound) {
-                return Ok((record, last.map_or(EventSeq::FIRST, |last| last.seq)));
-            }
-            record = again;
+/// The row and the last event that belongs to it. Somebody may write meanwhile: a rewind or a new beginning, of which
+/// the row would know nothing.
+async fn at_one_moment(
+    kernel: &Kernel,
+    id: &ExecutionId,
+) -> Result<(ExecutionRecord, EventSeq), Error> {
+    let mut record = kernel.record(id).await?;
+    loop {
+        let last = kernel.store.last_event(record.key).await?;
+        let again = kernel.record(id).await?;
+        if (again.base, again.rewound) == (record.base, record.rewound) {
+            return Ok((record, last.map_or(EventSeq::FIRST, |last| last.seq)));
         }
+        record = again;
     }
 }
 

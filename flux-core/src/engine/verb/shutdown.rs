@@ -5,6 +5,7 @@ use std::time::Duration;
 use crate::engine::Engine;
 use crate::engine::driver::stop;
 use crate::engine::kernel::drivers::Stopping;
+use crate::engine::kernel::refuse::refuse_inside_workflow;
 use crate::error::Error;
 
 impl Engine {
@@ -25,10 +26,7 @@ impl Engine {
     /// Dropped, it leaves the drivers that have not ended yet as they are: they begin no more bodies and give their
     /// executions up when those that run have ended.
     pub async fn shutdown(&self, grace: Duration) -> Result<(), Error> {
-        crate::engine::kernel::refuse::refuse_inside_workflow(
-            "engine.shutdown(..)",
-            "call it from outside",
-        )?;
+        refuse_inside_workflow("engine.shutdown(..)", "call it from outside")?;
         let kernel = self.kernel();
         kernel.workers.close(grace);
         stop(kernel, &Stopping::All, tokio::time::sleep(grace)).await;

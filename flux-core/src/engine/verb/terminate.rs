@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::engine::Engine;
+use crate::engine::driver::close_and_poke;
 use crate::engine::kernel::Kernel;
+use crate::engine::kernel::refuse::{invalid, refuse_inside_workflow};
 use crate::engine::undriven::close::Close;
 use crate::error::Error;
 use crate::id::ExecutionId;
 use crate::payload::Payload;
 use crate::status::Status;
-use crate::store::MessageKind;
+use crate::store::{MessageKind, NewMessage};
 
 /// How soon it is looked again whether somebody else has ended an execution, where nothing tells.
 const PACE: Duration = Duration::from_millis(50);
@@ -33,52 +35,52 @@ impl Engine {
         id: impl Into<ExecutionId>,
         reason: impl Into<String>,
     ) -> Result<(), Error> {
-        crate::engine::kernel::refuse::refuse_inside_workflow(
+        refuse_inside_workflow(
             "engine.terminate(..)",
             "do it in a task or a `flux::step`; a child is ended by dropping its call",
         )?;
         let (id, reason) = (id.into(), reason.into());
         let what = || format!("reason to terminate execution `{id}`");
-        let payload = Payload::encode(&reason)
-            .map_err(|error| crate::engine::kernel::refuse::invalid(what(), error))?;
+        let payload = Payload::encode(&reason).map_err(|error| invalid(what(), error))?;
         self.kernel.check_size(&payload, what)?;
         self.kernel
-            .post(&id, MessageKind::Terminate, payload)
+            .post(
+                &id,
+                NewMessage::command(MessageKind::Terminate, payload, self.now()),
+            )
             .await?;
-        self.kernel.until_terminated(&id).await
+        until_terminated(&self.kernel, &id).await
     }
 }
 
-impl Kernel {
-    /// Waits until somebody has ended the execution, and does it where nobody else does.
-    async fn until_terminated(self: &Arc<Self>, id: &ExecutionId) -> Result<(), Error> {
-        loop {
-            let changed = self.store.changed();
-            let record = self.record(id).await?;
-            match record.status {
-                Status::Terminated => return Ok(()),
-                status if status.is_finished() => {
-                    return Err(Error::AlreadyFinished {
-                        id: id.clone(),
-                        status,
-                    });
-                }
-                _ => {}
+/// Waits until somebody has ended the execution, and does it where nobody else does.
+async fn until_terminated(kernel: &Arc<Kernel>, id: &ExecutionId) -> Result<(), Error> {
+    loop {
+        let changed = kernel.store.changed();
+        let record = kernel.record(id).await?;
+        match record.status {
+            Status::Terminated => return Ok(()),
+            status if status.is_finished() => {
+                return Err(Error::AlreadyFinished {
+                    id: id.clone(),
+                    status,
+                });
             }
-            if let Some(active) = self.drivers.get(id) {
-                self.drivers.notify_inbox(id);
-                active.gone().await;
-                continue;
-            }
-            let inbox = self.store.inbox(record.key).await?;
-            if let Some(close) = Close::wanted(&record, &inbox)
-                && self.close(id, close).await?
-            {
-                continue;
-            }
-            // Somebody alive drives it, and is told of its inbox as this is told of the end.
-            let pace = tokio::time::sleep(PACE);
-            futures::future::select(changed, std::pin::pin!(pace)).await;
+            _ => {}
         }
+        if let Some(active) = kernel.drivers.get(id) {
+            kernel.drivers.notify_inbox(id);
+            active.gone().await;
+            continue;
+        }
+        let inbox = kernel.store.inbox(record.key).await?;
+        if let Some(close) = Close::wanted(&record, &inbox)
+            && close_and_poke(kernel, id, close).await?
+        {
+            continue;
+        }
+        // Somebody alive drives it, and is told of its inbox as this is told of the end.
+        let pace = tokio::time::sleep(PACE);
+        futures::future::select(changed, std::pin::pin!(pace)).await;
     }
 }

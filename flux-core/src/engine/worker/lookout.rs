@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use crate::clock::Timestamp;
 use crate::engine::kernel::Kernel;
+use crate::engine::placement::standoff::look_for_standoffs;
 use crate::error::Error;
 use crate::execution::{Obstacle, ObstacleKind, Status};
 use crate::store::{ExecutionRecord, Filter, Serves, StoreError};
@@ -49,7 +50,7 @@ impl Lookout {
 
 /// Writes down, beside what is ready and taken by no worker, which code it waits for.
 async fn look(kernel: &Kernel) -> Result<(), StoreError> {
-    kernel.look_for_standoffs().await?;
+    look_for_standoffs(kernel).await?;
     let now = kernel.clock.now();
     let waiting = waiting(kernel, now).await?;
     if waiting.is_empty() {

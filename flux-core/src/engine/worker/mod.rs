@@ -17,6 +17,7 @@ use tokio::task::JoinHandle;
 
 use crate::engine::Engine;
 use crate::engine::kernel::present::Present;
+use crate::engine::kernel::refuse::refuse_inside_workflow;
 use crate::error::Error;
 use crate::store::WorkerRecord;
 
@@ -137,10 +138,7 @@ impl Worker {
     /// Not those of executions, which are logged; [`Error::InsideWorkflow`], and [`Error::InvalidInput`] of a
     /// `concurrency` of 0.
     pub async fn run_until(self, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
-        crate::engine::kernel::refuse::refuse_inside_workflow(
-            "engine.worker()",
-            "start workers outside of workflows",
-        )?;
+        refuse_inside_workflow("engine.worker()", "start workers outside of workflows")?;
         self.settings.check()?;
         let (stop, stopping) = watch::channel(false);
         let present = self.enter();

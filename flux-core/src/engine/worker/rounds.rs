@@ -16,6 +16,7 @@ use crate::engine::kernel::present::Present;
 use crate::engine::kernel::{AFTER_FAULT, Kernel};
 use crate::engine::ownership::audit::{AUDIT_EVERY, Audit, AuditReason};
 use crate::engine::ownership::{ClaimedWork, claim_ready, ensure_settling};
+use crate::engine::verb::catalog::describe_workflows;
 use crate::engine::verb::schedule::{bring_forward, declare, fire_due};
 use crate::error::Error;
 use crate::store::{LastSetBack, Runnable, StoreError, Work, WorkRequest};
@@ -94,7 +95,7 @@ async fn write_down(kernel: &Arc<Kernel>) -> Result<(), Error> {
     declare(&Engine::of(kernel)).await?;
     compare_clock(kernel).await?;
     bring_forward(kernel).await?;
-    kernel.describe_workflows().await?;
+    describe_workflows(kernel).await?;
     Ok(say_what_is_served(kernel).await?)
 }
 

@@ -12,9 +12,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use self::passing_on::begin_or_pass_on;
+use self::request::{answers_under_way, go_on, is_to_go_on, tell_whether_it_waited};
 use crate::engine::Engine;
-use crate::engine::driver::launch;
 use crate::engine::driver::{Begin, Intent};
+use crate::engine::driver::{launch, wait_turn_and_settled};
 use crate::engine::kernel::Kernel;
 use crate::engine::kernel::driving::{Driving, Refusal};
 use crate::engine::kernel::pausing::{Answer, check_pause};
@@ -167,7 +168,7 @@ async fn resume<O: DeserializeOwned>(
     let kernel = described.engine.kernel();
     match resume_record(&described).await {
         Ok(snapshot) => Execution::new(described.engine, snapshot),
-        Err(error) => Err(kernel.tell_whether_it_waited(error).await),
+        Err(error) => Err(tell_whether_it_waited(kernel, error).await),
     }
 }
 
@@ -247,11 +248,11 @@ async fn resume_record(described: &Described) -> Result<Snapshot, Error> {
         };
         match resumed {
             Resumed::AsItIs(snapshot) => return Ok(*snapshot),
-            Resumed::Waiting => return engine.wait_turn_and_settled(id).await,
+            Resumed::Waiting => return wait_turn_and_settled(engine.kernel(), id).await,
             Resumed::PassedOn => {
                 is_passed_on = true;
                 let snapshot = engine.wait_after_passing_on(id).await?;
-                if !engine.kernel().is_to_go_on(&snapshot.record).await? {
+                if !is_to_go_on(engine.kernel(), &snapshot.record).await? {
                     return Ok(snapshot);
                 }
             }
@@ -280,7 +281,7 @@ async fn answering(
     record: &ExecutionRecord,
     answer: &Answer,
 ) -> Result<Intent, Error> {
-    let answered = engine.kernel().answers_under_way(record).await?;
+    let answered = answers_under_way(engine.kernel(), record).await?;
     let is_own = |point: &PausePoint| point.execution_id() == &record.id;
     let meant = match answer.answers_a_pause() {
         false if answered.iter().any(is_own) => return Ok(Intent::Recover),
@@ -355,7 +356,7 @@ pub(crate) async fn begin_resume(described: &Described) -> Result<Resumed, Error
     let code = engine.kernel().registry.for_execution(&record, def)?;
     let claimed = claim_or_refuse(engine.kernel(), id).await?;
     if !claimed.record.status.is_finished()
-        && let Err(error) = engine.kernel().go_on(&claimed.record).await
+        && let Err(error) = go_on(engine.kernel(), &claimed.record).await
     {
         claimed.give_back().await;
         return Err(error);

@@ -1,5 +1,6 @@
 //! A resume of what a living driver has: the driver is told, if the resume gives it anything to do.
 
+use super::request::is_to_be_held;
 use super::{Described, Resumed, begin_resume};
 use crate::engine::Engine;
 use crate::error::Error;
@@ -48,7 +49,7 @@ impl Described {
         let record = kernel.record(&self.id).await?;
         let is_paused = record.status == Status::Paused && record.hold.is_none();
         let stays = is_paused && Waiting::read(record.waiting.as_ref()).cleans_up;
-        if record.status.is_finished() || !(stays || kernel.is_to_be_held(&record).await?) {
+        if record.status.is_finished() || !(stays || is_to_be_held(kernel, &record).await?) {
             return Ok(false);
         }
         while !self.try_request().await? {

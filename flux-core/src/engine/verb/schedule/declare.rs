@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Stored, put, stored};
 use crate::engine::Engine;
+use crate::engine::kernel::refuse::invalid;
 use crate::error::Error;
 use crate::schedule::ScheduleSpec;
 use crate::store::ScheduleRecord;
@@ -43,12 +44,8 @@ fn is_declared(schedule: &ScheduleRecord) -> bool {
 
 async fn write(engine: &Engine, def: &WorkflowDef, id: &str, when: &str) -> Result<(), Error> {
     let input = match def.default_input {
-        Some(make) => make().map_err(|error| {
-            crate::engine::kernel::refuse::invalid(
-                format!("default input of workflow `{}`", def.name),
-                error,
-            )
-        })?,
+        Some(make) => make()
+            .map_err(|error| invalid(format!("default input of workflow `{}`", def.name), error))?,
         None => crate::payload::Payload::null(),
     };
     let spec =

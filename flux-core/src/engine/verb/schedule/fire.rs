@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::start::{Planned, about_others, plan};
 use super::stored;
 use crate::clock::Timestamp;
+use crate::engine::driver::poke;
 use crate::engine::kernel::Kernel;
 use crate::error::Error;
 use crate::schedule::slot_id;
@@ -105,7 +106,7 @@ async fn announce(kernel: &Arc<Kernel>, schedule: &str, def: &WorkflowDef, fired
         tracing::info!(target: "flux::schedule", schedule, workflow = def.name, "a moment is skipped: an earlier execution has not finished");
     }
     for id in cancelled {
-        kernel.poke(&id).await;
+        poke(kernel, &id).await;
     }
 }
 

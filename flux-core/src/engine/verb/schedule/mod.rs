@@ -9,7 +9,8 @@ use std::time::{Duration, SystemTime};
 use serde::{Deserialize, Serialize};
 
 use crate::clock::Timestamp;
-use crate::engine::placement::stand_in::Named;
+use crate::engine::kernel::refuse::{invalid, refuse_inside_workflow};
+use crate::engine::placement::stand_in::{Named, known};
 use crate::engine::{Engine, Workflow};
 use crate::error::Error;
 use crate::payload::{Payload, PayloadError};
@@ -184,21 +185,16 @@ impl NewSchedule {
     }
 
     async fn write(self) -> Result<Schedule, Error> {
-        crate::engine::kernel::refuse::refuse_inside_workflow(
-            "engine.schedule(..)",
-            "make schedules outside of workflows",
-        )?;
+        refuse_inside_workflow("engine.schedule(..)", "make schedules outside of workflows")?;
         let what = || format!("schedule `{}`", self.id);
         check_id(&self.id)?;
-        let input = self
-            .input
-            .map_err(|error| crate::engine::kernel::refuse::invalid(what(), error))?;
+        let input = self.input.map_err(|error| invalid(what(), error))?;
         let def = match &self.workflow {
             Named::Code(def) => def,
-            Named::Name(name) => self.engine.kernel().known(name).await?,
+            Named::Name(name) => known(self.engine.kernel(), name).await?,
         };
         (def.reencode)(&input).map_err(|error| {
-            crate::engine::kernel::refuse::invalid(
+            invalid(
                 format!("input of workflow `{}` in {}", def.name, what()),
                 error,
             )
@@ -245,10 +241,7 @@ struct Stored {
 
 fn stored(record: &ScheduleRecord) -> Result<Stored, Error> {
     let what = || format!("schedule `{}` in the store", record.id);
-    record
-        .spec
-        .decode()
-        .map_err(|error| crate::engine::kernel::refuse::invalid(what(), error))
+    record.spec.decode().map_err(|error| invalid(what(), error))
 }
 
 /// Writes a schedule down. One that fires as before stands where it stood, so that what it missed is not forgotten.
@@ -262,9 +255,8 @@ async fn put(
     let store = &engine.kernel().store;
     let now = engine.now();
     let existing = store.schedule(id).await?;
-    let payload = Payload::encode(stored).map_err(|error| {
-        crate::engine::kernel::refuse::invalid(format!("schedule `{id}`"), error)
-    })?;
+    let payload =
+        Payload::encode(stored).map_err(|error| invalid(format!("schedule `{id}`"), error))?;
     let fires_as_before = |record: &ScheduleRecord| {
         record
             .spec
@@ -398,7 +390,7 @@ impl Schedule {
     }
 
     async fn change(&self, change: ScheduleChange) -> Result<(), Error> {
-        crate::engine::kernel::refuse::refuse_inside_workflow(
+        refuse_inside_workflow(
             "a schedule's change",
             "change schedules outside of workflows",
         )?;
@@ -416,7 +408,7 @@ impl Schedule {
 
     /// Its workflow, or what stands for it where the code is elsewhere.
     async fn def(&self) -> Result<&'static WorkflowDef, Error> {
-        self.engine.kernel().known(&self.record.workflow).await
+        known(self.engine.kernel(), &self.record.workflow).await
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use super::start::{Planned, plan};
 use super::{Schedule, bad_schedule, micros, shared};
 use crate::clock::Timestamp;
+use crate::engine::kernel::refuse::refuse_inside_workflow;
 use crate::error::Error;
 use crate::execution::{Handle, Status};
 use crate::id::ExecutionId;
@@ -98,7 +99,7 @@ impl Schedule {
     }
 
     async fn start(&self, planned: Vec<Planned>) -> Result<Vec<Handle>, Error> {
-        crate::engine::kernel::refuse::refuse_inside_workflow(
+        refuse_inside_workflow(
             "starting a schedule's execution",
             "do it outside of workflows",
         )?;

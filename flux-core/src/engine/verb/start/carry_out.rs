@@ -6,13 +6,13 @@ use super::{StartDescription, StartTime};
 use crate::clock::Timestamp;
 use crate::digest::digest;
 use crate::engine::Engine;
-use crate::engine::driver::launch;
 use crate::engine::driver::{Begin, Intent};
+use crate::engine::driver::{begin_in_turn, launch, wait_turn_and_settled};
 use crate::engine::kernel::driving::{Driving, Refusal};
 use crate::engine::kernel::refuse::invalid;
 use crate::engine::ownership::claim;
 use crate::engine::placement::place::{Wishes, dedup_key, place};
-use crate::engine::placement::stand_in::Named;
+use crate::engine::placement::stand_in::{Named, elsewhere};
 use crate::engine::verb::workflow::check_workflow;
 use crate::error::Error;
 use crate::event::{Event, EventKind, StartedMeta};
@@ -42,13 +42,15 @@ pub(crate) async fn run<O: DeserializeOwned + 'static>(
             StartOutcome::Elsewhere if request.is_for_worker => {
                 break engine.wait_settled(&request.id).await?;
             }
-            StartOutcome::Elsewhere => match engine.wait_turn_and_settled(&request.id).await {
-                // Whoever was starting it has let go of it before the start was durable.
-                Err(Error::ExecutionNotFound { .. } | Error::Interrupted { .. }) => {
-                    tokio::task::yield_now().await;
+            StartOutcome::Elsewhere => {
+                match wait_turn_and_settled(engine.kernel(), &request.id).await {
+                    // Whoever was starting it has let go of it before the start was durable.
+                    Err(Error::ExecutionNotFound { .. } | Error::Interrupted { .. }) => {
+                        tokio::task::yield_now().await;
+                    }
+                    settled => break settled?,
                 }
-                settled => break settled?,
-            },
+            }
         }
     };
     Execution::new(engine, snapshot)
@@ -81,7 +83,7 @@ pub(crate) async fn start<O>(description: StartDescription) -> Result<Handle<O>,
             // It has to wait for others, not for a worker: nobody else may see to it.
             StartOutcome::Elsewhere if request.has_to_begin_in_turn() => {
                 if !engine.kernel().workers.are_present() {
-                    engine.begin_in_turn(request.id.clone());
+                    begin_in_turn(engine.kernel(), request.id.clone());
                 }
             }
             StartOutcome::Elsewhere if !is_durable(&engine, &request.id).await? => {
@@ -164,7 +166,7 @@ async fn prepare(
     engine.kernel().check_size(&input, what)?;
     let def = match &workflow {
         Named::Code(def) => def,
-        Named::Name(name) => engine.kernel().elsewhere(name).await?,
+        Named::Name(name) => elsewhere(engine.kernel(), name).await?,
     };
     // Refused before anything is written: what does not survive its own round trip.
     (def.reencode)(&input).map_err(|error| invalid(what(), error))?;

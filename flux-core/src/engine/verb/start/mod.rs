@@ -227,6 +227,23 @@ impl<O> fmt::Debug for Start<O> {
 }
 
 impl Engine {
+    /// Starts a workflow that this program need not have, with an input that comes as JSON: the execution is recorded
+    /// as `Pending`, and a [worker](Engine::worker) of a program that has the workflow takes it.
+    ///
+    /// Its version, queue, limits and tags are what the newest version in the [catalog](Engine::catalog) says. Of a
+    /// workflow that no program has described, the version is that of its latest execution, else 1, and it has no queue
+    /// and no limits. The input is not compared with the type that the workflow takes: what does not fit is found by the
+    /// worker.
+    ///
+    /// # Errors
+    ///
+    /// Those of any start; [`Error::InvalidInput`] also where the input lacks a field that the workflow's lock is made
+    /// of. Nothing is stored then.
+    pub fn start_elsewhere(&self, name: &str, input: impl Serialize) -> Start<serde_json::Value> {
+        let workflow = Named::Name(name.to_owned());
+        Start::new(Some(self.clone()), workflow, &input).for_worker()
+    }
+
     /// Starts the newest registered version of a workflow by its name, with an input that comes as JSON: for
     /// handlers of requests, and tools.
     ///
