@@ -165,3 +165,15 @@ fn version_mismatch(
         available,
     }
 }
+
+/// The error of an id that belongs to another workflow.
+pub(crate) fn check_workflow(def: &WorkflowDef, record: &ExecutionRecord) -> Result<(), Error> {
+    if *record.workflow == *def.name {
+        return Ok(());
+    }
+    Err(Error::WorkflowMismatch {
+        id: record.id.clone(),
+        expected: def.name.to_owned(),
+        found: record.workflow.to_string(),
+    })
+}

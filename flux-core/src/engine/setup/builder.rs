@@ -11,7 +11,7 @@ use super::default_store::DefaultStore;
 use super::location::{StoreLocation, open_location};
 use crate::clock::{Clock, SystemClock};
 use crate::engine::Engine;
-use crate::engine::kernel::EngineSettings;
+use crate::engine::kernel::{EngineSettings, Kernel};
 use crate::engine::verb::workflow::Workflow;
 use crate::error::Error;
 use crate::registry::Registry;
@@ -219,8 +219,23 @@ impl EngineBuilder {
             }
             Choice::Shared(store) => store,
         };
-        Engine::assemble(store, registry, self.states, self.settings, self.clock).await
+        assemble(store, registry, self.states, self.settings, self.clock).await
     }
+}
+
+/// Makes an engine of its parts.
+pub(super) async fn assemble(
+    store: Arc<dyn Store>,
+    registry: Registry,
+    states: States,
+    settings: EngineSettings,
+    clock: Arc<dyn Clock>,
+) -> Result<Engine, Error> {
+    let kernel = Kernel::new(store, registry, states, settings, clock);
+    if !settings.is_onlooker {
+        kernel.owner().await?;
+    }
+    Ok(Engine { kernel })
 }
 
 impl IntoFuture for EngineBuilder {

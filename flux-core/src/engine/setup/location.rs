@@ -1,14 +1,11 @@
-//! Where engines come from: builders, files, and the global one.
+//! Where a store is, and the kinds of stores that can be opened.
 
-use std::path::Path;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 use std::sync::Arc;
-use tokio::sync::OnceCell;
 
 use super::default_store::DefaultStore;
-use crate::engine::{Engine, EngineBuilder};
 use crate::error::Error;
 use crate::store::{Durability, Maintenance, Store, StoreError};
 
@@ -42,36 +39,6 @@ pub struct StoreLocation {
     /// Whether it is opened by an [onlooker](crate::EngineBuilder::onlooker): opening creates nothing, brings no tables to
     /// the present version and writes nothing.
     pub is_onlooker: bool,
-}
-
-impl Engine {
-    /// Opens an engine on a SQLite file; it is created if there is none, directories included.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Store`], naming the file: foreign, truncated, of a newer Flux, not writable, and so on.
-    pub async fn open(path: impl AsRef<Path>) -> Result<Self, Error> {
-        Self::builder().sqlite(path).build_unchecked().await
-    }
-
-    /// Builds an engine.
-    pub fn builder() -> EngineBuilder {
-        EngineBuilder::default()
-    }
-
-    /// Returns the engine of workflows that are told none: on `$FLUX_STORE`, else on the store that the nearest
-    /// `flux.toml` names, else on the file `./flux.db` ([`DefaultStore`]). It is opened on first use and kept until the
-    /// process ends.
-    ///
-    /// In the body of a task such workflows use the engine that runs the body:
-    /// [`TaskContext::engine`](crate::TaskContext::engine).
-    pub async fn global() -> Result<Self, Error> {
-        static GLOBAL: OnceCell<Engine> = OnceCell::const_new();
-        GLOBAL
-            .get_or_try_init(|| Self::builder().build_unchecked())
-            .await
-            .cloned()
-    }
 }
 
 /// Looks after a store by its location, a path or `scheme:place`; without one, the store of [`Engine::global`]. It need

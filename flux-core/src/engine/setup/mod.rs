@@ -3,6 +3,7 @@
 mod builder;
 mod default_store;
 mod location;
+mod open;
 
 pub use builder::EngineBuilder;
 pub use default_store::{DefaultStore, NamedBy, SettingsError};

@@ -16,6 +16,7 @@ use crate::engine::placement::stand_in::Named;
 use crate::error::Error;
 use crate::execution::Execution;
 use crate::id::ExecutionId;
+use crate::registry::check_workflow;
 use crate::workflow::WorkflowDef;
 
 /// A workflow: what a `#[workflow]` function becomes.
@@ -157,21 +158,6 @@ impl<I, O: DeserializeOwned + 'static> OnEngine<I, O> {
     pub async fn get(&self, id: impl Into<ExecutionId>) -> Result<Execution<O>, Error> {
         self.workflow.get_on(&self.engine, id.into()).await
     }
-}
-
-/// The error of an id that belongs to another workflow.
-pub(crate) fn check_workflow(
-    def: &WorkflowDef,
-    record: &crate::store::ExecutionRecord,
-) -> Result<(), Error> {
-    if *record.workflow == *def.name {
-        return Ok(());
-    }
-    Err(Error::WorkflowMismatch {
-        id: record.id.clone(),
-        expected: def.name.to_owned(),
-        found: record.workflow.to_string(),
-    })
 }
 
 impl<I, O> Clone for Workflow<I, O> {

@@ -6,7 +6,6 @@
 //!   store.changed(), calls of this process, a driver's end, the next due moment ──► the next round
 //! ```
 
-use std::collections::BTreeSet;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -15,6 +14,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use self::settings::WorkerSettings;
 use crate::engine::Engine;
 use crate::engine::kernel::present::Present;
 use crate::engine::kernel::refuse::refuse_inside_workflow;
@@ -25,6 +25,7 @@ mod crew;
 mod lookout;
 mod quarantine;
 mod rounds;
+mod settings;
 
 /// How many executions a worker drives at once unless told otherwise.
 const CONCURRENCY: usize = 256;
@@ -48,27 +49,6 @@ const GRACE: Duration = Duration::from_secs(10);
 pub struct Worker {
     engine: Engine,
     settings: WorkerSettings,
-}
-
-#[derive(Clone, Debug)]
-struct WorkerSettings {
-    queues: Option<BTreeSet<Arc<str>>>,
-    concurrency: usize,
-    grace: Duration,
-}
-
-impl WorkerSettings {
-    /// A worker that may drive nothing would look like one that serves.
-    fn check(&self) -> Result<(), Error> {
-        if self.concurrency > 0 {
-            return Ok(());
-        }
-        Err(Error::InvalidInput {
-            what: "concurrency of a worker".to_owned(),
-            path: ".".to_owned(),
-            message: "0 executions at once is nothing to do: at least 1, or no worker".to_owned(),
-        })
-    }
 }
 
 impl Engine {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::WorkerSettings;
 use super::crew::Crew;
 use super::lookout::Lookout;
+use super::settings::WorkerSettings;
 use crate::clock::Timestamp;
 use crate::engine::Engine;
 use crate::engine::driver::stop;

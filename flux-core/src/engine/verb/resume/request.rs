@@ -2,58 +2,22 @@
 
 use std::sync::Arc;
 
-use super::{Described, Resume};
-use crate::engine::Engine;
+use super::checked::CheckedResume;
 use crate::engine::history::reader::History;
 use crate::engine::kernel::Kernel;
 use crate::engine::kernel::message::{ResumeRequest, is_go_on, newest_of_hold};
 use crate::engine::kernel::pausing::{Answer, check_pause, choose_pause, takes_no_value, waits_at};
 use crate::engine::kernel::refuse::invalid;
 use crate::engine::undriven::{reopen, take_off_hold};
-use crate::engine::verb::workflow::check_workflow;
 use crate::error::Error;
 use crate::event::EventKind;
-use crate::execution::{Handle, PausePoint, Status, Waiting};
+use crate::execution::{PausePoint, Status, Waiting};
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::Payload;
+use crate::registry::check_workflow;
 use crate::store::{ExecutionRecord, MessageKind, NewMessage};
 
-impl<O> Resume<O> {
-    /// Asks for it and returns at once: whoever has the code, a [worker](Engine::worker) in this process or in
-    /// another, goes on with the execution. The workflow need not be registered here.
-    ///
-    /// When this returns `Ok` the request is durable: it survives crashes of both sides.
-    ///
-    /// | the execution is … | a request … |
-    /// |---|---|
-    /// | at a pause point | answers the one that is meant, and never a later one: a repeated request does nothing more |
-    /// | at a pause point, and at work beside it | the same, if it names the point or has a value |
-    /// | on hold | takes it off hold; it answers a pause point only if it names one or has a value |
-    /// | failed | opens it again: what failed is tried once more, as by a resume that is awaited |
-    /// | running, and somebody has asked to pause it | takes that back, and the execution goes on |
-    /// | running, pending, completed | writes nothing |
-    /// | cancelled, terminated | is refused: [`Error::AlreadyFinished`] |
-    ///
-    /// # Errors
-    ///
-    /// Those of an awaited resume that can be found without the code. Whether a value is of the type that the pause
-    /// point wants only the code can tell: one of another type is dropped with a warning by whoever reads it, and the
-    /// execution stays paused as it was. A failed execution whose own code decided to fail is run again all the same.
-    pub async fn request(self) -> Result<Handle<O>, Error> {
-        let described = self.describe().await?;
-        loop {
-            match described.try_request().await {
-                Ok(true) => return Ok(Handle::new(described.engine, described.id)),
-                Ok(false) => tokio::task::yield_now().await,
-                Err(error) => {
-                    return Err(tell_whether_it_waited(described.engine.kernel(), error).await);
-                }
-            }
-        }
-    }
-}
-
-impl Described {
+impl CheckedResume {
     /// `false` where somebody was faster: look again.
     pub(crate) async fn try_request(&self) -> Result<bool, Error> {
         let (kernel, answer) = (self.engine.kernel(), &self.answer);
@@ -276,21 +240,4 @@ pub(crate) async fn answers_under_way(
         }
     }
     Ok(answered)
-}
-
-impl Engine {
-    /// Tries again what failed, as [`resume`](Engine::resume) does, and refuses what has not: await it, or
-    /// [`request`](Resume::request) it.
-    ///
-    /// What succeeded is kept, with two exceptions, which [`Failure`](crate::Failure) names in advance: where the execution
-    /// or a child was [rolled back](crate::Failure::is_rolled_back), [what was undone](crate::Failure::undone) runs again under new
-    /// idempotency keys; a body whose [outcome is unknown](crate::Failure::has_unknown_outcome) runs again although it may
-    /// have done its work.
-    ///
-    /// # Errors
-    ///
-    /// Those of a resume, and [`Error::NotFailed`].
-    pub fn retry(&self, id: impl Into<ExecutionId>) -> Resume<serde_json::Value> {
-        Resume::of_failed(self.clone(), id.into())
-    }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::clock::Timestamp;
 use crate::engine::kernel::Kernel;
 use crate::engine::placement::place::{Wishes, place};
-use crate::engine::verb::start::carry_out::{QueuedInput, queued_start};
+use crate::engine::placement::queued::{QueuedInput, queued_start};
 use crate::error::Error;
 use crate::event::Event;
 use crate::id::ExecutionId;

@@ -2,29 +2,26 @@
 
 use serde::de::DeserializeOwned;
 
-use super::{StartDescription, StartTime};
+use super::check::{CheckedStart, prepare};
+use super::description::StartDescription;
 use crate::clock::Timestamp;
 use crate::digest::digest;
 use crate::engine::Engine;
 use crate::engine::driver::{Begin, Intent};
 use crate::engine::driver::{begin_in_turn, launch, wait_turn_and_settled};
 use crate::engine::kernel::driving::{Driving, Refusal};
-use crate::engine::kernel::refuse::invalid;
 use crate::engine::ownership::claim;
-use crate::engine::placement::place::{Wishes, dedup_key, place};
-use crate::engine::placement::stand_in::{Named, elsewhere};
-use crate::engine::verb::workflow::check_workflow;
+use crate::engine::placement::place::dedup_key;
+use crate::engine::placement::queued::{QueuedInput, queued_start};
 use crate::error::Error;
-use crate::event::{Event, EventKind, StartedMeta};
+use crate::event::Event;
 use crate::execution::{Execution, Handle, Snapshot, Status};
-use crate::id::{EventSeq, ExecutionId};
+use crate::id::ExecutionId;
 use crate::payload::Payload;
-use crate::policy::ChildPolicy;
+use crate::registry::check_workflow;
 use crate::replay::outline::differing;
-use crate::store::{
-    ClaimError, Commit, CommitError, ExecutionRecord, NewExecution, Placement, Target,
-};
-use crate::workflow::{OnConflict, WorkflowDef};
+use crate::store::{ClaimError, Commit, CommitError, ExecutionRecord, NewExecution, Target};
+use crate::workflow::OnConflict;
 
 pub(crate) async fn run<O: DeserializeOwned + 'static>(
     description: StartDescription,
@@ -104,29 +101,6 @@ async fn is_durable(engine: &Engine, id: &ExecutionId) -> Result<bool, Error> {
     Ok(engine.kernel().store.execution(id).await?.is_some())
 }
 
-/// A start whose input has been checked.
-#[expect(
-    clippy::struct_excessive_bools,
-    reason = "each is a fact of its own about one start"
-)]
-struct CheckedStart {
-    def: &'static WorkflowDef,
-    input: Payload,
-    id: ExecutionId,
-    /// Whether the caller chose the id, so that an execution of it may exist.
-    is_named: bool,
-    placement: Placement,
-    /// Whether it waits for a worker; otherwise it is driven at once.
-    is_queued: bool,
-    /// Whether it is a worker's to drive, and never this start's.
-    is_for_worker: bool,
-    refuses_duplicate: bool,
-    /// Whether it stands for an execution that another start began, perhaps with another input.
-    is_other: bool,
-    /// Whether the input could not be compared with the type that the workflow takes.
-    is_unchecked: bool,
-}
-
 /// What a start came to.
 enum StartOutcome {
     /// The execution had settled already.
@@ -139,76 +113,6 @@ enum StartOutcome {
     Elsewhere,
     /// Whoever did has let go of it: look again.
     Again,
-}
-
-async fn prepare(
-    description: StartDescription,
-    what: &str,
-) -> Result<(Engine, CheckedStart), Error> {
-    let StartDescription {
-        engine,
-        workflow,
-        input,
-        id,
-        queue,
-        priority,
-        due,
-        dedup,
-        refuses_duplicate,
-        is_for_worker,
-    } = description;
-    let name = workflow.name();
-    let engine = engine
-        .for_change(&format!("{name}.{what}"), &cure(&workflow))
-        .await?;
-    let what = || format!("input of workflow `{name}`");
-    let input = input.map_err(|error| invalid(what(), error))?;
-    engine.kernel().check_size(&input, what)?;
-    let def = match &workflow {
-        Named::Code(def) => def,
-        Named::Name(name) => elsewhere(engine.kernel(), name).await?,
-    };
-    // Refused before anything is written: what does not survive its own round trip.
-    (def.reencode)(&input).map_err(|error| invalid(what(), error))?;
-    let is_named = id.is_some();
-    let id = id.unwrap_or_else(ExecutionId::mint);
-    check_id(&id)?;
-    let now = engine.now();
-    let wishes = Wishes {
-        queue: queue.map(Into::into),
-        priority,
-        due: match due {
-            StartTime::Now => None,
-            StartTime::After(delay) => Some(now.after(delay)),
-            StartTime::At(moment) => Some(moment),
-        },
-        is_delay: matches!(due, StartTime::After(_)),
-        dedup: dedup.map(Into::into),
-    };
-    let placement = place(engine.kernel(), def, &input, wishes).await?;
-    let is_queued =
-        is_for_worker || placement.queue.is_some() || placement.due.is_some_and(|due| due > now);
-    let request = CheckedStart {
-        def,
-        input,
-        id,
-        is_named,
-        placement,
-        is_queued,
-        is_for_worker,
-        refuses_duplicate,
-        is_other: false,
-        is_unchecked: matches!(workflow, Named::Name(_)),
-    };
-    Ok((engine, request))
-}
-
-/// What to do inside a workflow instead.
-fn cure(workflow: &Named) -> String {
-    match workflow {
-        Named::Code(def) => format!("use `{}.call(..)`, which is recorded", def.name),
-        Named::Name(_) => "start it in a task or a `flux::step`".to_owned(),
-    }
 }
 
 /// Something is in the way of a start: that is an error, or the start is to be tried differently.
@@ -263,31 +167,6 @@ async fn make_room(engine: &Engine, request: &CheckedStart, id: ExecutionId) -> 
         Ok(()) | Err(Error::AlreadyFinished { .. }) => Ok(()),
         Err(error) => Err(error),
     }
-}
-
-impl CheckedStart {
-    /// Whether it waits where no more like it may run: beyond the limit of its workflow, or for the lock that it takes.
-    fn waits_at_its_gate(&self) -> bool {
-        let gate = self.placement.gate.as_ref();
-        gate.is_some_and(|gate| !gate.refuses)
-    }
-
-    /// Whether it waits for others, with no worker to see to it.
-    fn has_to_begin_in_turn(&self) -> bool {
-        self.is_queued && !self.is_for_worker && self.placement.queue.is_none()
-    }
-
-    /// The execution that is there already is what the caller gets.
-    fn take_instead(&mut self, id: ExecutionId) {
-        self.id = id;
-        self.is_named = true;
-        self.is_other = true;
-    }
-}
-
-/// Ids are typed, logged and put into paths of web pages.
-fn check_id(id: &ExecutionId) -> Result<(), Error> {
-    crate::names::check_name("execution id", Some(id.as_str()))
 }
 
 async fn begin(engine: &Engine, request: &CheckedStart) -> Result<StartOutcome, Error> {
@@ -448,50 +327,4 @@ fn queued(request: &CheckedStart, now: Timestamp) -> (NewExecution, Event) {
         is_unchecked: request.is_unchecked,
     };
     queued_start(request.def, request.id.clone(), input, placement, None, now)
-}
-
-/// The input of an execution that waits for its turn.
-pub(crate) struct QueuedInput {
-    pub(crate) value: Payload,
-    /// Nobody has compared it with the type that the workflow takes: if it does not fit, that is no change of the code.
-    pub(crate) is_unchecked: bool,
-}
-
-/// The row and the first event of an execution that waits for a worker.
-pub(crate) fn queued_start(
-    def: &WorkflowDef,
-    id: ExecutionId,
-    input: QueuedInput,
-    placement: Placement,
-    parent: Option<(ExecutionId, ChildPolicy)>,
-    now: Timestamp,
-) -> (NewExecution, Event) {
-    let (parent, policy) = parent.unzip();
-    let meta = StartedMeta {
-        version: def.version,
-        parent: parent.as_ref().map(|parent| parent.as_str().into()),
-        queue: placement.queue.clone(),
-        due: placement.due,
-        when_parent_ends: policy.unwrap_or_default(),
-        unchecked: input.is_unchecked,
-    };
-    let event = Event {
-        seq: EventSeq::FIRST,
-        at: now,
-        kind: EventKind::WorkflowQueued,
-        refers: None,
-        name: Some(def.name.into()),
-        payload: Some(input.value),
-        meta: Payload::encode(&meta).ok(),
-    };
-    let new = NewExecution {
-        id,
-        workflow: def.name.into(),
-        version: def.version,
-        created_at: now,
-        parent,
-        owner: None,
-        placement,
-    };
-    (new, event)
 }

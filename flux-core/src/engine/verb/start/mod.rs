@@ -13,17 +13,17 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use self::carry_out::{run, start};
-use crate::clock::Timestamp;
+use self::description::{StartDescription, StartTime};
 use crate::engine::Engine;
 use crate::engine::placement::stand_in::Named;
-use crate::engine::verb::chosen::Chosen;
 use crate::error::Error;
 use crate::execution::{Execution, Handle};
 use crate::id::ExecutionId;
-use crate::payload::{Payload, PayloadError};
 use crate::workflow::WorkflowDef;
 
-pub(crate) mod carry_out;
+mod carry_out;
+mod check;
+mod description;
 
 /// What [`Workflow::run`](crate::Workflow::run) gives: a future of the finished or paused execution.
 #[must_use = "a run does nothing until it is awaited"]
@@ -40,48 +40,6 @@ enum Launch<T> {
         fn(StartDescription) -> BoxFuture<'static, Result<T, Error>>,
     ),
     Going(BoxFuture<'static, Result<T, Error>>),
-}
-
-pub(crate) struct StartDescription {
-    pub(crate) engine: Chosen,
-    pub(crate) workflow: Named,
-    pub(crate) input: Result<Payload, PayloadError>,
-    pub(crate) id: Option<ExecutionId>,
-    pub(crate) queue: Option<String>,
-    pub(crate) priority: i32,
-    pub(crate) due: StartTime,
-    pub(crate) dedup: Option<String>,
-    pub(crate) refuses_duplicate: bool,
-    pub(crate) is_for_worker: bool,
-}
-
-/// When a start is due.
-#[derive(Clone, Copy)]
-pub(crate) enum StartTime {
-    Now,
-    After(Duration),
-    At(Timestamp),
-}
-
-impl StartDescription {
-    fn new<I: Serialize>(engine: Option<Engine>, workflow: Named, input: &I) -> Self {
-        let input = match &workflow {
-            Named::Code(def) => Payload::record_again(input, def.reencode),
-            Named::Name(_) => Payload::record(input),
-        };
-        Self {
-            engine: Chosen::here(engine),
-            workflow,
-            input,
-            id: None,
-            queue: None,
-            priority: 0,
-            due: StartTime::Now,
-            dedup: None,
-            refuses_duplicate: false,
-            is_for_worker: false,
-        }
-    }
 }
 
 impl<T> Launch<T> {
