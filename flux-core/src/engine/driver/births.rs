@@ -12,8 +12,8 @@
 use std::sync::Arc;
 
 use super::children::Children;
-use super::core::births::{Birth, Births, WantedChild};
 use super::core::calls::ChildState;
+use super::core::wanted::{Birth, Births, WantedChild};
 use super::halt::Halt;
 use super::intent::Begin;
 use super::turn::begin_in_turn;

@@ -2,21 +2,19 @@
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::task::Poll;
 use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::Either;
-use tokio::task::AbortHandle;
 use tracing::Instrument;
 
 use super::core::Core;
 use super::core::calls::{Task, TaskState};
-use super::link::Link;
-use super::statements::Noted;
-use super::threads::{Left, Presence, Thread, Threads, warn_if_it_hangs};
+use super::link::{Link, Unspawned};
+use super::running::{AbortOnDrop, RunningBody};
+use super::threads::{Left, Presence, Thread, warn_if_it_hangs};
 use crate::clock::{Timekeeper, Timestamp};
 use crate::context::current::{self, Current};
 use crate::context::request::Body;
@@ -27,105 +25,6 @@ use crate::engine::kernel::input::{DriverInput, FromBody};
 use crate::error::{BodyError, Error, ErrorRecord, TaskErrorKind, panic_message};
 use crate::id::EventSeq;
 use crate::task::{BodyFuture, BodyResult, StartError, Started, States};
-
-/// An attempt that runs.
-pub(super) struct RunningBody {
-    /// Tells this run from an earlier one of the same call.
-    pub(super) run: u64,
-    pub(super) context: Arc<BodyContext>,
-    /// The thread of a blocking body.
-    pub(super) thread: Option<Thread>,
-    /// `None` while its driver holds it.
-    abort: Option<AbortOnDrop>,
-    has_ended: bool,
-    /// What its call's transactions have come to, as soon as it asks for one.
-    pub(super) noted: Option<Noted>,
-}
-
-impl RunningBody {
-    /// It has returned: whatever it left behind may go on.
-    pub(super) fn ended(mut self) -> Arc<BodyContext> {
-        self.has_ended = true;
-        Arc::clone(&self.context)
-    }
-}
-
-impl Drop for RunningBody {
-    fn drop(&mut self) {
-        if !self.has_ended {
-            self.context.stop.set();
-        }
-    }
-}
-
-/// Aborts a tokio task when it is let go.
-#[derive(Debug)]
-pub(crate) struct AbortOnDrop(pub(crate) AbortHandle);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// An attempt that has not been polled, or only once.
-pub(super) struct Unspawned {
-    call: EventSeq,
-    run: u64,
-    /// It has no limits, and no thread.
-    is_short: bool,
-    attempt: Pin<Box<dyn Future<Output = BodyResult> + Send>>,
-}
-
-/// The bodies of an execution, beyond what is known of each call.
-#[derive(Default)]
-pub(super) struct Bodies {
-    /// Threads of attempts whose time is up.
-    threads: Threads,
-    /// The number of the next run.
-    next_run: u64,
-    /// The body that is all that the execution waits for.
-    alone: Option<Unspawned>,
-}
-
-impl Bodies {
-    /// A body has ended; the error where no execution can go on that needs it.
-    pub(super) fn ended(
-        &mut self,
-        core: &mut Core,
-        call: EventSeq,
-        run: u64,
-        result: BodyResult,
-    ) -> Option<Error> {
-        let mut ended = core.calls.take_returned(call, run)?;
-        if let Some(thread) = ended.thread.take()
-            && let Some(task) = core.calls.task(call)
-        {
-            let now = core.time.keeper().steady();
-            let until = now.after(core.rules.blocking_patience);
-            self.threads.leave(&task.name, &task.input, thread, until);
-        }
-        if let Some(missing) = ended.ended().missing_state.get() {
-            return Some(Error::MissingState {
-                task: missing.task.to_string(),
-                state: missing.state.to_owned(),
-            });
-        }
-        core.attempt_ended(call, result);
-        None
-    }
-
-    /// The work that these belong to is dropped.
-    pub(super) fn start_over(&mut self) {
-        self.alone = None;
-    }
-
-    fn take_run(&mut self) -> u64 {
-        let run = self.next_run;
-        self.next_run += 1;
-        run
-    }
-}
 
 impl Link {
     /// Starts the next attempt of a task, or its fallback.

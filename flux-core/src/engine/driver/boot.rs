@@ -3,8 +3,8 @@
 use super::Driver;
 use super::core::calls::CutOffBodies;
 use super::halt::Halt;
+use super::inbox::refresh_inbox;
 use super::intent::Intent;
-use super::wait::refresh_inbox;
 use crate::engine::history::replay_loop::check_format;
 use crate::engine::kernel::pausing::Answer;
 use crate::store::ExecutionRecord;

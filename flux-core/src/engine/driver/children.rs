@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::core::Core;
 use super::core::activation::Activation;
-use super::core::births::WantedChild;
 use super::core::calls::ChildState;
+use super::core::wanted::WantedChild;
 use super::halt::Halt;
 use super::intent::{Begin, Intent};
 use super::launch::launch;

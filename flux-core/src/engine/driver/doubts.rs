@@ -17,10 +17,11 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::core::Core;
+use super::core::rewinding::InDoubt;
 use super::halt::Halt;
+use super::inbox::refresh_inbox;
 use super::link::Link;
 use super::poke::poke;
-use super::wait::refresh_inbox;
 use crate::engine::kernel::Kernel;
 use crate::engine::kernel::message::newest_of_hold;
 use crate::event::{Doubt, EndedMeta};
@@ -33,23 +34,6 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// The wait between two looks at a child that has not ended; it doubles from the first.
 const FIRST_LOOK: Duration = Duration::from_millis(1);
 const LAST_LOOK: Duration = Duration::from_millis(50);
-
-/// Why no child can be called again unless a person asks for it.
-#[derive(Debug, Clone)]
-pub(super) struct InDoubt {
-    child: ExecutionId,
-    why: String,
-}
-
-impl InDoubt {
-    /// Why the call of a child fails.
-    pub(super) fn message(&self) -> String {
-        format!(
-            "execution `{}`, which an earlier attempt called and cut off, {}; a `resume` calls it again",
-            self.child, self.why
-        )
-    }
-}
 
 /// Looks at what earlier attempts have left in doubt.
 pub(super) struct Doubts<'a> {

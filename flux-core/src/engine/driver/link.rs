@@ -4,12 +4,75 @@ use std::collections::VecDeque;
 
 use tokio::sync::mpsc;
 
-use super::bodies::Bodies;
 use super::core::Core;
+use super::threads::Threads;
 use crate::engine::kernel::Kernel;
 use crate::engine::kernel::drivers::Attendance;
 use crate::engine::kernel::input::{DriverInput, FromBody, Inputs};
 use crate::error::Error;
+use crate::id::EventSeq;
+use crate::task::BodyResult;
+use std::pin::Pin;
+
+/// An attempt that has not been polled, or only once.
+pub(super) struct Unspawned {
+    pub(super) call: EventSeq,
+    pub(super) run: u64,
+    /// It has no limits, and no thread.
+    pub(super) is_short: bool,
+    pub(super) attempt: Pin<Box<dyn Future<Output = BodyResult> + Send>>,
+}
+
+/// The bodies of an execution, beyond what is known of each call.
+#[derive(Default)]
+pub(super) struct Bodies {
+    /// Threads of attempts whose time is up.
+    pub(super) threads: Threads,
+    /// The number of the next run.
+    next_run: u64,
+    /// The body that is all that the execution waits for.
+    pub(super) alone: Option<Unspawned>,
+}
+
+impl Bodies {
+    /// A body has ended; the error where no execution can go on that needs it.
+    pub(super) fn ended(
+        &mut self,
+        core: &mut Core,
+        call: EventSeq,
+        run: u64,
+        result: BodyResult,
+    ) -> Option<Error> {
+        let mut ended = core.calls.take_returned(call, run)?;
+        if let Some(thread) = ended.thread.take()
+            && let Some(task) = core.calls.task(call)
+        {
+            let now = core.time.keeper().steady();
+            let until = now.after(core.rules.blocking_patience);
+            self.threads.leave(&task.name, &task.input, thread, until);
+        }
+        if let Some(missing) = ended.ended().missing_state.get() {
+            return Some(Error::MissingState {
+                task: missing.task.to_string(),
+                state: missing.state.to_owned(),
+            });
+        }
+        core.attempt_ended(call, result);
+        None
+    }
+
+    /// The work that these belong to is dropped.
+    pub(super) fn start_over(&mut self) {
+        self.alone = None;
+    }
+
+    /// The number of a run that begins.
+    pub(super) fn take_run(&mut self) -> u64 {
+        let run = self.next_run;
+        self.next_run += 1;
+        run
+    }
+}
 
 /// What comes in, who is told, and what is wanted of the driver itself.
 pub(super) struct Link {

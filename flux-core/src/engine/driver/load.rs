@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::core::Core;
 use super::core::calls::Progress;
-use super::core::cancel::Cancelling;
+use super::core::commands::Cancelling;
 use super::core::limits::ActiveTime;
 use super::doubts::Doubts;
 use super::halt::Halt;

@@ -20,6 +20,7 @@ use futures::FutureExt;
 use tokio::sync::mpsc;
 
 use self::halt::Halt;
+use self::inbox::refresh_inbox;
 use crate::engine::history::replay_loop::fresh_machine;
 use crate::engine::kernel::Kernel;
 use crate::engine::kernel::drivers::Attendance;
@@ -45,16 +46,19 @@ mod core;
 mod doubts;
 mod fault;
 mod halt;
+mod inbox;
 mod intent;
 mod launch;
 mod lines;
 mod link;
 mod load;
+mod noted;
 mod plan;
 mod poke;
 mod recall;
 mod rest;
 mod retire;
+mod running;
 mod statements;
 mod take_up;
 mod threads;
@@ -62,8 +66,7 @@ mod turn;
 mod wait;
 mod watch;
 
-use self::core::Core;
-use self::core::delivery::LookForNews;
+use self::core::{Core, LookForNews};
 use children::Children;
 use commits::Commits;
 pub(crate) use intent::{Begin, Intent};
@@ -73,7 +76,6 @@ use load::Loading;
 pub(crate) use poke::{close_and_poke, poke};
 pub(crate) use retire::stop;
 pub(crate) use turn::{begin_in_turn, wait_turn_and_settled};
-use wait::refresh_inbox;
 
 /// So many turns are counted for one that took as many deliveries as one commit may.
 const LONG_TURN: u32 = 16;

@@ -1,6 +1,5 @@
 //! Transactions that bodies run: committed here, with a note that keeps them from happening twice.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Driver;
@@ -8,6 +7,7 @@ use super::commits::Commits;
 use super::core::Core;
 use super::core::calls::Task;
 use super::halt::Halt;
+use super::noted::{Noted, came};
 use crate::context::statements::{Came, StatementsRequest};
 use crate::engine::history::reader::History;
 use crate::engine::kernel::input::FromBody;
@@ -15,48 +15,6 @@ use crate::event::{BodyTransactionMeta, Event, EventKind};
 use crate::id::{EventSeq, ExecutionKey};
 use crate::payload::Payload;
 use crate::store::{Store, StoreError, Transaction};
-
-/// What the transactions of a call have come to so far, by their names, their numbers, and whether it was the fallback that
-/// ran them.
-#[derive(Debug, Default)]
-pub(super) struct Noted(BTreeMap<(Arc<str>, u32, bool), Came>);
-
-impl Noted {
-    fn see(&mut self, call: EventSeq, event: &Event) {
-        if event.kind == EventKind::Rewound {
-            self.forget_failures();
-        }
-        if event.refers != Some(call) {
-            return;
-        }
-        match event.kind {
-            EventKind::BodyTransaction => self.note(event),
-            // A further attempt tries again what failed in this one; one that was cut off goes the same way again.
-            EventKind::TaskAttemptFailed => self.forget_failures(),
-            _ => {}
-        }
-    }
-
-    fn note(&mut self, event: &Event) {
-        let meta = event.meta::<BodyTransactionMeta>();
-        let name = event.name.clone().unwrap_or_default();
-        self.0
-            .insert((name, meta.nth, meta.fallback), came(event, meta));
-    }
-
-    fn forget_failures(&mut self) {
-        self.0.retain(|_, came| came.is_ok());
-    }
-}
-
-fn came(event: &Event, meta: BodyTransactionMeta) -> Came {
-    let payload = event.payload.clone().unwrap_or_else(Payload::null);
-    if meta.failed {
-        Err(payload)
-    } else {
-        Ok(payload)
-    }
-}
 
 impl Driver {
     /// Runs what a body asked for, unless it is noted already, and tells the body.

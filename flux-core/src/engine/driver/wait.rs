@@ -8,7 +8,6 @@ use super::core::Core;
 use super::link::Link;
 use super::watch;
 use crate::engine::kernel::Kernel;
-use crate::store::StoreError;
 
 /// A driver that waits longer than this is told of what other processes send; before that it is not worth a
 /// look at the file.
@@ -86,19 +85,4 @@ impl Link {
         watch::ensure(kernel);
         core.inbox.expect_news();
     }
-}
-
-/// Reads the inbox again if there may be something new.
-pub(super) async fn refresh_inbox(kernel: &Arc<Kernel>, core: &mut Core) -> Result<(), StoreError> {
-    if !core.inbox.take_news() {
-        return Ok(());
-    }
-    let Some((key, _)) = core.row.epoch() else {
-        return Ok(());
-    };
-    let after = core.inbox.last();
-    for message in kernel.store.inbox_after(key, after).await? {
-        core.receive(message);
-    }
-    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::births::Births;
+use super::wanted::Births;
 use crate::event::Event;
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::Payload;

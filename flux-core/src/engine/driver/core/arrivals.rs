@@ -4,7 +4,7 @@ use std::any::Any;
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 
-use super::cancel::Cancellation;
+use super::commands::Cancellation;
 use crate::clock::Timestamp;
 use crate::event::{AttemptMeta, Event, EventKind};
 use crate::id::EventSeq;

@@ -7,60 +7,21 @@
 //!
 //! The note is what survives a crash: whoever recovers the execution goes on in what is left of the window.
 
-use super::Core;
 use super::activation::Activation;
 use super::arrivals::{Arrival, NewOutcome};
 use super::calls::{CallState, CallWork};
-use super::delivery::LookForNews;
+use super::commands::{Cancellation, Cancelling};
+use super::{Core, LookForNews};
 use crate::clock::Timestamp;
-use crate::engine::kernel::message::BY_PARENT;
-use crate::event::{CancelMeta, Event, EventKind};
+use crate::event::{CancelMeta, EventKind};
 use crate::id::EventSeq;
 use crate::payload::Payload;
 use crate::replay::{End, Stop};
-use crate::store::{Message, MessageId};
 use crate::workflow::StopReason;
 
 /// So often a request may wait while code that never waits begins again. Then it comes before what that code would be
 /// given next.
 const MOST_PASSES: u8 = 2;
-
-/// A request to cancel the execution.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Cancellation {
-    pub(crate) message: MessageId,
-    pub(crate) is_by_parent: bool,
-}
-
-impl Cancellation {
-    pub(crate) fn of(message: &Message) -> Self {
-        Self {
-            message: message.id,
-            is_by_parent: *message.name == *BY_PARENT,
-        }
-    }
-}
-
-/// A request to cancel the execution that has been noted.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Cancelling {
-    /// The note.
-    pub(crate) noted: EventSeq,
-    /// When it was noted: the window counts from there.
-    since: Timestamp,
-    pub(crate) by_parent: bool,
-}
-
-impl Cancelling {
-    /// What the note says.
-    pub(crate) fn noted(event: &Event) -> Self {
-        Self {
-            noted: event.seq,
-            since: event.at,
-            by_parent: event.meta::<CancelMeta>().by_parent,
-        }
-    }
-}
 
 impl Core {
     /// Takes a request in. One that repeats another and one that finds the code gone change nothing about how the execution

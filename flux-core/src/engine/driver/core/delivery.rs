@@ -5,19 +5,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::Core;
 use super::activation::{Activation, MOST_DELIVERIES};
 use super::arrivals::{Arrival, NewOutcome, Note};
 use super::calls::{CallState, CallWork};
+use super::{Core, LookForNews};
 use crate::clock::Timestamp;
 use crate::engine::history::pool::{Cause, Taken};
 use crate::event::{Event, EventKind};
 use crate::id::EventSeq;
 use crate::payload::Payload;
 use crate::replay::{Delivered, Divergence, End, Stop, is_start};
-
-/// Looks for what has arrived meanwhile, before each delivery.
-pub(crate) type LookForNews<'a> = &'a mut dyn FnMut(&mut Core);
 
 /// After this long no further delivery shares a commit, so that commands and limits reach code that computes and never waits.
 const LONGEST: Duration = Duration::from_millis(10);

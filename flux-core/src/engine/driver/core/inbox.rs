@@ -10,8 +10,7 @@
 
 use std::sync::Arc;
 
-use super::cancel::{Cancellation, Cancelling};
-use super::stop::Termination;
+use super::commands::{Cancellation, Cancelling, Termination};
 use super::values::Values;
 use crate::error::Error;
 use crate::store::{Message, MessageId, MessageKind};

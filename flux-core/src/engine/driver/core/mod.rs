@@ -29,6 +29,7 @@ mod begin;
 pub(super) mod births;
 pub(super) mod calls;
 pub(super) mod cancel;
+pub(super) mod commands;
 pub(super) mod delivery;
 pub(super) mod end;
 pub(super) mod family;
@@ -41,11 +42,11 @@ pub(super) mod stop;
 pub(super) mod tasks;
 pub(super) mod time;
 pub(super) mod values;
+pub(super) mod wanted;
 
 use activation::{Activation, Ended};
 use arrivals::{Arrival, Arrivals, NewOutcome};
 use calls::Calls;
-use delivery::LookForNews;
 use inbox::{Heard, Inbox};
 use limits::Limits;
 use rewinding::Rewinding;
@@ -81,6 +82,9 @@ pub(crate) struct Core {
     /// Whether the code has waited for something that is not durable, for which nothing but this process would wake it.
     pub(crate) is_foreign: bool,
 }
+
+/// Looks for what has arrived meanwhile, before each delivery.
+pub(crate) type LookForNews<'a> = &'a mut dyn FnMut(&mut Core);
 
 impl Core {
     /// An execution of which nothing was read yet.

@@ -14,7 +14,6 @@ use crate::execution::Snapshot;
 use crate::id::{EventSeq, ExecutionId};
 use crate::payload::Payload;
 
-use super::super::doubts::InDoubt;
 use super::row::Row;
 
 /// The rewinds of an execution.
@@ -39,6 +38,23 @@ pub(crate) struct Rewinding {
     pub(crate) cut_off: Vec<ExecutionId>,
     /// Why no child can be called.
     pub(crate) in_doubt: Option<InDoubt>,
+}
+
+/// Why no child can be called again unless a person asks for it.
+#[derive(Debug, Clone)]
+pub(crate) struct InDoubt {
+    pub(crate) child: ExecutionId,
+    pub(crate) why: String,
+}
+
+impl InDoubt {
+    /// Why the call of a child fails.
+    pub(crate) fn message(&self) -> String {
+        format!(
+            "execution `{}`, which an earlier attempt called and cut off, {}; a `resume` calls it again",
+            self.child, self.why
+        )
+    }
 }
 
 impl Rewinding {

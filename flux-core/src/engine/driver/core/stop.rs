@@ -1,37 +1,18 @@
 //! Stopping code that does not end by itself: cancelled, out of time, terminated.
 
-use super::Core;
 use super::activation::{Activation, Ended};
 use super::arrivals::{Arrival, NewOutcome};
-use super::delivery::LookForNews;
+use super::commands::Termination;
+use super::{Core, LookForNews};
 use crate::context::shared::ExitRule;
-use crate::engine::kernel::message::{BY_PARENT, ChildOutcome};
+use crate::engine::kernel::message::ChildOutcome;
 use crate::error::FailureKind;
 use crate::event::{Doubt, EndedMeta, EventKind};
 use crate::id::EventSeq;
 use crate::payload::Payload;
 use crate::replay::{End, Stop, Stopped};
 use crate::status::Status;
-use crate::store::{Message, MessageId};
 use crate::workflow::StopReason;
-
-/// A request to terminate the execution.
-#[derive(Debug)]
-pub(crate) struct Termination {
-    pub(super) message: MessageId,
-    reason: Payload,
-    by_parent: bool,
-}
-
-impl Termination {
-    pub(crate) fn of(message: Message) -> Self {
-        Self {
-            message: message.id,
-            by_parent: *message.name == *BY_PARENT,
-            reason: message.payload,
-        }
-    }
-}
 
 impl Core {
     /// Stops the code where it stands, between deliveries. Where it has left something to be done at its end, it is

@@ -5,7 +5,7 @@ use crate::execution::{PausePoint, Snapshot};
 use crate::id::{Epoch, ExecutionId};
 use crate::policy::ChildPolicy;
 
-use super::CallState;
+use super::state::CallState;
 
 /// A child that has not ended, or whose end has not been delivered.
 #[derive(Debug)]

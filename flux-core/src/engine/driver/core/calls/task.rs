@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use super::CallState;
 use super::due::DueAt;
+use super::state::CallState;
 use crate::clock::Timestamp;
 use crate::context::request::TaskRequest;
-use crate::engine::driver::bodies::RunningBody;
+use crate::engine::driver::running::RunningBody;
 use crate::error::{BodyError, ErrorRecord, TaskErrorKind, TaskFailure};
 use crate::event::{AttemptMeta, EventKind};
 use crate::payload::Payload;
