@@ -43,6 +43,29 @@ pub(crate) fn order_of<T: Serialize + ?Sized>(
     })
 }
 
+impl Payload {
+    /// Records a value of a user's: refused where its JSON has no fixed order.
+    #[doc(hidden)]
+    pub fn record<T: Serialize + ?Sized>(value: &T) -> Result<Self, PayloadError> {
+        let payload = Self::encode(value)?;
+        order_of(value, payload.as_str())?;
+        Ok(payload)
+    }
+
+    /// As [`record`](Self::record); where the type does not tell, the JSON is read back and written again.
+    #[doc(hidden)]
+    pub fn record_again<T: Serialize + ?Sized>(
+        value: &T,
+        reencode: impl Fn(&Self) -> Result<Self, PayloadError>,
+    ) -> Result<Self, PayloadError> {
+        let payload = Self::encode(value)?;
+        if order_of(value, payload.as_str())? == Order::Unknown {
+            check_order(&payload, reencode)?;
+        }
+        Ok(payload)
+    }
+}
+
 /// Reads a recorded value back and writes it again: in the same order?
 ///
 /// # Errors

@@ -7,8 +7,6 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use crate::order::{Order, check_order, order_of};
-
 /// A recorded value: its JSON text, cheap to clone.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Payload(Arc<str>);
@@ -40,27 +38,6 @@ impl Payload {
             Ok(text) => Ok(Self(text.into())),
             Err(_) => Err(encode_error(value)),
         }
-    }
-
-    /// Records a value of a user's: refused where its JSON has no fixed order.
-    #[doc(hidden)]
-    pub fn record<T: Serialize + ?Sized>(value: &T) -> Result<Self, PayloadError> {
-        let payload = Self::encode(value)?;
-        order_of(value, payload.as_str())?;
-        Ok(payload)
-    }
-
-    /// As [`record`](Self::record); where the type does not tell, the JSON is read back and written again.
-    #[doc(hidden)]
-    pub fn record_again<T: Serialize + ?Sized>(
-        value: &T,
-        reencode: impl Fn(&Self) -> Result<Self, PayloadError>,
-    ) -> Result<Self, PayloadError> {
-        let payload = Self::encode(value)?;
-        if order_of(value, payload.as_str())? == Order::Unknown {
-            check_order(&payload, reencode)?;
-        }
-        Ok(payload)
     }
 
     /// Reads the value back; the error names the JSON path.

@@ -37,9 +37,12 @@ pub(crate) fn terminal() {
     note(|asked| asked.terminal = true);
 }
 
-/// A `TaskError` is asked for its source.
-pub(crate) fn task(error: &TaskError) {
-    note(|asked| asked.tasks.push(error.clone()));
+/// A `TaskError` remembers being asked, which is why this stands here.
+impl StdError for TaskError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        note(|asked| asked.tasks.push(self.clone()));
+        self.source.as_deref().map(|cause| cause as _)
+    }
 }
 
 fn note(write: impl FnOnce(&mut SourceTrace)) {

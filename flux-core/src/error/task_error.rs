@@ -1,13 +1,11 @@
 //! `TaskError`: what awaiting a call gives when it failed.
 
-use std::error::Error as StdError;
 use std::fmt;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use super::asked;
 use super::escape::Token;
 use super::record::{ErrorRecord, RecordedCause};
 use crate::id::EventSeq;
@@ -19,7 +17,7 @@ use crate::id::EventSeq;
 #[derive(Clone)]
 pub struct TaskError {
     inner: Arc<TaskErrorData>,
-    source: Option<Arc<RecordedCause>>,
+    pub(super) source: Option<Arc<RecordedCause>>,
     /// Tells the engine when the last clone is gone: see `escape`.
     _token: Option<Token>,
 }
@@ -194,13 +192,6 @@ impl fmt::Debug for TaskError {
             .field("message", &self.message())
             .field("chain", &self.chain())
             .finish_non_exhaustive()
-    }
-}
-
-impl StdError for TaskError {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        asked::task(self);
-        self.source.as_deref().map(|cause| cause as _)
     }
 }
 

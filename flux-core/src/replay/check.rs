@@ -2,23 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::ended::{check_end, how_it_ended, puts_away};
+use super::ended::{check_end, how_it_ended};
 use super::matching::{IssuedCall, Matched, match_calls};
-use super::{Divergence, Group, Machine, Polled, Stop};
+use super::recorded::{Group, Polled, Recorded, puts_away};
+use super::{Divergence, Machine, Stop};
 use crate::context::shared::{Call, CallKey, Issued, SharedState};
 use crate::event::{Event, EventKind};
 use crate::id::EventSeq;
 use crate::sites::{Site, Verdict, site_of};
-
-/// A recorded delivery, sorted.
-pub(super) struct Recorded {
-    pub(super) arrival: Event,
-    calls: Vec<Event>,
-    cancels: Vec<Event>,
-    pub(super) end: Option<Event>,
-    /// Whether the next arrival stops the code.
-    pub(super) is_stopped: bool,
-}
 
 impl Machine {
     /// Delivers a recorded arrival again and checks that the code asks for what is recorded after it.

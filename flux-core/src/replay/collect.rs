@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{Delivered, Machine, Polled};
+use super::recorded::Polled;
+use super::{Delivered, Machine};
 use crate::clock::Timestamp;
 use crate::context::end::End;
 use crate::context::request::Request;

@@ -3,13 +3,13 @@
 //! A driver never replays an end: what is over it leaves alone, and a rewind takes the end back. Who only looks at a
 //! history does.
 
-use super::check::Recorded;
 use super::diverge::shorten;
 use super::matching::digest_of;
 use super::outline::outline;
-use super::{Divergence, End, Polled};
+use super::recorded::{Polled, Recorded, failure_of, is_out_of_time};
+use super::{Divergence, End};
 use crate::digest::digest;
-use crate::error::{FailureData, FailureKind, is_same_error};
+use crate::error::{FailureKind, is_same_error};
 use crate::event::{Event, EventKind};
 use crate::workflow::StopReason;
 
@@ -48,13 +48,6 @@ pub(super) fn check_end(
     ))
 }
 
-impl Recorded {
-    /// Whether the code was stopped right after this delivery: if it wanted to begin again, it was too late.
-    fn is_put_away(&self) -> bool {
-        self.end.as_ref().map_or(self.is_stopped, puts_away)
-    }
-}
-
 /// How the code ended by itself, as it is told beside what is recorded.
 pub(super) fn how_it_ended(polled: &Polled) -> Option<String> {
     match polled {
@@ -70,17 +63,6 @@ pub(super) fn how_it_ended(polled: &Polled) -> Option<String> {
             shorten(&failed.error.message)
         )),
         Polled::Pending | Polled::Ended(End::ContinuedAsNew(_) | End::Stopped(_)) => None,
-    }
-}
-
-/// Whether this end may come while the code waits: it is put away then, wherever it stands.
-pub(super) fn puts_away(end: &Event) -> bool {
-    match end.kind {
-        EventKind::WorkflowTerminated | EventKind::WorkflowCancelled => true,
-        EventKind::WorkflowFailed => {
-            failure_of(end).is_some_and(|failure| is_out_of_time(&failure))
-        }
-        _ => false,
     }
 }
 
@@ -116,15 +98,4 @@ fn fails_so(end: &Event, polled: &Polled, limit: usize) -> bool {
         }
         Polled::Ended(End::Completed(_) | End::ContinuedAsNew(_)) => false,
     }
-}
-
-fn failure_of(end: &Event) -> Option<FailureData> {
-    end.payload.as_ref()?.decode().ok()
-}
-
-fn is_out_of_time(failure: &FailureData) -> bool {
-    matches!(
-        failure.kind,
-        FailureKind::Timeout { .. } | FailureKind::Deadline { .. }
-    )
 }

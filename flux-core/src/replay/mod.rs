@@ -34,15 +34,17 @@ mod diverge;
 mod ended;
 pub(crate) mod matching;
 pub(crate) mod outline;
+mod recorded;
 mod waker;
 
 pub(crate) use crate::context::end::{End, FailedEnd, Stopped};
 pub(crate) use crate::sites::Tries;
 
 pub(crate) use diverge::{Divergence, Stop};
+pub(crate) use recorded::Group;
 pub(crate) use waker::ForeignWake;
 
-use check::Recorded;
+use recorded::{Polled, Recorded};
 use waker::RootWaker;
 
 /// How many orders of calls that only their order tells apart are tried before a replay is given up.
@@ -69,23 +71,6 @@ pub(crate) struct Machine {
     has_begun: bool,
 }
 
-/// One delivery as it is recorded: the arrival, what the code then asked for, and its end.
-#[derive(Debug)]
-pub(crate) struct Group {
-    pub(crate) arrival: Event,
-    pub(crate) asked: Vec<Event>,
-    /// Whether the next arrival stops the code.
-    pub(crate) is_stopped: bool,
-}
-
-impl Group {
-    /// Whether nothing is recorded after the arrival but an end that came without the code: it may have come before
-    /// the code was polled.
-    pub(crate) fn is_cut_off(&self) -> bool {
-        matches!(self.asked.as_slice(), [end] if ended::puts_away(end))
-    }
-}
-
 /// What the code did in a live delivery.
 #[derive(Debug, Default)]
 pub(crate) struct Delivered {
@@ -97,11 +82,6 @@ pub(crate) struct Delivered {
     pub(crate) cancelled: Vec<EventSeq>,
     /// How the code ended, if it did.
     pub(crate) end: Option<End>,
-}
-
-enum Polled {
-    Pending,
-    Ended(End),
 }
 
 impl Machine {

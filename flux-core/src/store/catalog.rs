@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Runnable;
 use crate::clock::Timestamp;
 use crate::payload::Payload;
+use std::ops::RangeInclusive;
 
 /// A description that says what is written already is written again after this time, to show that it still holds.
 const SEEN_EVERY: Duration = Duration::from_hours(1);
@@ -24,6 +24,15 @@ pub struct WorkflowDescription {
     pub described: Payload,
     /// When a program last said so, to the hour.
     pub seen_at: Timestamp,
+}
+
+/// A workflow that a worker has code for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Runnable {
+    /// Its name.
+    pub workflow: Arc<str>,
+    /// The recorded versions that the code continues.
+    pub versions: RangeInclusive<u32>,
 }
 
 /// What a worker takes; of several workers of one engine, what they take together.

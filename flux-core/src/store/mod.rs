@@ -16,6 +16,7 @@ use crate::payload::Payload;
 
 mod barrier;
 mod catalog;
+mod change;
 mod commit;
 mod count;
 mod error;
@@ -35,8 +36,9 @@ mod work;
 pub mod contract;
 
 pub use barrier::Barrier;
-pub use catalog::{Serves, WorkflowDescription};
-pub use commit::{Change, Commit, Committed, Correction, Heeds, NewChild, Release, Target};
+pub use catalog::{Runnable, Serves, WorkflowDescription};
+pub use change::{Change, Release};
+pub use commit::{Commit, Committed, Correction, Heeds, NewChild, Target};
 pub use count::WorkflowCount;
 pub use error::{ClaimError, CommitError, PostError, StoreError};
 pub use filter::Filter;
@@ -51,7 +53,7 @@ pub use schedule::{
 };
 pub use set_back::{LastSetBack, SetBack, is_to_come};
 pub use transaction::{Transaction, TransactionBody, in_transaction};
-pub use work::{Owned, Runnable, Work, WorkRequest, WorkerRecord, hold_reason};
+pub use work::{Owned, Work, WorkRequest, WorkerRecord, hold_reason};
 
 /// Keeps executions, their histories and their inboxes.
 ///

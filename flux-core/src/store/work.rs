@@ -1,12 +1,9 @@
 //! What a worker asks for, and what it gets.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
-use super::{ExecutionRecord, Serves};
+use super::{ExecutionRecord, Runnable, Serves};
 use crate::clock::{Reading, Timestamp};
 use crate::event::Event;
 use crate::id::{Epoch, ExecutionId, ExecutionKey, WorkerId};
@@ -35,15 +32,6 @@ pub struct WorkRequest {
     /// This `Pending` execution and no other, as soon as it is due and the limits allow, whoever waits before it;
     /// [`next`](Work::next) is then about it alone.
     pub only: Option<ExecutionKey>,
-}
-
-/// A workflow that a worker has code for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Runnable {
-    /// Its name.
-    pub workflow: Arc<str>,
-    /// The recorded versions that the code continues.
-    pub versions: RangeInclusive<u32>,
 }
 
 /// Why an execution is put on hold that was taken over from the dead so often without having got any further.

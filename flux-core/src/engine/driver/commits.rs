@@ -4,7 +4,7 @@ use super::core::Core;
 use super::halt::Halt;
 use crate::clock::Timestamp;
 use crate::engine::kernel::Kernel;
-use crate::engine::kernel::driving::Refusal;
+use crate::engine::kernel::progress::Refusal;
 use crate::engine::ownership::Born;
 use crate::engine::ownership::{Ownership, commit_owning};
 use crate::error::Error;

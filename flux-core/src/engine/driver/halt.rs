@@ -1,6 +1,6 @@
 //! Why a driver stops without having settled its execution.
 
-use crate::engine::kernel::driving::Refusal;
+use crate::engine::kernel::progress::Refusal;
 use crate::error::Error;
 use crate::store::StoreError;
 

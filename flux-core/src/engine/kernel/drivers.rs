@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::{Notify, mpsc, watch};
 
-use super::driving::{DriverProgress, Settled, TaskSlot};
 use super::input::DriverInput;
+use super::progress::{DriverProgress, Settled, TaskSlot};
 use crate::error::Error;
 use crate::id::ExecutionId;
 use crate::sync::lock;

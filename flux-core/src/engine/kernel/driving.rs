@@ -1,45 +1,16 @@
 //! One driver, as it is seen by whoever set it to work, and by those who wait for it.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 
 use super::drivers::{Active, Attendance, Drivers};
 use super::input::DriverInput;
+use super::progress::{DriverProgress, Refusal, TaskSlot};
 use crate::error::Error;
 use crate::execution::{Snapshot, Status};
 use crate::id::ExecutionId;
-
-/// How a driver ended.
-pub(crate) type Settled = Result<Snapshot, Error>;
-
-/// Called once when a driver has ended, unless it is dropped.
-pub(crate) type OnSettled = Box<dyn FnOnce(&Settled) + Send>;
-
-/// The task of a driver, once it is spawned.
-pub(crate) type TaskSlot = Arc<OnceLock<AbortHandle>>;
-
-/// How far a driver has come.
-#[derive(Clone, Debug)]
-pub(crate) enum DriverProgress {
-    Starting,
-    Started,
-    /// Nothing was started.
-    Refused(Refusal),
-    Settled(Box<Settled>),
-}
-
-/// Why a start began nothing.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Refusal {
-    /// An execution of this id exists.
-    Exists,
-    /// As many as may run beside this one do; the oldest of them.
-    Full(ExecutionId),
-    /// An unfinished execution has the same dedup key.
-    Duplicate(ExecutionId),
-}
 
 /// A driver that was just set to work.
 #[derive(Debug)]

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use tokio::sync::mpsc;
 
-use super::driving::Settled;
+use super::progress::Settled;
 use crate::context::statements::StatementsRequest;
 use crate::error::Error;
 use crate::execution::{PausePoint, Snapshot, Status, Waiting};

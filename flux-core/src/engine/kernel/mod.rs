@@ -26,6 +26,7 @@ mod obstacle;
 pub(crate) mod owner;
 pub(crate) mod pausing;
 pub(crate) mod present;
+pub(crate) mod progress;
 pub(crate) mod refuse;
 mod salvage;
 mod settings;

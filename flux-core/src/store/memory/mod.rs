@@ -22,6 +22,7 @@ use crate::payload::Payload;
 use crate::status::Status;
 use crate::sync::lock;
 
+mod allowance;
 mod barriers;
 mod catalog;
 mod find;
@@ -30,6 +31,8 @@ mod queues;
 mod schedules;
 mod set_back;
 mod work;
+
+use allowance::MemoryQueue;
 
 /// Keeps everything in memory; for tests and for work that need not survive the process.
 ///
@@ -55,7 +58,7 @@ struct MemoryState {
     alive: BTreeMap<WorkerId, Option<Serves>>,
     workers: i64,
     messages: i64,
-    queues: BTreeMap<Arc<str>, queues::MemoryQueue>,
+    queues: BTreeMap<Arc<str>, MemoryQueue>,
     /// The queue that work was given from last: they take turns.
     last_queue: Option<Arc<str>>,
     schedules: BTreeMap<Arc<str>, ScheduleRecord>,
@@ -75,7 +78,7 @@ struct Entry {
     published: BTreeMap<Arc<str>, Payload>,
     /// It is pending, and no worker has found it due.
     is_delayed: bool,
-    takeovers: work::Takeovers,
+    takeovers: Takeovers,
 }
 
 impl MemoryStore {
@@ -515,6 +518,14 @@ impl Store for MemoryStore {
     }
 }
 
+/// How often an execution was taken over from the dead.
+#[derive(Clone, Copy, Default)]
+struct Takeovers {
+    count: u32,
+    /// Its last event at the time.
+    last: Option<EventSeq>,
+}
+
 impl MemoryState {
     fn entry(&self, key: ExecutionKey) -> Option<&Entry> {
         self.executions.get(place(key)?)
@@ -613,7 +624,7 @@ impl MemoryState {
             seen: BTreeSet::new(),
             published: BTreeMap::new(),
             is_delayed,
-            takeovers: work::Takeovers::default(),
+            takeovers: Takeovers::default(),
         });
         key
     }
@@ -627,7 +638,7 @@ impl MemoryState {
             });
         }
         let entry = self.entry_mut(key).ok_or(ClaimError::NotFound)?;
-        entry.takeovers = work::Takeovers::default();
+        entry.takeovers = Takeovers::default();
         let record = &mut entry.record;
         record.hold = None;
         let taken_from = record.owner.replace(worker);

@@ -3,19 +3,11 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use super::MemoryState;
+use super::{MemoryState, Takeovers};
 use crate::clock::Timestamp;
-use crate::id::{Epoch, EventSeq, ExecutionKey};
+use crate::id::{Epoch, ExecutionKey};
 use crate::status::Status;
 use crate::store::{ExecutionRecord, Runnable, Work, WorkRequest, hold_reason};
-
-/// How often an execution was taken over from the dead.
-#[derive(Clone, Copy, Default)]
-pub(super) struct Takeovers {
-    count: u32,
-    /// Its last event at the time.
-    last: Option<EventSeq>,
-}
 
 /// Those of one partition whose turn it is, the first of them first.
 type Turn = VecDeque<ExecutionKey>;

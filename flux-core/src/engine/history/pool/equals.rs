@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Cause, Memo};
+use super::memo::{Cause, Memo};
 use crate::event::Event;
 use crate::id::EventSeq;
 use crate::sites::{Moves, Site, tell_apart};

@@ -13,22 +13,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use self::equals::{EqualCalls, LiveDelivery};
-use self::reading::Builder;
+use self::memo::Alike;
 use crate::context::shared::Call;
-use crate::engine::history::reader::{History, Rewind};
 use crate::event::{Event, EventKind};
 use crate::id::EventSeq;
-use crate::payload::Payload;
-use crate::replay::is_start;
 use crate::replay::matching::digest_of;
 use crate::sites::{Moves, Site};
-use crate::store::{ExecutionRecord, Store, StoreError};
 
 mod equals;
+mod memo;
 mod reading;
 
-/// What calls have to agree in to take each other's results: kind, name and digest of the input.
-type Alike = (u8, Arc<str>, u128);
+pub(crate) use self::memo::{Cause, Taken};
 
 /// What can be taken up again after a rewind.
 #[derive(Debug, Default)]
@@ -51,83 +47,7 @@ pub(crate) struct Pool {
     known_to: Option<EventSeq>,
 }
 
-/// A recorded success.
-#[derive(Debug, Clone)]
-pub(crate) struct Memo {
-    pub(crate) from: EventSeq,
-    pub(crate) payload: Payload,
-}
-
-/// A result on its way to the call that took it.
-#[derive(Debug)]
-pub(crate) struct Taken {
-    alike: Alike,
-    /// The call that it was recorded for.
-    recorded: EventSeq,
-    pub(crate) memo: Memo,
-}
-
-/// What a delivery came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Cause {
-    /// A beginning.
-    Start,
-    /// The end of a call, good or bad: what failed is tried again, and then mostly comes to a good one.
-    Call(EventSeq),
-    Other,
-}
-
-impl Cause {
-    /// What this arrival makes of a delivery.
-    pub(crate) fn of(arrival: &Event) -> Self {
-        match arrival.refers {
-            _ if is_start(arrival) => Self::Start,
-            Some(call) if arrival.kind.is_completion() => Self::Call(call),
-            _ => Self::Other,
-        }
-    }
-
-    /// The same, of the recorded call whose place this one has taken.
-    fn from(self, origins: &BTreeMap<EventSeq, EventSeq>) -> Self {
-        match self {
-            Self::Call(call) => Self::Call(origins.get(&call).copied().unwrap_or(call)),
-            other => other,
-        }
-    }
-}
-
 impl Pool {
-    /// Reads what the last rewind took back, and all rewinds before it.
-    pub(crate) async fn read(
-        store: &Arc<dyn Store>,
-        record: &ExecutionRecord,
-        rewind: &Rewind,
-    ) -> Result<Self, StoreError> {
-        let all = History::between(store, record.key, record.base, EventSeq::MAX);
-        Self::default().rewound(all, rewind).await
-    }
-
-    /// As it is after another rewind. `changed` are the events since the rewind before, and all others that counted and no
-    /// longer do.
-    pub(crate) async fn rewound(
-        self,
-        mut changed: History,
-        rewind: &Rewind,
-    ) -> Result<Self, StoreError> {
-        let mut builder = Builder::new(self);
-        while let Some(event) = changed.next_event().await? {
-            if event.kind == EventKind::Rewound && event.payload.is_some() {
-                builder.begin_again();
-            }
-            if rewind.runs.counts(event.seq) {
-                builder.see_counting(&event);
-            } else {
-                builder.see(event);
-            }
-        }
-        Ok(builder.finish(rewind))
-    }
-
     /// Takes results for calls that the code has made in one delivery, in the order in which it asked for them.
     ///
     /// # Errors

@@ -2,14 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::Pool;
 use super::equals::PooledCall;
-use super::{Alike, Cause, Memo, Pool};
-use crate::engine::history::reader::{Rewind, is_delivery};
+use super::memo::{Alike, Cause, Memo};
+use crate::engine::history::reader::{History, Rewind, is_delivery};
 use crate::event::{CallMeta, Event, EventKind};
 use crate::id::EventSeq;
 use crate::payload::Payload;
 use crate::replay::matching::digest_of;
 use crate::sites::Site;
+use crate::store::{ExecutionRecord, Store, StoreError};
+use std::sync::Arc;
 
 /// A call that no longer counts.
 struct TakenBack {
@@ -20,7 +23,7 @@ struct TakenBack {
 
 /// Sees the events that count, and those that no longer do, in their order.
 #[derive(Default)]
-pub(super) struct Builder {
+struct Builder {
     pool: Pool,
     /// Calls that no longer count.
     calls: BTreeMap<EventSeq, TakenBack>,
@@ -36,8 +39,41 @@ pub(super) struct Builder {
     is_exiting: bool,
 }
 
+impl Pool {
+    /// Reads what the last rewind took back, and all rewinds before it.
+    pub(crate) async fn read(
+        store: &Arc<dyn Store>,
+        record: &ExecutionRecord,
+        rewind: &Rewind,
+    ) -> Result<Self, StoreError> {
+        let all = History::between(store, record.key, record.base, EventSeq::MAX);
+        Self::default().rewound(all, rewind).await
+    }
+
+    /// As it is after another rewind. `changed` are the events since the rewind before, and all others that counted and no
+    /// longer do.
+    pub(crate) async fn rewound(
+        self,
+        mut changed: History,
+        rewind: &Rewind,
+    ) -> Result<Self, StoreError> {
+        let mut builder = Builder::new(self);
+        while let Some(event) = changed.next_event().await? {
+            if event.kind == EventKind::Rewound && event.payload.is_some() {
+                builder.begin_again();
+            }
+            if rewind.runs.counts(event.seq) {
+                builder.see_counting(&event);
+            } else {
+                builder.see(event);
+            }
+        }
+        Ok(builder.finish(rewind))
+    }
+}
+
 impl Builder {
-    pub(super) fn new(pool: Pool) -> Self {
+    fn new(pool: Pool) -> Self {
         let mut builder = Self {
             pool,
             ..Self::default()
@@ -47,7 +83,7 @@ impl Builder {
     }
 
     /// A result that was taken since is no longer in the pool, and neither is one that was delivered once more.
-    pub(super) fn see_counting(&mut self, event: &Event) {
+    fn see_counting(&mut self, event: &Event) {
         self.see_delivery(event);
         let received = event.first_received();
         if received != event.seq {
@@ -59,7 +95,7 @@ impl Builder {
     }
 
     /// An event that no longer counts.
-    pub(super) fn see(&mut self, event: Event) {
+    fn see(&mut self, event: Event) {
         self.see_delivery(&event);
         let received = event.first_received();
         if received != event.seq && Some(event.seq) < self.pool.known_to {
@@ -141,7 +177,7 @@ impl Builder {
     }
 
     /// What was done was undone, and the code begins from its input. What a person answered was about what was undone.
-    pub(super) fn begin_again(&mut self) {
+    fn begin_again(&mut self) {
         let calls = &self.calls;
         self.memos
             .retain(|call, _| !is_asked_again(&calls[call].event));
@@ -150,7 +186,7 @@ impl Builder {
         }
     }
 
-    pub(super) fn finish(mut self, rewind: &Rewind) -> Pool {
+    fn finish(mut self, rewind: &Rewind) -> Pool {
         if rewind.begins() {
             self.begin_again();
         }

@@ -5,7 +5,7 @@ use super::checked::CheckedResume;
 use super::request::{is_to_be_held, is_to_go_on};
 use crate::engine::driver::wait_turn_and_settled;
 use crate::engine::kernel::Kernel;
-use crate::engine::kernel::driving::Refusal;
+use crate::engine::kernel::progress::Refusal;
 use crate::engine::undriven::wait_settled;
 use crate::error::Error;
 use crate::execution::{Snapshot, Status, Waiting};

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use super::Pair;
+use super::names::{IDS, QUEUES, RATE_PER, SCHEDULE, WORKERS, name};
 use super::op::{Firing, Op, Plan};
-use super::{IDS, Pair, QUEUES, RATE_PER, SCHEDULE, WORKERS, name};
 use crate::clock::Timestamp;
 use crate::id::{EventSeq, WorkerId};
 use crate::status::Status;

@@ -1,15 +1,14 @@
 //! Random operations: whatever is done, a store holds what the reference would hold.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::given::{at, signal, signal_once};
-use crate::clock::Timestamp;
-use crate::store::{MemoryStore, NewMessage, Store};
+use self::names::name;
+use crate::store::{MemoryStore, Store};
 
 mod choose;
+mod names;
 mod op;
 mod side;
 
@@ -50,14 +49,6 @@ struct Pair {
     created: usize,
 }
 
-/// So many of the latest executions are touched.
-const IDS: usize = 24;
-const WORKERS: usize = 3;
-/// A span that begins shortly after a full hour does not end near one: how long operations take does not matter.
-const RATE_PER: Duration = Duration::from_mins(90);
-const QUEUES: usize = 3;
-const SCHEDULE: &str = "daily";
-
 impl Pair {
     async fn step(&mut self) {
         let op = self.choose().await;
@@ -93,23 +84,5 @@ impl Pair {
         }
         let now = self.now();
         assert_eq!(tested.look(now).await, reference.look(now).await);
-    }
-}
-
-/// The last moment that is a multiple of so many minutes.
-fn whole(moment: Timestamp, minutes: i64) -> Timestamp {
-    let (micros, span) = (moment.as_micros() - at(0).as_micros(), minutes * 60_000_000);
-    at(micros.div_euclid(span) * span)
-}
-
-fn name(id: usize) -> String {
-    format!("e{id}")
-}
-
-fn message(name_of: usize, dedup: Option<usize>) -> NewMessage {
-    let value = format!("{dedup:?}").len().to_string();
-    match dedup {
-        Some(key) => signal_once(&name(name_of), &value, &name(key)),
-        None => signal(&name(name_of), &value),
     }
 }

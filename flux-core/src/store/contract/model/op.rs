@@ -1,6 +1,6 @@
 //! Operations, with choices for numbers: each store puts in its own.
 
-use super::name;
+use super::names::name;
 use crate::clock::Timestamp;
 use crate::id::WorkerId;
 use crate::store::contract::given::new;

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::names::{IDS, SCHEDULE, WORKERS, message, name, whole};
 use super::op::{Firing, Op, Plan, row_of};
-use super::{IDS, SCHEDULE, WORKERS, message, name, whole};
 use crate::clock::Timestamp;
 use crate::id::{Epoch, EventSeq, ExecutionKey, WorkerId};
 use crate::store::contract::given::{at, commit, event, ids, json};
