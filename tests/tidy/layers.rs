@@ -1,13 +1,8 @@
 //! The arrows inside flux-core: which module may speak of which.
-//!
-//! The sources are read as tokens, so comments and texts do not count. What is compiled for tests alone does not either.
 
-use std::fs;
-use std::iter::Peekable;
-use std::path::{Path, PathBuf};
+use std::collections::BTreeSet;
 
-use proc_macro2::token_stream::IntoIter;
-use proc_macro2::{Delimiter, TokenStream, TokenTree};
+use crate::paths::{Module, Modules, Words, read, texts_of_the_core, words};
 
 /// What the modules `of` a layer may not name.
 struct Rule {
@@ -78,134 +73,84 @@ const RULES: &[Rule] = &[
     },
 ];
 
-fn source() -> PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-    root.join("flux-core/src")
+/// A room of the engine, and what of the engine it may name beyond itself.
+struct Room {
+    name: &'static str,
+    names: &'static [&'static str],
+    why: &'static str,
 }
 
-/// The files of a folder and below. A file of unit tests is named `tests.rs`.
-fn files(folder: &Path, found: &mut Vec<PathBuf>) {
-    for entry in fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs")
-            && !path.ends_with("tests.rs")
-        {
-            found.push(path);
-        }
+impl Room {
+    fn path(&self) -> String {
+        format!("engine::{}", self.name)
     }
 }
 
-/// The module of a file, from the root of the crate: `context::child`, or `context` for its `mod.rs`.
-fn module_of(file: &Path) -> Vec<String> {
-    let names = file.with_extension("");
-    let names = names.iter().map(|name| name.to_str().unwrap().to_owned());
-    names
-        .filter(|name| name != "mod" && name != "lib")
-        .collect()
-}
-
-/// The paths that a file names, as seen from the root of the crate.
-fn named(text: &str, module: &[String]) -> Vec<String> {
-    let mut found = Vec::new();
-    let tokens: TokenStream = text.parse().unwrap();
-    walk(tokens, module, &mut found);
-    found
-}
-
-fn walk(tokens: TokenStream, module: &[String], found: &mut Vec<String>) {
-    let mut tokens = tokens.into_iter().peekable();
-    let mut inner = None;
-    while let Some(token) = tokens.next() {
-        match token {
-            TokenTree::Punct(punct) if punct.as_char() == '#' => {
-                if let Some(TokenTree::Group(attribute)) = tokens.peek()
-                    && attribute.stream().to_string().replace(' ', "") == "cfg(test)"
-                {
-                    skip_item(&mut tokens);
-                }
-            }
-            TokenTree::Ident(word)
-                if (word == "crate" || word == "super") && is_path(&mut tokens) =>
-            {
-                let above = module.len().saturating_sub(1);
-                let start = if word == "crate" { 0 } else { above };
-                follow(&mut tokens, module[..start].to_vec(), found);
-            }
-            TokenTree::Ident(word) if word == "mod" => {
-                inner = tokens.next().map(|name| name.to_string());
-            }
-            TokenTree::Group(group) => {
-                let module = [module, inner.take().as_slice()].concat();
-                walk(group.stream(), &module, found);
-            }
-            TokenTree::Ident(_) | TokenTree::Punct(_) | TokenTree::Literal(_) => inner = None,
-        }
-    }
-}
-
-fn is_path(tokens: &mut Peekable<IntoIter>) -> bool {
-    matches!(tokens.peek(), Some(TokenTree::Punct(punct)) if punct.as_char() == ':')
-}
-
-/// Skips the rest of an item: up to its block, or to the end of its statement.
-fn skip_item(tokens: &mut Peekable<IntoIter>) {
-    for token in tokens {
-        let is_end = match &token {
-            TokenTree::Group(group) => group.delimiter() == Delimiter::Brace,
-            TokenTree::Punct(punct) => punct.as_char() == ';',
-            _ => false,
-        };
-        if is_end {
-            return;
-        }
-    }
-}
-
-/// Follows a path from its first word to its last, or to each in braces.
-fn follow(tokens: &mut Peekable<IntoIter>, mut path: Vec<String>, found: &mut Vec<String>) {
-    while is_path(tokens) {
-        tokens.next();
-        tokens.next();
-        match tokens.peek() {
-            Some(TokenTree::Ident(word)) if word == "super" => {
-                path.pop();
-                tokens.next();
-            }
-            Some(TokenTree::Ident(word)) => {
-                path.push(word.to_string());
-                tokens.next();
-            }
-            Some(TokenTree::Group(group)) if group.delimiter() == Delimiter::Brace => {
-                let mut inner = group.stream().into_iter().peekable();
-                while let Some(token) = inner.next() {
-                    if let TokenTree::Ident(word) = token {
-                        let mut path = path.clone();
-                        if word != "self" {
-                            path.push(word.to_string());
-                        }
-                        follow(&mut inner, path, found);
-                        skip_to_comma(&mut inner);
-                    }
-                }
-                tokens.next();
-                return;
-            }
-            _ => break,
-        }
-    }
-    found.push(path.join("::"));
-}
-
-/// Skips the other name of `a as b`.
-fn skip_to_comma(tokens: &mut Peekable<IntoIter>) {
-    for token in tokens {
-        if matches!(&token, TokenTree::Punct(punct) if punct.as_char() == ',') {
-            return;
-        }
-    }
-}
+const ROOMS: &[Room] = &[
+    Room {
+        name: "kernel",
+        names: &[],
+        why: "everything in the engine stands on the kernel: it can be read without any of it",
+    },
+    Room {
+        name: "ownership",
+        names: &["kernel"],
+        why: "who drives an execution is the same whatever is done with it",
+    },
+    Room {
+        name: "history",
+        names: &["kernel"],
+        why: "a history is read and replayed in the same way by whoever needs it",
+    },
+    Room {
+        name: "placement",
+        names: &["kernel"],
+        why: "where an execution goes is found out before anything drives it",
+    },
+    Room {
+        name: "undriven",
+        names: &["history", "kernel", "ownership"],
+        why: "what is done without a driver gives none: drivers do it, too, to the executions they know",
+    },
+    Room {
+        name: "driver",
+        names: &["history", "kernel", "ownership", "placement", "undriven"],
+        why: "a driver works for whoever set it to work, and asks for nothing as a user does",
+    },
+    Room {
+        name: "verb",
+        names: &[
+            "Engine",
+            "Workflow",
+            "driver",
+            "history",
+            "kernel",
+            "ownership",
+            "placement",
+            "undriven",
+        ],
+        why: "what users ask for is done here and now; workers do what nobody waits for",
+    },
+    Room {
+        name: "worker",
+        names: &[
+            "Engine",
+            "driver",
+            "history",
+            "kernel",
+            "ownership",
+            "placement",
+            "undriven",
+            "verb",
+        ],
+        why: "a worker is told of its engine, not how that is opened",
+    },
+    Room {
+        name: "setup",
+        names: &["Engine", "kernel", "verb"],
+        why: "an engine that is being opened does nothing yet",
+    },
+];
 
 fn is_below(path: &str, module: &str) -> bool {
     let rest = path.strip_prefix(module);
@@ -213,43 +158,46 @@ fn is_below(path: &str, module: &str) -> bool {
 }
 
 /// What breaks a rule in a file of this module.
-fn broken(text: &str, module: &[String]) -> Vec<String> {
-    let top = module.first().map(String::as_str);
-    let rules = RULES
-        .iter()
-        .filter(|rule| top.is_some_and(|top| rule.of.contains(&top)));
+fn broken(read: &Module, module: &[String]) -> Vec<String> {
+    let module = module.join("::");
+    let is_of = |path: &str, modules: &[&str]| modules.iter().any(|other| is_below(path, other));
+    let rules = RULES.iter().filter(|rule| is_of(&module, rule.of));
     let rules: Vec<&Rule> = rules.collect();
     let mut broken = Vec::new();
-    for path in named(text, module) {
+    for path in read.named.iter().map(|path| path.join("::")) {
         if !rules.is_empty() && path.starts_with(char::is_uppercase) {
             broken.push(format!(
                 "`crate::{path}`; name it by its module, so that it shows where it comes from"
             ));
         }
-        let is_of = |modules: &[&str]| modules.iter().any(|module| is_below(&path, module));
-        let is_broken = |rule: &&&Rule| is_of(rule.never) && !is_of(rule.but);
+        let is_broken = |rule: &&&Rule| is_of(&path, rule.never) && !is_of(&path, rule.but);
         let reasons = rules.iter().filter(is_broken).map(|rule| rule.why);
         broken.extend(reasons.map(|why| format!("`crate::{path}`; {why}")));
+        if let Some(why) = breaks_the_order_of_rooms(&path, &module) {
+            broken.push(format!("`crate::{path}`; {why}"));
+        }
     }
     broken
 }
 
+/// Why a room of the engine may not name this; nothing where it may.
+fn breaks_the_order_of_rooms(path: &str, module: &str) -> Option<&'static str> {
+    let room = ROOMS.iter().find(|room| is_below(module, &room.path()))?;
+    let is_known = |names: &[&str]| {
+        let mut paths = names.iter().map(|name| format!("engine::{name}"));
+        paths.any(|known| is_below(path, &known))
+    };
+    let is_fine = !is_below(path, "engine") || is_known(&[room.name]) || is_known(room.names);
+    (!is_fine).then_some(room.why)
+}
+
 #[test]
 fn no_module_of_the_core_names_one_above_it() {
-    let source = source();
-    let mut all = Vec::new();
-    files(&source, &mut all);
     let mut found = Vec::new();
-    for file in &all {
-        let text = fs::read_to_string(file).unwrap();
-        let file = file.strip_prefix(&source).unwrap();
-        let broken = broken(&text, &module_of(file));
-        let place = file.display();
-        found.extend(
-            broken
-                .into_iter()
-                .map(|what| format!("flux-core/src/{place} names {what}")),
-        );
+    for (module, read) in Modules::of_the_core().0 {
+        let place = module.join("::");
+        let broken = broken(&read, &module).into_iter();
+        found.extend(broken.map(|what| format!("`{place}` names {what}")));
     }
     assert!(
         found.is_empty(),
@@ -259,69 +207,64 @@ fn no_module_of_the_core_names_one_above_it() {
 
 #[test]
 fn every_module_of_a_rule_exists() {
-    let source = source();
-    let rules = RULES.iter();
-    for path in rules.flat_map(|rule| [rule.of, rule.never].concat()) {
-        let file = source.join(path).with_extension("rs");
+    let modules = Modules::of_the_core().0;
+    let of_rules = RULES.iter().flat_map(|rule| [rule.of, rule.never].concat());
+    let of_rules = of_rules.map(str::to_owned);
+    for path in of_rules.chain(ROOMS.iter().map(Room::path)) {
         assert!(
-            file.exists() || source.join(path).join("mod.rs").exists(),
+            modules.contains_key(&words(&path)),
             "the rules speak of `{path}`, which flux-core no longer has"
         );
     }
 }
 
 #[test]
-fn paths_are_found() {
-    let module = ["context".to_owned(), "child".to_owned()];
-    for (text, paths) in [
-        ("use crate::task::TaskDef;", vec!["task::TaskDef"]),
-        (
-            "use crate::{a::{self, B as C}, d::E};",
-            vec!["a", "a::B", "d::E"],
-        ),
-        ("use super::shared::Call;", vec!["context::shared::Call"]),
-        ("use super::super::replay;", vec!["replay"]),
-        (
-            "fn f() -> crate::engine::Engine { crate::a::b() }",
-            vec!["engine::Engine", "a::b"],
-        ),
-        (
-            "mod inner { use super::current; }",
-            vec!["context::child::current"],
-        ),
-        ("/// [x](crate::engine)\nfn f() {} // crate::engine", vec![]),
-        (
-            "#[cfg(test)] mod tests { use crate::engine::Engine; }",
-            vec![],
-        ),
-        (
-            "#[cfg(test)] use crate::engine::Engine; use crate::a;",
-            vec!["a"],
-        ),
-        ("#[cfg(unix)] use crate::a;", vec!["a"]),
-        (
-            "pub(crate) struct S { kind: crate::a::B, pub(super) c: C }",
-            vec!["a::B"],
-        ),
-    ] {
-        assert_eq!(named(text, &module), paths, "{text}");
+fn every_folder_of_the_engine_is_a_room() {
+    let is_room = |name: &String| ROOMS.iter().any(|room| room.name == name);
+    let modules = Modules::of_the_core().0.into_keys();
+    let other = modules.filter(|module: &Words| {
+        let name = module.get(1).filter(|_| module[0] == "engine");
+        name.is_some_and(|name| !is_room(name))
+    });
+    let other: Vec<Words> = other.collect();
+    assert!(other.is_empty(), "not in a room: {other:?}");
+}
+
+/// Otherwise the kernel would grow by what others do with it.
+#[test]
+fn the_kernel_has_no_methods_but_its_own() {
+    let mut found = Vec::new();
+    for (module, text) in texts_of_the_core() {
+        let is_own = is_below(&module.join("::"), "engine::kernel");
+        if !is_own && text.contains("impl Kernel {") {
+            found.push(module.join("::"));
+        }
     }
+    assert!(
+        found.is_empty(),
+        "what these do belongs into functions that take a kernel: {found:?}"
+    );
 }
 
 #[test]
 fn each_rule_can_be_broken() {
+    let breaks = |of: &str, named: &str, why: &str| {
+        let text = format!("fn f() {{ crate::{named}::something(); }}");
+        let module = words(of);
+        let broken = broken(&read(&text, &module, &BTreeSet::new()), &module);
+        assert!(
+            broken.iter().any(|what| what.contains(why)),
+            "{of}, {named}"
+        );
+    };
     for rule in RULES {
-        for (of, never) in rule
-            .of
-            .iter()
-            .flat_map(|of| rule.never.iter().map(move |never| (of, never)))
-        {
-            let text = format!("fn f() {{ crate::{never}::something(); }}");
-            let broken = broken(&text, &[(*of).to_owned()]);
-            assert!(
-                broken.iter().any(|what| what.contains(rule.why)),
-                "{of}, {never}"
-            );
+        for of in rule.of {
+            rule.never
+                .iter()
+                .for_each(|never| breaks(of, never, rule.why));
         }
+    }
+    for room in ROOMS.iter().filter(|room| room.name != "worker") {
+        breaks(&room.path(), "engine::worker", room.why);
     }
 }

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod circles;
 mod dependencies;
 mod exit_codes;
 mod layers;
+mod paths;
 mod type_names;

@@ -221,7 +221,7 @@ impl Children<'_> {
             claimed.ownership.release(None).await;
         }
         for (child, key, standoff) in standoffs {
-            tell_of_standoff(&self.kernel, &child, key, &standoff).await;
+            tell_of_standoff(self.kernel, &child, key, &standoff).await;
         }
     }
 

@@ -16,7 +16,7 @@ use crate::sync::lock;
 /// The drivers of this process by execution.
 #[derive(Debug, Default)]
 pub(crate) struct Drivers {
-    drivers: Mutex<BTreeMap<ExecutionId, Active>>,
+    active: Mutex<BTreeMap<ExecutionId, Active>>,
     /// Those that somebody is claiming from the store, to drive them: a second claim by this process would
     /// succeed, too, and fence the first.
     claiming: Mutex<BTreeSet<ExecutionId>>,
@@ -87,7 +87,7 @@ pub(crate) enum Stopping {
 
 impl Drivers {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<ExecutionId, Active>> {
-        lock(&self.drivers)
+        lock(&self.active)
     }
 
     pub(crate) fn get(&self, id: &ExecutionId) -> Option<Active> {
