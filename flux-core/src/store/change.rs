@@ -32,7 +32,7 @@ pub struct Change {
     pub obstacle: Option<Payload>,
     /// Set when the owner gives the execution up with this commit. An execution that finishes leaves its gate, loses its
     /// dedup key for good, is no longer on hold, is never ready again, and loses the
-    /// [commands](MessageKind::is_command) in its inbox.
+    /// [commands](crate::store::MessageKind::is_command) in its inbox.
     pub release: Option<Release>,
 }
 

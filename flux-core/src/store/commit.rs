@@ -78,7 +78,7 @@ pub struct NewChild {
     pub start: Event,
 }
 
-/// A correction of a [`ready_at`](Release::ready_at) that was computed before the clock was set back: see
+/// A correction of a [`ready_at`](crate::store::Release::ready_at) that was computed before the clock was set back: see
 /// [`Store::correct_ready_at`](crate::store::Store::correct_ready_at).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Correction {

@@ -41,8 +41,8 @@ pub struct StoreLocation {
     pub is_onlooker: bool,
 }
 
-/// Looks after a store by its location, a path or `scheme:place`; without one, the store of [`Engine::global`]. It need
-/// not exist, and its tables may be older or newer than this program.
+/// Looks after a store by its location, a path or `scheme:place`; without one, the store of
+/// [`Engine::global`](crate::Engine::global). It need not exist, and its tables may be older or newer than this program.
 ///
 /// # Errors
 ///
