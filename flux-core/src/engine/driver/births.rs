@@ -15,8 +15,8 @@ use super::children::Children;
 use super::core::calls::ChildState;
 use super::core::wanted::{Birth, Births, WantedChild};
 use super::halt::Halt;
+use super::in_turn::drive_in_turn;
 use super::intent::Begin;
-use super::turn::begin_in_turn;
 use crate::clock::Timestamp;
 use crate::engine::ownership::Claimed;
 use crate::engine::ownership::{Born, Newborn};
@@ -296,7 +296,7 @@ impl Children<'_> {
     fn await_turn(&mut self, call: EventSeq, birth: &Birth, new: &NewChild) {
         let queue = new.new.placement.queue.as_ref();
         if !self.kernel.workers.serve(queue) {
-            begin_in_turn(self.kernel, new.new.id.clone());
+            drive_in_turn(self.kernel, new.new.id.clone());
         }
         if !birth.is_let_go {
             self.core.calls.set_child(call, ChildState::Elsewhere);

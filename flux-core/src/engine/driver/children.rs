@@ -8,10 +8,10 @@ use super::core::activation::Activation;
 use super::core::calls::ChildState;
 use super::core::wanted::WantedChild;
 use super::halt::Halt;
+use super::in_turn::drive_in_turn;
 use super::intent::{Begin, Intent};
 use super::launch::launch;
 use super::link::Link;
-use super::turn::begin_in_turn;
 use crate::engine::kernel::Kernel;
 use crate::engine::kernel::driving::Driving;
 use crate::engine::kernel::input::{ChildReport, DriverInput};
@@ -91,7 +91,7 @@ impl Children<'_> {
             // Pending: a worker starts it when its queue and gate allow, so it is not claimed here.
             Status::Pending => {
                 if !self.kernel.workers.see_to(&record) {
-                    begin_in_turn(self.kernel, wanted.id.clone());
+                    drive_in_turn(self.kernel, wanted.id.clone());
                 }
                 self.watch_child(call, &wanted, record.epoch);
                 return Ok(());

@@ -46,6 +46,8 @@ mod core;
 mod doubts;
 mod fault;
 mod halt;
+mod idle;
+mod in_turn;
 mod inbox;
 mod intent;
 mod launch;
@@ -62,20 +64,18 @@ mod running;
 mod statements;
 mod take_up;
 mod threads;
-mod turn;
-mod wait;
 mod watch;
 
 use self::core::{Core, LookForNews};
 use children::Children;
 use commits::Commits;
+pub(crate) use in_turn::{drive_in_turn, settle_in_turn};
 pub(crate) use intent::{Begin, Intent};
 pub(crate) use launch::launch;
 use link::Link;
 use load::Loading;
 pub(crate) use poke::{close_and_poke, poke};
 pub(crate) use retire::stop;
-pub(crate) use turn::{begin_in_turn, wait_turn_and_settled};
 
 /// So many turns are counted for one that took as many deliveries as one commit may.
 const LONG_TURN: u32 = 16;

@@ -20,12 +20,12 @@ use crate::id::{Epoch, ExecutionKey};
 use crate::store::ExecutionRecord;
 
 pub(crate) mod audit;
-mod birth;
 mod claim;
+mod create;
 mod settling;
 
-pub(crate) use birth::{Born, Newborn, commit_owning};
 pub(crate) use claim::{ClaimedWork, claim, claim_or_refuse, claim_ready, claim_turn};
+pub(crate) use create::{Born, Newborn, commit_owning};
 pub(crate) use settling::{ensure_settling, settled};
 
 /// This engine owns an execution under one epoch, and has to drive it or give it up.

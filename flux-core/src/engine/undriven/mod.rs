@@ -3,8 +3,8 @@
 pub(crate) mod close;
 mod hold;
 mod reopen;
-mod wait;
+mod settled;
 
 pub(crate) use hold::{hold_faulty, hold_idle};
 pub(crate) use reopen::{reopen, take_off_hold};
-pub(crate) use wait::wait_settled;
+pub(crate) use settled::wait_settled;

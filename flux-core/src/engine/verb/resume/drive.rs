@@ -3,7 +3,7 @@
 use super::begin::{Resumed, begin_resume};
 use super::checked::CheckedResume;
 use super::request::{is_to_be_held, is_to_go_on};
-use crate::engine::driver::wait_turn_and_settled;
+use crate::engine::driver::settle_in_turn;
 use crate::engine::kernel::Kernel;
 use crate::engine::kernel::progress::Refusal;
 use crate::engine::undriven::wait_settled;
@@ -25,7 +25,7 @@ pub(super) async fn drive(checked: &CheckedResume) -> Result<Snapshot, Error> {
         };
         match resumed {
             Resumed::AsItIs(snapshot) => return Ok(*snapshot),
-            Resumed::Waiting => return wait_turn_and_settled(engine.kernel(), id).await,
+            Resumed::Waiting => return settle_in_turn(engine.kernel(), id).await,
             Resumed::PassedOn => {
                 is_passed_on = true;
                 let snapshot = wait_after_passing_on(engine.kernel(), id).await?;

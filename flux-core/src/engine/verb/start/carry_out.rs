@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 use crate::digest::digest;
 use crate::engine::Engine;
 use crate::engine::driver::{Begin, Intent};
-use crate::engine::driver::{begin_in_turn, launch, wait_turn_and_settled};
+use crate::engine::driver::{drive_in_turn, launch, settle_in_turn};
 use crate::engine::kernel::driving::Driving;
 use crate::engine::kernel::progress::Refusal;
 use crate::engine::ownership::claim;
@@ -41,7 +41,7 @@ pub(crate) async fn run<O: DeserializeOwned + 'static>(
                 break engine.wait_settled(&request.id).await?;
             }
             StartOutcome::Elsewhere => {
-                match wait_turn_and_settled(engine.kernel(), &request.id).await {
+                match settle_in_turn(engine.kernel(), &request.id).await {
                     // Whoever was starting it has let go of it before the start was durable.
                     Err(Error::ExecutionNotFound { .. } | Error::Interrupted { .. }) => {
                         tokio::task::yield_now().await;
@@ -81,7 +81,7 @@ pub(crate) async fn start<O>(description: StartDescription) -> Result<Handle<O>,
             // It has to wait for others, not for a worker: nobody else may see to it.
             StartOutcome::Elsewhere if request.has_to_begin_in_turn() => {
                 if !engine.kernel().workers.are_present() {
-                    begin_in_turn(engine.kernel(), request.id.clone());
+                    drive_in_turn(engine.kernel(), request.id.clone());
                 }
             }
             StartOutcome::Elsewhere if !is_durable(&engine, &request.id).await? => {

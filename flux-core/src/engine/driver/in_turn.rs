@@ -15,11 +15,11 @@ use crate::store::{ExecutionRecord, Runnable, StoreError, WorkRequest};
 
 /// Waits until an execution has settled, whoever drives it; while it is `Pending` and this engine has no worker, this caller
 /// drives it as soon as it may start.
-pub(crate) async fn wait_turn_and_settled(
+pub(crate) async fn settle_in_turn(
     kernel: &Arc<Kernel>,
     id: &ExecutionId,
 ) -> Result<Snapshot, Error> {
-    match turn(kernel, id).await? {
+    match launch_in_turn(kernel, id).await? {
         Some(driving) => match driving.settled().await? {
             Ok(snapshot) => Ok(snapshot),
             Err(_) => Err(kernel.not_found(id)),
@@ -29,11 +29,11 @@ pub(crate) async fn wait_turn_and_settled(
 }
 
 /// Lets an execution begin when it may, without anybody waiting for it.
-pub(crate) fn begin_in_turn(kernel: &Arc<Kernel>, id: ExecutionId) {
+pub(crate) fn drive_in_turn(kernel: &Arc<Kernel>, id: ExecutionId) {
     let kernel = Arc::clone(kernel);
     tokio::spawn(async move {
         loop {
-            match turn(&kernel, &id).await {
+            match launch_in_turn(&kernel, &id).await {
                 Ok(Some(driving)) => driving.into_guard().detach(),
                 Ok(None) => {}
                 Err(error @ Error::Store(_)) => {
@@ -51,7 +51,7 @@ pub(crate) fn begin_in_turn(kernel: &Arc<Kernel>, id: ExecutionId) {
 }
 
 /// Waits until a `Pending` execution may start, and drives it; nothing where somebody else sees to that.
-async fn turn(kernel: &Arc<Kernel>, id: &ExecutionId) -> Result<Option<Driving>, Error> {
+async fn launch_in_turn(kernel: &Arc<Kernel>, id: &ExecutionId) -> Result<Option<Driving>, Error> {
     let mut calls = kernel.workers.calls();
     loop {
         calls.borrow_and_update();
