@@ -1,4 +1,13 @@
 //! The engine: what drives executions. A store, the registered workflows, injected state; tokio starts here.
+//!
+//! ```text
+//!   setup ───► verb ◄─── worker
+//!                └──────────┴──► driver ──► undriven ──► ownership ──► kernel
+//!                                  ├──► placement ───────────────────────┤
+//!                                  └──► history ─────────────────────────┘
+//! ```
+//!
+//! A room names those that its arrows lead to, and nothing else of the engine; verbs and what is above them name [`Engine`].
 
 use std::fmt;
 use std::sync::Arc;

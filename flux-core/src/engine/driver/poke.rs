@@ -6,11 +6,11 @@ use std::sync::Arc;
 use super::intent::{Begin, Intent};
 use super::launch::launch;
 use crate::engine::kernel::Kernel;
-use crate::engine::ownership::claim;
+use crate::engine::ownership::claim_if_free;
 use crate::engine::undriven::close::{Close, close};
 use crate::error::Error;
 use crate::id::ExecutionId;
-use crate::store::{ClaimError, ExecutionRecord, MessageKind};
+use crate::store::{ExecutionRecord, MessageKind};
 
 /// An execution was sent something: its driver is told. One that nobody drives is taken up if it is to end.
 pub(crate) async fn poke(kernel: &Arc<Kernel>, id: &ExecutionId) {
@@ -77,19 +77,12 @@ async fn end_undriven(kernel: &Arc<Kernel>, id: &ExecutionId) -> Result<Vec<Exec
 /// Drives an execution on, which its message will end; it goes on by itkernel.
 async fn recover_cancelled(kernel: &Arc<Kernel>, record: ExecutionRecord) -> Result<(), Error> {
     let code = kernel.registry.for_execution(&record, None)?;
-    let Some(claiming) = kernel.drivers.begin_claim(&record.id) else {
-        return Ok(());
-    };
-    match claim(kernel, claiming).await {
-        Ok(claimed) => {
-            let begin = Begin::claimed(claimed, Intent::Recover);
-            // Refused where somebody in this process was faster: the message is read by the next driver.
-            if let Ok(driving) = launch(kernel, code, record.id, begin, None) {
-                driving.into_guard().detach();
-            }
-            Ok(())
+    if let Some(claimed) = claim_if_free(kernel, &record.id).await? {
+        let begin = Begin::claimed(claimed, Intent::Recover);
+        // Refused where somebody in this process was faster: the message is read by the next driver.
+        if let Ok(driving) = launch(kernel, code, record.id, begin, None) {
+            driving.into_guard().detach();
         }
-        Err(ClaimError::Held { .. } | ClaimError::NotFound) => Ok(()),
-        Err(ClaimError::Failed(error)) => Err(error.into()),
     }
+    Ok(())
 }

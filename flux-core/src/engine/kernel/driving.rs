@@ -201,3 +201,56 @@ impl Seat {
         self.drivers.leave(&self.id, self.number);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn take(drivers: &Arc<Drivers>, id: &ExecutionId) -> Result<(Seat, Driving), Error> {
+        let (sender, _) = mpsc::unbounded_channel();
+        Seat::take(drivers, id, sender)
+    }
+
+    #[test]
+    fn an_execution_has_one_driver_in_a_process() {
+        let (drivers, id) = (Arc::<Drivers>::default(), ExecutionId::from("a"));
+        let (seat, _driving) = take(&drivers, &id).unwrap();
+        assert!(take(&drivers, &id).is_err());
+        assert!(drivers.begin_claim(&id).is_none());
+        seat.leave();
+        assert!(take(&drivers, &id).is_ok());
+    }
+
+    #[test]
+    fn one_caller_at_a_time_claims_an_execution() {
+        let (drivers, id) = (Arc::<Drivers>::default(), ExecutionId::from("a"));
+        let claiming = drivers.begin_claim(&id).unwrap();
+        assert!(drivers.is_claiming(&id));
+        assert!(drivers.begin_claim(&id).is_none());
+        drop(claiming);
+        assert!(!drivers.is_claiming(&id));
+        assert!(drivers.begin_claim(&id).is_some());
+    }
+
+    #[test]
+    fn a_driver_whose_caller_is_gone_is_abandoned_unless_it_was_let_run_on() {
+        let drivers = Arc::<Drivers>::default();
+        let (dropped, kept) = (ExecutionId::from("a"), ExecutionId::from("b"));
+        let (_seat, driving) = take(&drivers, &dropped).unwrap();
+        let (_other, mut detached) = take(&drivers, &kept).unwrap();
+        detached.detach();
+        drop((driving, detached));
+        assert!(drivers.get(&dropped).unwrap().is_abandoned());
+        assert!(!drivers.get(&kept).unwrap().is_abandoned());
+    }
+
+    #[test]
+    fn a_driver_that_left_takes_no_later_one_along() {
+        let (drivers, id) = (Arc::<Drivers>::default(), ExecutionId::from("a"));
+        let (first, _driving) = take(&drivers, &id).unwrap();
+        first.leave();
+        let (_second, _also) = take(&drivers, &id).unwrap();
+        first.leave();
+        assert!(drivers.contains(&id));
+    }
+}

@@ -126,3 +126,51 @@ impl Ledger {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const KEY: ExecutionKey = ExecutionKey(7);
+
+    #[test]
+    fn what_was_dropped_is_to_be_released_until_the_store_has_heard_it() {
+        let ledger = Ledger::default();
+        ledger.enter(KEY, Epoch(1));
+        assert!(!ledger.begin_settling(), "nothing was dropped");
+        ledger.stray(KEY, Epoch(1));
+        assert!(ledger.begin_settling());
+        assert!(!ledger.begin_settling(), "one task settles");
+        for _ in 0..2 {
+            let step = ledger.next_step();
+            assert!(matches!(step, SettlingStep::Release(KEY, Epoch(1))));
+            assert!(ledger.accounts_for(KEY, Epoch(1)));
+        }
+        ledger.released(KEY, Epoch(1));
+        assert!(!ledger.accounts_for(KEY, Epoch(1)));
+        assert!(matches!(ledger.next_step(), SettlingStep::Done));
+        ledger.stray(KEY, Epoch(2));
+        assert!(ledger.begin_settling(), "another task settles");
+    }
+
+    #[test]
+    fn of_two_epochs_that_were_dropped_the_later_one_is_released() {
+        let ledger = Ledger::default();
+        ledger.stray(KEY, Epoch(2));
+        ledger.stray(KEY, Epoch(1));
+        ledger.released(KEY, Epoch(1));
+        let step = ledger.next_step();
+        assert!(matches!(step, SettlingStep::Release(KEY, Epoch(2))));
+    }
+
+    #[test]
+    fn a_suspicion_is_settled_by_one_audit_after_all_releases() {
+        let ledger = Ledger::default();
+        ledger.suspect();
+        ledger.stray(KEY, Epoch(1));
+        assert!(matches!(ledger.next_step(), SettlingStep::Release(..)));
+        ledger.released(KEY, Epoch(1));
+        assert!(matches!(ledger.next_step(), SettlingStep::Audit));
+        assert!(matches!(ledger.next_step(), SettlingStep::Done));
+    }
+}

@@ -1,8 +1,9 @@
 //! The engine's writes that others may have to hear of.
 //!
 //! A store announces what other processes write, not what this one commits. A commit that makes an execution ready,
-//! now or at a later time, is therefore announced here to the workers of this engine: every commit and every release of
-//! the engine goes through this module.
+//! now or at a later time, is therefore announced here to the workers of this engine: every release and every
+//! commit of the engine goes through this module, but for those that make it the owner of something: see
+//! [`commit_owning`](crate::engine::ownership::commit_owning).
 
 use std::sync::Arc;
 

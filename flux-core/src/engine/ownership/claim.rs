@@ -42,6 +42,21 @@ pub(crate) async fn claim(kernel: &Arc<Kernel>, claiming: Claiming) -> Result<Cl
     shield(claiming).await
 }
 
+/// Claims an execution that has no owner, and no driver in this process; `None` where somebody has it, or is faster.
+pub(crate) async fn claim_if_free(
+    kernel: &Arc<Kernel>,
+    id: &ExecutionId,
+) -> Result<Option<Claimed>, StoreError> {
+    let Some(claiming) = kernel.drivers.begin_claim(id) else {
+        return Ok(None);
+    };
+    match claim(kernel, claiming).await {
+        Ok(claimed) => Ok(Some(claimed)),
+        Err(ClaimError::Held { .. } | ClaimError::NotFound) => Ok(None),
+        Err(ClaimError::Failed(error)) => Err(error),
+    }
+}
+
 /// Claims an execution for a caller who needs it: refusals are errors that say who has it.
 pub(crate) async fn claim_or_refuse(
     kernel: &Arc<Kernel>,

@@ -24,7 +24,9 @@ mod claim;
 mod create;
 mod settling;
 
-pub(crate) use claim::{ClaimedWork, claim, claim_or_refuse, claim_ready, claim_turn};
+pub(crate) use claim::{
+    ClaimedWork, claim, claim_if_free, claim_or_refuse, claim_ready, claim_turn,
+};
 pub(crate) use create::{Born, Newborn, commit_owning};
 pub(crate) use settling::{ensure_settling, settled};
 

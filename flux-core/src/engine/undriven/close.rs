@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::engine::kernel::Kernel;
 use crate::engine::kernel::log::{About, LogLine};
 use crate::engine::kernel::message::{BY_PARENT, ChildOutcome, LastWord};
-use crate::engine::ownership::claim;
+use crate::engine::ownership::claim_if_free;
 use crate::error::Error;
 use crate::event::{Doubt, EndedMeta, Event, EventKind, StartedMeta};
 use crate::id::{EventSeq, ExecutionId};
@@ -13,8 +13,8 @@ use crate::payload::Payload;
 use crate::policy::ChildPolicy;
 use crate::status::Status;
 use crate::store::{
-    Change, ClaimError, Commit, CommitError, ExecutionRecord, Filter, Message, MessageId,
-    MessageKind, NewMessage, Release, StoreError, Target,
+    Change, Commit, CommitError, ExecutionRecord, Filter, Message, MessageId, MessageKind,
+    NewMessage, Release, StoreError, Target,
 };
 
 /// How an execution is to end.
@@ -109,13 +109,8 @@ pub(crate) async fn close(
     id: &ExecutionId,
     close: Close,
 ) -> Result<Option<Vec<ExecutionId>>, Error> {
-    let Some(claiming) = kernel.drivers.begin_claim(id) else {
+    let Some(claimed) = claim_if_free(kernel, id).await? else {
         return Ok(None);
-    };
-    let claimed = match claim(kernel, claiming).await {
-        Ok(claimed) => claimed,
-        Err(ClaimError::Held { .. } | ClaimError::NotFound) => return Ok(None),
-        Err(ClaimError::Failed(error)) => return Err(error.into()),
     };
     if claimed.record.status.is_finished() {
         claimed.ownership.release(None).await;

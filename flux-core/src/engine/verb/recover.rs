@@ -8,13 +8,13 @@ use crate::engine::driver::{close_and_poke, launch};
 use crate::engine::kernel::Kernel;
 use crate::engine::kernel::log;
 use crate::engine::kernel::refuse::refuse_inside_workflow;
-use crate::engine::ownership::claim;
+use crate::engine::ownership::claim_if_free;
 use crate::engine::undriven::close::Close;
 use crate::engine::{Engine, ownership};
 use crate::error::Error;
 use crate::execution::{Execution, Status};
 use crate::id::ExecutionId;
-use crate::store::{ClaimError, ExecutionRecord, MessageKind};
+use crate::store::{ExecutionRecord, MessageKind};
 
 /// At most this many executions are taken up at once.
 const AT_ONCE: usize = 256;
@@ -105,13 +105,8 @@ impl Engine {
                 return Err(error);
             }
         };
-        let Some(claiming) = self.kernel.drivers.begin_claim(&record.id) else {
+        let Some(claimed) = claim_if_free(&self.kernel, &record.id).await? else {
             return Ok(None);
-        };
-        let claimed = match claim(&self.kernel, claiming).await {
-            Ok(claimed) => claimed,
-            Err(ClaimError::Held { .. } | ClaimError::NotFound) => return Ok(None),
-            Err(ClaimError::Failed(error)) => return Err(error.into()),
         };
         let begin = Begin::claimed(claimed, Intent::Recover);
         let Ok(driving) = launch(&self.kernel, code, record.id.clone(), begin, None) else {
