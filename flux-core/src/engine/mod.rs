@@ -1,13 +1,12 @@
 //! The engine: what drives executions. A store, the registered workflows, injected state; tokio starts here.
 //!
 //! ```text
-//!   setup ───► verb ◄─── worker
-//!                └──────────┴──► driver ──► undriven ──► ownership ──► kernel
-//!                                  ├──► placement ───────────────────────┤
-//!                                  └──► history ─────────────────────────┘
+//!   setup ──► verb ◄── worker
+//!               └──► driver ──┬──► undriven ──► ownership, history ──► kernel
+//!                             └──► placement ────────────────────────────┘
 //! ```
 //!
-//! A room names those that its arrows lead to, and nothing else of the engine; verbs and what is above them name [`Engine`].
+//! A room names only those that its arrows lead to, at once or through others. Verbs and what is above them name [`Engine`].
 
 use std::fmt;
 use std::sync::Arc;
