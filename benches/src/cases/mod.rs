@@ -176,7 +176,7 @@ pub(crate) const ALL: &[Case] = &[
             Figure {
                 name: "  memory of each",
                 unit: "bytes",
-                bar: "0 (floor: before they were started)",
+                bar: "at most 64",
             },
             Figure {
                 name: "  file of each",

@@ -17,6 +17,9 @@ use crate::workload::sleep_until;
 /// How many callers start executions at once.
 const CALLERS: usize = 256;
 
+/// As many as fill the page cache, which is of one size however many sleep: 64 MiB of the writer, 16 of each reader.
+const BEFORE: usize = 200_000;
+
 /// What the rows of one sleeping execution hold, without keys, indexes and pages.
 const ROWS: f64 = 300.0;
 
@@ -84,11 +87,13 @@ pub(super) async fn run(dir: &Path, count: usize) -> Outcome {
     start(&engine, 1000, SystemTime::now() + Duration::from_secs(1)).await?;
     tokio::time::sleep(Duration::from_secs(3)).await;
     let idle_without = idle().await;
+    let until = SystemTime::now() + Duration::from_hours(24 * 30);
+    start(&engine, BEFORE, until).await?;
+    asleep(&engine).await?;
     let (memory_without, file_without) = (memory(), size(&db));
     let number = u32::try_from(count)?;
 
     let bare = bare(&writer, number).await?;
-    let until = SystemTime::now() + Duration::from_hours(24 * 30);
     let (handles, took) = timed(start(&engine, count, until)).await;
     drop(handles?);
     asleep(&engine).await?;
