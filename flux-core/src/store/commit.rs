@@ -29,7 +29,9 @@ pub struct Commit {
     pub consumed: Vec<MessageId>,
     /// Values that replace what was published under their names.
     pub published: Vec<(Arc<str>, Payload)>,
-    /// Messages for other executions; those that do not exist or have finished are passed over.
+    /// Messages for other executions; those that do not exist or have finished are passed over. So is an
+    /// [order to a child](super::MessageKind::is_order_to_child) for an execution whose parent is not the one that this commit is of:
+    /// the id that a parent has chosen for a child may be another execution's.
     pub outbox: Vec<(ExecutionId, NewMessage)>,
     /// A user's own statements and the event that records their outcome.
     pub transaction: Option<Transaction>,

@@ -95,6 +95,11 @@ impl MessageKind {
         matches!(self, Self::Cancel | Self::Terminate | Self::Pause)
     }
 
+    /// Returns whether a commit sends it to a child alone: what becomes of a child that its parent lets go of.
+    pub const fn is_order_to_child(self) -> bool {
+        matches!(self, Self::Cancel | Self::Terminate | Self::Abandon)
+    }
+
     /// Returns whether it also reaches an execution on hold, because it ends that execution or lets it continue.
     pub const fn reaches_held(self) -> bool {
         self.ends() || matches!(self, Self::Resume)

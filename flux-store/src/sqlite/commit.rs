@@ -95,8 +95,10 @@ impl CommitMember {
         }
         published::replace(connection, key, &commit.published)?;
         for (to, message) in &commit.outbox {
-            // Those that do not exist or have finished are passed over.
-            inbox::post(connection, to, message)?;
+            if !message.kind.is_order_to_child() || execution::is_child(connection, to, key)? {
+                // Those that do not exist or have finished are passed over.
+                inbox::post(connection, to, message)?;
+            }
         }
         let transaction = match &commit.transaction {
             Some(transaction) => Some(self.transact(transaction, key, db)?),

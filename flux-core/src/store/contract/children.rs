@@ -8,11 +8,17 @@ use super::given::{
 };
 use crate::id::{Epoch, ExecutionKey};
 use crate::status::Status;
-use crate::store::{Commit, CommitError, NewChild, NewExecution, Placement, Store, Target};
+use crate::store::{
+    Commit, CommitError, MessageKind, NewChild, NewExecution, NewMessage, Placement, Store, Target,
+};
 
 fn child(new: NewExecution) -> NewChild {
+    child_of("parent", new)
+}
+
+fn child_of(parent: &str, new: NewExecution) -> NewChild {
     let new = NewExecution {
-        parent: Some("parent".into()),
+        parent: Some(parent.into()),
         ..new
     };
     NewChild {
@@ -123,6 +129,49 @@ pub async fn a_fenced_commit_creates_no_child(store: Arc<dyn Store>) {
     let refused = store.commit(stale).await;
     assert!(matches!(refused, Err(CommitError::Fenced)), "{refused:?}");
     assert_eq!(store.execution(&"child".into()).await.unwrap(), None);
+}
+
+/// The id that was chosen for a child may be taken: what its parent orders for it is not for others.
+pub async fn a_commit_gives_orders_to_its_own_children_alone(store: Arc<dyn Store>) {
+    let guard = store.join().await.unwrap();
+    let parent = create(&store, "parent", guard.id()).await;
+    let (stranger, nephew) = ("stranger", "nephew");
+    create(&store, stranger, guard.id()).await;
+    let aunt = create(&store, "aunt", guard.id()).await;
+    let by_aunt = commit_of(
+        aunt,
+        Epoch(1),
+        vec![child_of("aunt", new(nephew, guard.id()))],
+    );
+    store.commit(by_aunt).await.unwrap();
+    let own = child(new("child", guard.id()));
+    let taken = child(new(stranger, guard.id()));
+    let mut commit = commit_of(parent, Epoch(1), vec![own, taken]);
+    let kinds = [
+        MessageKind::Cancel,
+        MessageKind::Terminate,
+        MessageKind::Abandon,
+    ];
+    for to in ["child", stranger, nephew, "parent"] {
+        let order = |kind| NewMessage {
+            kind,
+            ..signal("order", "1")
+        };
+        let orders = kinds.map(|kind| (to.into(), order(kind)));
+        commit.outbox.extend(orders);
+        commit.outbox.push((to.into(), signal("greeting", "1")));
+    }
+    store.commit(commit).await.unwrap();
+    let all = ["order", "order", "order", "greeting"];
+    for (id, received) in [
+        ("child", &all[..]),
+        (stranger, &all[3..]),
+        (nephew, &all[3..]),
+        ("parent", &all[3..]),
+    ] {
+        let key = record(&store, id).await.key;
+        assert_eq!(inbox(&store, key).await, received, "{id}");
+    }
 }
 
 /// What a commit sends reaches the children that it creates.

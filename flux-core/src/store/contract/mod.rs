@@ -159,7 +159,8 @@ macro_rules! store_contract {
                 children_are_created_with_the_commit,
                 a_refused_child_hinders_nothing,
                 a_fenced_commit_creates_no_child,
-                a_commit_sends_messages_to_the_children_it_creates;
+                a_commit_sends_messages_to_the_children_it_creates,
+                a_commit_gives_orders_to_its_own_children_alone;
             inboxes:
                 messages_come_in_order,
                 an_inbox_is_read_from_the_one_last_seen,

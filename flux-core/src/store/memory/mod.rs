@@ -567,14 +567,22 @@ impl MemoryState {
             entry.apply(change);
         }
         for (to, message) in commit.outbox {
-            // Those that do not exist or have finished are passed over.
-            let _ = self.post(&to, message);
+            if !message.kind.is_order_to_child() || self.is_child(&to, key) {
+                // Those that do not exist or have finished are passed over.
+                let _ = self.post(&to, message);
+            }
         }
         Ok(Committed {
             key,
             transaction: outcome,
             children,
         })
+    }
+
+    fn is_child(&self, id: &ExecutionId, parent: ExecutionKey) -> bool {
+        let child = self.by_id.get(id).and_then(|key| self.entry(*key));
+        let parent = self.entry(parent).map(|entry| &entry.record.id);
+        child.is_some_and(|child| parent.is_some() && child.record.parent.as_ref() == parent)
     }
 
     fn create_child(&mut self, child: NewChild) -> Result<ExecutionKey, CommitError> {

@@ -40,6 +40,18 @@ pub(crate) fn standing(
     standing.optional()
 }
 
+/// Whether an execution of this id exists that is a child of that one.
+pub(crate) fn is_child(
+    connection: &Connection,
+    id: &ExecutionId,
+    parent: ExecutionKey,
+) -> rusqlite::Result<bool> {
+    const IS_CHILD: &str = "SELECT 1 FROM flux_executions WHERE id = ?1 \
+         AND parent = (SELECT id FROM flux_executions WHERE eid = ?2)";
+    let mut is_child = connection.prepare_cached(IS_CHILD)?;
+    is_child.exists((id.as_str(), parent.0))
+}
+
 /// Whether an execution of this id exists.
 pub(crate) fn exists(connection: &Connection, id: &ExecutionId) -> rusqlite::Result<bool> {
     connection
