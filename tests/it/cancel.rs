@@ -1,20 +1,23 @@
 //! Cancelling: code that listens may clean up, other code is dropped where it stands.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::time::Duration;
 
+use flux::store::MemoryStore;
 use flux::time::{days, hours, secs};
 use flux::{
     Engine, Error, EventKind, ExecutionContext, ExecutionId, Handle, Status, TaskError, task,
     task_context, workflow,
 };
 
+use crate::support::trip::Trip;
 use crate::support::{
-    Shelf, When, begin, code_of, count, kinds, lines, ran, set_code, settle, unique,
+    Greeter, Shelf, When, begin, code_of, count, kinds, lines, ran, set_code, settle, unique,
 };
 
 /// Where a workflow is when it is cancelled.
-#[derive(Clone, Copy, Debug, serde::Serialize, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
 enum Stand {
     Body,
     Backoff,
@@ -484,6 +487,44 @@ async fn a_cancellation_takes_back_a_pause_that_came_before_it() {
             let run = until_it_ends(&engine, &handle).await;
             assert!(run.is_cancelled(), "{stand:?}: {run}");
             assert_eq!(ran(id, "tidy"), 2, "{stand:?}");
+        }
+    }
+}
+
+/// Its driver, which was about to leave, was told and did not look any more.
+#[tokio::test]
+async fn a_cancellation_is_carried_out_at_whatever_moment_of_a_pause_it_comes() {
+    for stand in [Stand::Signal, Stand::Pause] {
+        for turns in 0..24 {
+            let store = Trip::yielding(Arc::new(MemoryStore::new()));
+            let engine = Engine::builder()
+                .shared_store(store)
+                .state(Greeter { word: "hello" })
+                .build()
+                .await
+                .unwrap();
+            let handle = stand_listening.on(&engine).start(stand).await.unwrap();
+            let id = handle.execution_id();
+            if stand == Stand::Signal {
+                until_it_stands(&engine, id, stand).await;
+                engine.pause(id).await.unwrap();
+            } else {
+                let mut events = engine.subscribe(id).await.unwrap();
+                events
+                    .wait_for(EventKind::PauseReached)
+                    .await
+                    .unwrap()
+                    .unwrap();
+            }
+            for _ in 0..turns {
+                tokio::task::yield_now().await;
+            }
+            handle.cancel().await.unwrap();
+            let ended = tokio::time::timeout(secs(10), until_it_ends(&engine, &handle));
+            let run = ended
+                .await
+                .unwrap_or_else(|_| panic!("{stand:?}, {turns} turns: it goes on"));
+            assert!(run.is_cancelled(), "{stand:?}, {turns} turns: {run}");
         }
     }
 }

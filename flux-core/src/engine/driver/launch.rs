@@ -8,11 +8,14 @@ use tracing::Instrument;
 use super::Driver;
 use super::halt::Halt;
 use super::intent::Begin;
+use super::poke::poke;
 use crate::engine::kernel::Kernel;
 use crate::engine::kernel::driving::{Driving, Seat};
 use crate::engine::kernel::progress::{DriverProgress, OnSettled, Settled};
 use crate::error::Error;
 use crate::id::ExecutionId;
+use crate::status::Status;
+use crate::store::ExecutionRecord;
 use crate::workflow::WorkflowDef;
 
 /// Takes the driver out of the set when it ends, or is dropped wherever it stands.
@@ -69,11 +72,40 @@ pub(crate) fn launch(
                 let id = leave.seat.id().clone();
                 settle(&leave.seat, on_settled, Err(Error::TakenOver { id }));
             }
-            Ok(snapshot) => settle(&leave.seat, on_settled, Ok(snapshot)),
+            Ok(snapshot) => {
+                let is_paused = snapshot.record.status == Status::Paused;
+                settle(&leave.seat, on_settled, Ok(snapshot));
+                if is_paused {
+                    look_after(&leave.kernel, leave.seat.id().clone());
+                }
+            }
         }
     });
     driving.runs_as(tokio::spawn(running.instrument(span)).abort_handle());
     Ok(driving)
+}
+
+/// A command that came while the driver paused the execution was announced to that driver, which has read its inbox for the
+/// last time. Where no worker looks for what is ready, nobody else would read it.
+fn look_after(kernel: &Arc<Kernel>, id: ExecutionId) {
+    let kernel = Arc::clone(kernel);
+    // A task of its own: whoever waited for the driver drops it now.
+    tokio::spawn(async move {
+        // What the driver has read makes nothing ready, so that a message which made it panic is not read again.
+        let is_ready = |record: ExecutionRecord| record.ready_at.is_some();
+        match kernel
+            .store
+            .execution(&id)
+            .await
+            .map(|found| found.is_some_and(is_ready))
+        {
+            Ok(true) => poke(&kernel, &id).await,
+            Ok(false) => {}
+            Err(error) => {
+                tracing::warn!(execution_id = %id, %error, "a command may wait for a worker or a `resume`");
+            }
+        }
+    });
 }
 
 fn settle(seat: &Seat, on_settled: Option<OnSettled>, settled: Settled) {

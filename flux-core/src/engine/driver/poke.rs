@@ -14,9 +14,7 @@ use crate::store::{ExecutionRecord, MessageKind};
 
 /// An execution was sent something: its driver is told. One that nobody drives is taken up if it is to end.
 pub(crate) async fn poke(kernel: &Arc<Kernel>, id: &ExecutionId) {
-    if !kernel.drivers.notify_inbox(id) {
-        poke_all(kernel, vec![id.clone()]).await;
-    }
+    poke_all(kernel, vec![id.clone()]).await;
 }
 
 /// Ends an execution that nobody drives, and sees to it that those it tells of it hear it. `false` where somebody else has it,
@@ -37,6 +35,8 @@ pub(crate) async fn close_and_poke(
 async fn poke_all(kernel: &Arc<Kernel>, told: Vec<ExecutionId>) {
     let mut left = VecDeque::from(told);
     while let Some(id) = left.pop_front() {
+        // A driver whose future was dropped reads nothing any more.
+        kernel.drivers.see_off(&id).await;
         if kernel.drivers.notify_inbox(&id) {
             continue;
         }
