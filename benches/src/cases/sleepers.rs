@@ -18,7 +18,10 @@ use crate::workload::sleep_until;
 const CALLERS: usize = 256;
 
 /// As many as fill the page cache, which is of one size however many sleep: 64 MiB of the writer, 16 of each reader.
-const BEFORE: usize = 200_000;
+const BEFORE: usize = 400_000;
+
+/// As many are in memory at once, at most: the allocator keeps what it needed for them.
+const AWAKE: usize = 10_000;
 
 /// What the rows of one sleeping execution hold, without keys, indexes and pages.
 const ROWS: f64 = 300.0;
@@ -88,15 +91,12 @@ pub(super) async fn run(dir: &Path, count: usize) -> Outcome {
     tokio::time::sleep(Duration::from_secs(3)).await;
     let idle_without = idle().await;
     let until = SystemTime::now() + Duration::from_hours(24 * 30);
-    start(&engine, BEFORE, until).await?;
-    asleep(&engine).await?;
+    put_to_sleep(&engine, BEFORE, until).await?;
     let (memory_without, file_without) = (memory(), size(&db));
     let number = u32::try_from(count)?;
 
     let bare = bare(&writer, number).await?;
-    let (handles, took) = timed(start(&engine, count, until)).await;
-    drop(handles?);
-    asleep(&engine).await?;
+    let took = put_to_sleep(&engine, count, until).await?;
     let per_one = |total: f64| total / f64::from(number);
     let memory_of_each = per_one((memory() - memory_without).max(0.0));
     let file_of_each = per_one(size(&db) - file_without);
@@ -111,6 +111,23 @@ pub(super) async fn run(dir: &Path, count: usize) -> Outcome {
     Ok(figures
         .map(|(flux, floor)| Measured::from(Round { flux, floor }))
         .into())
+}
+
+/// Starts executions, some at a time, and waits until they sleep; how long the starts took.
+async fn put_to_sleep(
+    engine: &Engine,
+    count: usize,
+    until: SystemTime,
+) -> Result<Duration, Failure> {
+    let mut took = Duration::ZERO;
+    for begun in (0..count).step_by(AWAKE) {
+        let some = AWAKE.min(count - begun);
+        let (handles, spent) = timed(start(engine, some, until)).await;
+        drop(handles?);
+        took += spent;
+        asleep(engine).await?;
+    }
+    Ok(took)
 }
 
 /// Waits until nobody owns anything.
