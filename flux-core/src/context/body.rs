@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
 
+use pin_project::{pin_project, pinned_drop};
 use tokio::sync::Notify;
 use uuid::Uuid;
 
@@ -127,8 +128,10 @@ pub fn idempotency_key() -> String {
 }
 
 /// Polls a body as the code of its context, and drops it so.
+#[pin_project(PinnedDrop)]
 pub(crate) struct InBody<F> {
     context: Arc<BodyContext>,
+    #[pin]
     body: Option<F>,
 }
 
@@ -141,23 +144,26 @@ impl<F> InBody<F> {
     }
 }
 
-impl<F> Drop for InBody<F> {
-    fn drop(&mut self) {
-        let body = self.body.take();
-        current::enter(Current::Body(Arc::clone(&self.context)), || drop(body));
+#[pinned_drop]
+impl<F> PinnedDrop for InBody<F> {
+    fn drop(self: Pin<&mut Self>) {
+        let mut this = self.project();
+        let current = Current::Body(Arc::clone(this.context));
+        current::enter(current, || this.body.set(None));
     }
 }
 
-impl<F: Future<Output = BodyResult> + Unpin> Future for InBody<F> {
+impl<F: Future<Output = BodyResult>> Future for InBody<F> {
     type Output = BodyResult;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<BodyResult> {
-        let current = Current::Body(Arc::clone(&self.context));
-        let Some(body) = &mut self.body else {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<BodyResult> {
+        let this = self.project();
+        let current = Current::Body(Arc::clone(this.context));
+        let Some(body) = this.body.as_pin_mut() else {
             return Poll::Pending;
         };
-        let polled = current::enter(current, || Pin::new(body).poll(cx));
-        match self.context.missing_state.get() {
+        let polled = current::enter(current, || body.poll(cx));
+        match this.context.missing_state.get() {
             // The driver stops the execution: what the body made of it does not count.
             Some(missing) => Poll::Ready(Err(BodyError::final_message(missing.state))),
             None => polled,

@@ -8,6 +8,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, SystemTime};
 
+use pin_project::pin_project;
+
 use super::current;
 use super::pending::{Misplaced, Pending};
 use super::request::Request;
@@ -128,7 +130,7 @@ pub fn sleep_until_cron(schedule: &str) -> Sleep {
 #[track_caller]
 pub fn timeout<F: IntoFuture>(limit: Duration, future: F) -> Timeout<F::IntoFuture> {
     Timeout {
-        future: Box::pin(future.into_future()),
+        future: future.into_future(),
         sleep: sleep(limit),
     }
 }
@@ -215,9 +217,11 @@ impl fmt::Debug for Sleep {
 }
 
 /// The future of [`timeout`].
+#[pin_project]
 #[must_use = "a timeout does nothing until it is awaited"]
 pub struct Timeout<F> {
-    future: Pin<Box<F>>,
+    #[pin]
+    future: F,
     sleep: Sleep,
 }
 
@@ -231,11 +235,12 @@ pub struct Elapsed(());
 impl<F: Future> Future for Timeout<F> {
     type Output = Result<F::Output, Elapsed>;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        if let Poll::Ready(output) = self.future.as_mut().poll(cx) {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        if let Poll::Ready(output) = this.future.poll(cx) {
             return Poll::Ready(Ok(output));
         }
-        ready!(Pin::new(&mut self.sleep).poll(cx));
+        ready!(Pin::new(this.sleep).poll(cx));
         Poll::Ready(Err(Elapsed(())))
     }
 }

@@ -303,7 +303,7 @@ impl Attempt {
         let body = AssertUnwindSafe(body)
             .catch_unwind()
             .map(|ended| ended.unwrap_or_else(|panic| Err(panicked(&*panic))));
-        self.within_limit(Box::pin(body), limit).await
+        self.within_limit(body, limit).await
     }
 
     async fn run_blocking(
