@@ -58,9 +58,15 @@ fn answer(text: &str) -> Option<Answer> {
     })
 }
 
-/// Sends the first bytes of a request and hangs up.
-pub(crate) fn hang_up_after(address: SocketAddr, request: &str, bytes: usize, wait: Duration) {
+/// Connects, and sends the first bytes of a request.
+pub(crate) fn begin(address: SocketAddr, request: &str, bytes: usize) -> TcpStream {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.write_all(&request.as_bytes()[..bytes]).unwrap();
+    stream
+}
+
+/// Sends the first bytes of a request and hangs up.
+pub(crate) fn hang_up_after(address: SocketAddr, request: &str, bytes: usize, wait: Duration) {
+    let _stream = begin(address, request, bytes);
     std::thread::sleep(wait);
 }
