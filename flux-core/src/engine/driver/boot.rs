@@ -1,15 +1,75 @@
-//! Taking an execution up: from its history, or again after a failed attempt.
+//! Taking an execution up: as it was created or started, from its history, or again after a failed attempt.
 
 use super::Driver;
 use super::core::calls::CutOffBodies;
 use super::halt::Halt;
 use super::inbox::refresh_inbox;
 use super::intent::Intent;
+use super::lines;
 use crate::engine::history::replay_loop::check_format;
 use crate::engine::kernel::pausing::Answer;
+use crate::engine::ownership::Claimed;
+use crate::event::Event;
+use crate::execution::Snapshot;
 use crate::store::ExecutionRecord;
 
 impl Driver {
+    /// Takes up a child that its parent has just created.
+    pub(super) fn begin_born(&mut self, claimed: Claimed, start: Event, has_orders: bool) {
+        let record = self.own(claimed);
+        self.core.begin_born(record, start);
+        lines::log(&self.core, &[lines::start(&self.core)]);
+        if has_orders {
+            self.core.inbox.expect_news();
+        }
+    }
+
+    /// Takes up what waited for its turn, and has done nothing yet.
+    pub(super) fn begin_queued(&mut self, claimed: Claimed, event: &Event) {
+        let record = self.own(claimed);
+        self.core.row.take(record);
+        let machine = self.loading().fresh_machine();
+        self.core.begin_in_turn(machine, event);
+    }
+
+    /// Takes up what has a history. Returns how it stands where it is not driven on from here.
+    pub(super) async fn begin_claimed(
+        &mut self,
+        claimed: Claimed,
+        intent: Intent,
+        started: &mut impl FnMut(),
+    ) -> Result<Option<Snapshot>, Halt> {
+        let record = self.own(claimed);
+        lines::log_takeover(&record);
+        let Some(intent) = intent.fit(&record) else {
+            self.commits.release(None).await;
+            return Ok(Some(self.kernel.snapshot(record).await?));
+        };
+        let booted = match Box::pin(self.boot(record, intent)).await {
+            Err(Halt::PutOff) => {
+                started();
+                Box::pin(self.put_off()).await.map(Some)
+            }
+            Err(error) => Err(error),
+            Ok(()) => {
+                started();
+                return Ok(None);
+            }
+        };
+        match booted {
+            Ok(left) => Ok(left),
+            Err(error) => Err(self.give_up(error).await),
+        }
+    }
+
+    fn own(&mut self, claimed: Claimed) -> ExecutionRecord {
+        let Claimed {
+            record, ownership, ..
+        } = claimed;
+        self.commits.own(ownership);
+        record
+    }
+
     /// Replays what is recorded and takes up what was at work.
     pub(super) async fn boot(
         &mut self,

@@ -26,7 +26,6 @@ use crate::engine::kernel::Kernel;
 use crate::engine::kernel::drivers::Attendance;
 use crate::engine::kernel::input::DriverInput;
 use crate::engine::kernel::log;
-use crate::engine::ownership::Claimed;
 use crate::engine::placement::standoff::CallerLine;
 use crate::error::{Error, FailureData, panic_message};
 use crate::execution::Snapshot;
@@ -133,58 +132,29 @@ impl Driver {
         // What it begins, and what children it begins, is this engine's.
         self.kernel.owner().await?;
         match begin {
-            Begin::New { input, placement } => {
-                self.core.begin_new(input, placement);
-            }
+            Begin::New { input, placement } => self.core.begin_new(input, placement),
             Begin::Born {
                 claimed,
                 start,
                 has_orders,
             } => {
-                let Claimed {
-                    record, ownership, ..
-                } = *claimed;
-                self.commits.own(ownership);
-                self.core.begin_born(record, start);
-                lines::log(&self.core, &[lines::start(&self.core)]);
-                if has_orders {
-                    self.core.inbox.expect_news();
-                }
+                self.begin_born(*claimed, start, has_orders);
                 started();
             }
             Begin::Queued { claimed, event } => {
-                let Claimed {
-                    record, ownership, ..
-                } = *claimed;
-                self.commits.own(ownership);
-                self.core.row.take(record);
-                let machine = self.loading().fresh_machine();
-                self.core.begin_in_turn(machine, &event);
+                self.begin_queued(*claimed, &event);
                 started();
             }
             Begin::Claimed { claimed, intent } => {
-                let Claimed {
-                    record, ownership, ..
-                } = *claimed;
-                self.commits.own(ownership);
-                lines::log_takeover(&record);
-                let Some(intent) = intent.fit(&record) else {
-                    self.commits.release(None).await;
-                    return Ok(self.kernel.snapshot(record).await?);
-                };
-                match Box::pin(self.boot(record, intent)).await {
-                    Ok(()) => started(),
-                    Err(Halt::PutOff) => {
-                        started();
-                        return match Box::pin(self.put_off()).await {
-                            Ok(asleep) => Ok(asleep),
-                            Err(error) => Err(self.give_up(error).await),
-                        };
-                    }
-                    Err(error) => return Err(self.give_up(error).await),
+                if let Some(left) = self.begin_claimed(*claimed, intent, &mut started).await? {
+                    return Ok(left);
                 }
             }
         }
+        self.drive_on(started).await
+    }
+
+    async fn drive_on(&mut self, mut started: impl FnMut()) -> Result<Snapshot, Halt> {
         let mut is_started = self.core.row.record.is_some();
         loop {
             match self.turn().await {
