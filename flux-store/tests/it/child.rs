@@ -146,6 +146,21 @@ fn play() {
                     store.commit(append(key, Epoch(1), seq, seq)).await.unwrap();
                 }
             }
+            "write until told" => {
+                let store = open();
+                let guard = store.join().await.unwrap();
+                let key = create(&store, &id, guard.id()).await;
+                say("ready");
+                listen();
+                let told = std::thread::spawn(listen);
+                let mut last = 1;
+                while !told.is_finished() {
+                    last += 1;
+                    let more = append(key, Epoch(1), last, last);
+                    store.commit(more).await.unwrap();
+                }
+                say(last);
+            }
             "commit until killed" => {
                 let store = open();
                 let guard = store.join().await.unwrap();
