@@ -227,8 +227,8 @@ fn start(shared: &Arc<KeeperShared>, state: &mut KeeperState) {
     }
 }
 
-/// Looks at the clock in the runtime of whoever waits. Where a test has paused tokio's clock, a thread outside of the runtime
-/// would read another time than those who wait, and take the difference for a clock that was set.
+/// Looks at the clock inside the runtime in which the engine waits. Where a test has paused tokio's clock, a thread outside of
+/// the runtime would read another time than the waiting tasks, and take the difference for a clock that was set.
 fn within<T>(runtime: Option<&Handle>, look: impl FnOnce() -> T) -> T {
     let _entered = runtime.map(Handle::enter);
     look()

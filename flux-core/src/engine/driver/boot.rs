@@ -45,18 +45,18 @@ impl Driver {
             self.commits.release(None).await;
             return Ok(Some(self.kernel.snapshot(record).await?));
         };
-        let booted = match Box::pin(self.boot(record, intent)).await {
+        let left = match Box::pin(self.boot(record, intent)).await {
+            Ok(()) => {
+                started();
+                Ok(None)
+            }
             Err(Halt::PutOff) => {
                 started();
                 Box::pin(self.put_off()).await.map(Some)
             }
             Err(error) => Err(error),
-            Ok(()) => {
-                started();
-                return Ok(None);
-            }
         };
-        match booted {
+        match left {
             Ok(left) => Ok(left),
             Err(error) => Err(self.give_up(error).await),
         }

@@ -1,4 +1,4 @@
-//! Waiting for one's turn without a worker: whoever `run`s an execution that has to wait drives it when it may start.
+//! Waiting for a turn without a worker: the caller of `run` drives an execution that has to wait as soon as it may start.
 
 use std::sync::Arc;
 

@@ -93,12 +93,8 @@ fn look_after(kernel: &Arc<Kernel>, id: ExecutionId) {
     tokio::spawn(async move {
         // What the driver has read makes nothing ready, so that a message which made it panic is not read again.
         let is_ready = |record: ExecutionRecord| record.ready_at.is_some();
-        match kernel
-            .store
-            .execution(&id)
-            .await
-            .map(|found| found.is_some_and(is_ready))
-        {
+        let found = kernel.store.execution(&id).await;
+        match found.map(|record| record.is_some_and(is_ready)) {
             Ok(true) => poke(&kernel, &id).await,
             Ok(false) => {}
             Err(error) => {
